@@ -1,0 +1,139 @@
+"""The domain file and the recipe it resolves to.
+
+A recipe says *what* is made and nothing of where or how: no URL, path, credential,
+concurrency or executor. Its canonical JSON is hashed; equal hashes make equal plans.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.base import Strict, sha256_of
+
+Weights = Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)]
+"""Relative weights of named choices; they need not sum to one."""
+
+
+class ChunkSettings(Strict):
+    """How documents are cut. Sizes are characters; about four make a token."""
+
+    max_chars: Annotated[int, Field(ge=100, le=20_000)] = 900
+    min_chars: Annotated[int, Field(ge=1)] = 150
+    overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars ({self.min_chars}) is above max_chars ({self.max_chars})")
+        return self
+
+
+class PlanSettings(Strict):
+    """What is drawn for each item, outside the generator."""
+
+    items_per_passage: Annotated[int, Field(ge=1, le=64)] = 4
+    tasks: Weights = {"query-from-passage": 1.0}
+    query_type: Weights = {"fact": 3.0, "procedure": 1.0, "comparison": 1.0, "reason": 2.0, "definition": 1.0}
+    difficulty: Weights = {"easy": 1.0, "medium": 2.0, "hard": 1.0}
+    length: Weights = {"short": 1.0, "medium": 2.0, "long": 1.0}
+    language: Weights = {"en": 1.0}
+
+
+class GateSettings(Strict):
+    """A gate by name, with its own settings (validated by the gate)."""
+
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class MiningSettings(Strict):
+    """Hard negatives: which candidates count, how many are kept.
+
+    `perc_pos`: s(q,n) < threshold * s(q,p); `margin_pos`: s(q,n) < s(q,p) - threshold;
+    `abs`: s(q,n) < threshold (NV-Retriever, arXiv 2407.15831). Boundaries are strict.
+    The window [rank_min, rank_max] counts raw 1-based ranks, before any filter.
+    """
+
+    negatives: Annotated[int, Field(ge=0, le=64)] = 4
+    rule: Literal["perc_pos", "margin_pos", "abs", "none"] = "perc_pos"
+    threshold: float = 0.95
+    rank_min: Annotated[int, Field(ge=1)] = 1
+    rank_max: Annotated[int, Field(ge=1, le=65_534)] = 100
+    same_document: bool = False
+    """Whether other passages of the positive's document may be negatives."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.rank_min > self.rank_max:
+            raise ValueError(f"rank_min ({self.rank_min}) is above rank_max ({self.rank_max})")
+        if self.rule == "perc_pos" and not 0 < self.threshold <= 1:
+            raise ValueError(f"perc_pos needs a threshold in (0, 1], got {self.threshold}")
+        return self
+
+
+class SplitSettings(Strict):
+    """Share of documents held out for test, by hash of the document id."""
+
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Jaccard similarity of word 3-gram sets from which two passages count as the same."""
+
+
+class Domain(Strict):
+    """One declarative file: everything that is particular to a field of knowledge."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    title: str
+    description: str
+    instruction: str = ""
+    """What a query of this domain is for, in a trainer's words; stored with every record."""
+    corpus: str
+    """Folder or file of documents, relative to the domain file."""
+    corpus_licence: str = ""
+    personas: str
+    """JSON Lines of personas, relative to the domain file."""
+    limit: Annotated[int, Field(ge=1)] = 300
+    """Accepted records asked for when neither documents nor a limit are given."""
+    chunk: ChunkSettings = ChunkSettings()
+    plan: PlanSettings = PlanSettings()
+    gates: list[GateSettings] = [
+        GateSettings(name="length"),
+        GateSettings(name="language"),
+        GateSettings(name="copy"),
+        GateSettings(name="sensitive"),
+    ]
+    set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
+    mining: MiningSettings = MiningSettings()
+    splits: SplitSettings = SplitSettings()
+    teacher: str = "lexical"
+    generator: str = "extractive"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Recipe(Strict):
+    """The frozen, fully resolved configuration of what is made."""
+
+    domain: str
+    instruction: str = ""
+    corpus_sha256: str = ""
+    """Content of the documents; filled once they are read."""
+    personas_sha256: str
+    prompts: dict[str, str]
+    """Prompt name -> sha256 of the file."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Accepted records to publish; None means one full pass over the passages."""
+    chunk: ChunkSettings
+    plan: PlanSettings
+    gates: list[GateSettings]
+    set_gates: list[GateSettings]
+    mining: MiningSettings
+    splits: SplitSettings
+    teacher: str
+    generator: str
+    seed: int
+
+    @property
+    def sha256(self) -> str:
+        return sha256_of(self)

@@ -1,0 +1,132 @@
+"""What a training record is: one model a kind, and what travels with it.
+
+`instruction` may be empty; everything else that a trainer feeds to a model is text
+in `query`, `positive`, `negatives`, `text1`, `text2` or `passages`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Strict
+from schemas.document import Split
+
+Status = Literal["accepted", "rejected", "failed"]
+
+
+class Verdict(Strict):
+    """What a gate says of one record. Record gates and set gates return the same type."""
+
+    gate: str
+    keep: bool
+    reason: str = ""
+    """A short code, empty when kept: `too_short`, `duplicate`, `inconsistent` ..."""
+    score: float | None = None
+    detail: str = ""
+
+
+class Provenance(Strict):
+    """Where a record comes from: enough to make it again, or to leave it out."""
+
+    task: str
+    method: str
+    """`llm`, or `extractive:title|span|crop|cloze`: extractive rows never pass for written ones."""
+    generator: str
+    generator_model: str = ""
+    generator_revision: str = ""
+    prompt: str
+    prompt_sha256: str
+    persona_id: str = ""
+    position: Annotated[int, Field(ge=0)]
+    """Place in the plan."""
+    seed: Annotated[int, Field(ge=0)]
+    query_type: str = ""
+    difficulty: str = ""
+    length: str = ""
+    licence: str = ""
+    """Licence of the document the record was made from, where it is known."""
+
+
+class PassageText(Strict):
+    """A passage inside a record. `score` is the teacher's, 0.0 where none scored it."""
+
+    passage_id: str
+    document_id: str
+    text: Annotated[str, Field(min_length=1)]
+    score: float = 0.0
+    rank: Annotated[int, Field(ge=0)] = 0
+    """1-based rank for the record's query in the whole corpus; 0 where unknown or beyond the search depth."""
+
+
+class _Record(Strict):
+    id: Annotated[str, Field(min_length=1)]
+    instruction: str = ""
+    language: str
+    split: Split
+    provenance: Provenance
+    verdicts: list[Verdict] = []
+
+
+class Pair(_Record):
+    """A query and its positive, before negatives are mined."""
+
+    kind: Literal["pair"] = "pair"
+    query: Annotated[str, Field(min_length=1)]
+    positive: PassageText
+
+
+class NTuple(_Record):
+    """A query, its positive and its hard negatives (one negative makes a triplet).
+
+    `negatives` may be shorter than the recipe asked for, never padded.
+    """
+
+    kind: Literal["n-tuple"] = "n-tuple"
+    query: Annotated[str, Field(min_length=1)]
+    positive: PassageText
+    negatives: list[PassageText] = []
+
+
+class ScoredPair(_Record):
+    """Two texts and how alike they are, 0 to 1."""
+
+    kind: Literal["scored-pair"] = "scored-pair"
+    text1: Annotated[str, Field(min_length=1)]
+    text2: Annotated[str, Field(min_length=1)]
+    score: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class RankingList(_Record):
+    """A query and passages with graded labels, best first."""
+
+    kind: Literal["ranking-list"] = "ranking-list"
+    query: Annotated[str, Field(min_length=1)]
+    passages: Annotated[list[PassageText], Field(min_length=2)]
+    labels: Annotated[list[float], Field(min_length=2)]
+
+
+class Reject(Strict):
+    """A planned item that did not become a record: rejected by a gate or failed in generation."""
+
+    id: str
+    status: Literal["rejected", "failed"]
+    reason: str
+    stage: str
+    score: float | None = None
+    detail: str = ""
+    query: str = ""
+    passage_id: str
+    split: Split
+    position: Annotated[int, Field(ge=0)]
+    task: str
+    method: str = ""
+
+
+RECORD_KINDS: dict[str, type[_Record]] = {
+    "pair": Pair,
+    "n-tuple": NTuple,
+    "scored-pair": ScoredPair,
+    "ranking-list": RankingList,
+}

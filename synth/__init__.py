@@ -1,0 +1,1 @@
+"""The engine of synth: plain Python and asyncio. Importing it imports nothing else."""

@@ -1,0 +1,93 @@
+"""Gates keep a record or drop it with a reason code and a score.
+
+A *record gate* sees one record and runs in the shard. To add one, write a module here
+(or in your package, with an entry point `synth.gates`) that lists its class in `__all__`:
+
+    class Shouting:
+        name = "shouting"
+
+        class Settings(Strict):
+            max_share: float = 0.5
+
+        def __init__(self, settings: Settings) -> None:
+            self.settings = settings
+
+        def judge(self, record: Pair) -> Verdict:
+            share = sum(c.isupper() for c in record.query) / len(record.query)
+            return Verdict(gate=self.name, keep=share <= self.settings.max_share, reason="shouting", score=share)
+
+A *set gate* has `judge_set(view)` instead, sees every record of the run in plan order and
+must not depend on the order in which they arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pydantic import ValidationError
+
+from schemas.recipe import GateSettings
+from schemas.record import Pair, Verdict
+from synth import registry
+from synth.errors import DomainError
+
+if TYPE_CHECKING:
+    from synth.view import Rejections, SetView
+
+
+@runtime_checkable
+class RecordGate(Protocol):
+    """Keeps or drops one record; pure. May return a replaced record through `mend`."""
+
+    name: str
+
+    def judge(self, record: Pair) -> Verdict: ...
+
+
+@runtime_checkable
+class MendingGate(RecordGate, Protocol):
+    """A record gate that changes the text it lets through, such as masking a phone number.
+
+    `mend` is called before `judge` and its result replaces the record.
+    """
+
+    def mend(self, record: Pair) -> Pair: ...
+
+
+@runtime_checkable
+class SetGate(Protocol):
+    """Keeps or drops records by looking at all of them, in plan order."""
+
+    name: str
+
+    def judge_set(self, view: SetView) -> Rejections: ...
+
+
+def build_gate(chosen: GateSettings) -> Any:
+    """The gate that a recipe names, with its settings validated."""
+    gate = registry.find("gates", chosen.name)
+    try:
+        settings = gate.Settings(**chosen.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise DomainError(f"gate {chosen.name!r}: setting {field!r}: {first['msg']}") from error
+    return gate(settings)
+
+
+def build_record_gates(chosen: Sequence[GateSettings]) -> list[RecordGate]:
+    """Record gates in the recipe's order; DomainError where one is a set gate."""
+    return [_checked(choice, RecordGate, "gates", "set_gates") for choice in chosen]
+
+
+def build_set_gates(chosen: Sequence[GateSettings]) -> list[SetGate]:
+    """Set gates in the recipe's order; DomainError where one is a record gate."""
+    return [_checked(choice, SetGate, "set_gates", "gates") for choice in chosen]
+
+
+def _checked(choice: GateSettings, protocol: type, here: str, there: str) -> Any:
+    gate = build_gate(choice)
+    if not isinstance(gate, protocol):
+        raise DomainError(f"gate {choice.name!r} stands under {here!r} but belongs under {there!r}")
+    return gate

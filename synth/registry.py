@@ -1,0 +1,77 @@
+"""Finds tasks, gates, generators, teachers and domains: ours and other people's alike.
+
+Built-ins are found by listing their folder; each module names what it offers in `__all__`.
+Third parties declare an entry point in the group `synth.<kind>`. Both pass through
+`register`, so a plug-in can do whatever a built-in can. A domain's entry point is an
+object with `name` and `path`, or simply the path of its YAML file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from synth.errors import InputError, suggest
+from synth.resources import find_shipped
+
+Kind = Literal["tasks", "gates", "generators", "teachers", "domains"]
+
+_found: dict[str, dict[str, Any]] = {}
+
+
+def register(kind: Kind, name: str, component: Any) -> None:
+    """Make `component` known as `name`. Two different components can't share a name."""
+    known = _found.setdefault(kind, {})
+    if name in known and known[name] is not component and known[name] != component:
+        raise InputError(f"two {kind} are called {name!r}: uninstall one of the packages that bring it, or rename it")
+    known[name] = component
+
+
+def names(kind: Kind) -> list[str]:
+    """Names of all known components of a kind, sorted."""
+    return sorted(_discover(kind))
+
+
+def find(kind: Kind, name: str) -> Any:
+    """The component called `name`; InputError with the nearest name where there is none."""
+    known = _discover(kind)
+    if name not in known:
+        raise InputError(f"there is no {kind[:-1]} called {name!r}{suggest(name, known)}")
+    return known[name]
+
+
+def _discover(kind: Kind) -> dict[str, Any]:
+    if kind in _found:
+        return _found[kind]
+    _found[kind] = {}
+    try:
+        _register_built_ins(kind)
+        for entry in entry_points(group=f"synth.{kind}"):
+            component = entry.load()
+            register(kind, getattr(component, "name", entry.name), component)
+    except BaseException:
+        del _found[kind]
+        raise
+    return _found[kind]
+
+
+def _register_built_ins(kind: Kind) -> None:
+    if kind == "domains":
+        for path in sorted(find_shipped("data", "domains").glob("*.yaml")):
+            register(kind, path.stem, path)
+        return
+    package = importlib.import_module(f"synth.{kind}")
+    for module_info in pkgutil.iter_modules(cast(list[str], package.__path__)):
+        module = importlib.import_module(f"synth.{kind}.{module_info.name}")
+        for exported in getattr(module, "__all__", ()):
+            component = getattr(module, exported)
+            register(kind, component.name, component)
+
+
+def domain_path(name: str) -> Path:
+    """The YAML file of a known domain."""
+    found = find("domains", name)
+    return Path(getattr(found, "path", found))

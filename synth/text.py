@@ -1,0 +1,62 @@
+"""Words: how texts are normalised, tokenised and compared everywhere in synth."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_WORD = re.compile(r"\w+(?:[.,]\d+)*%?", re.UNICODE)
+_SPACE = re.compile(r"\s+")
+
+STOP_WORDS = frozenset(
+    """a about above after again all also am an and any are as at be because been before being below between both but by
+    can could did do does doing down during each few for from further had has have having he her here hers him his how i
+    if in into is it its itself just may me more most must my no nor not of off on once only or other our ours out over
+    own per same shall she should so some such than that the their theirs them then there these they this those through
+    to too under until up upon us very was we were what when where which while who whom why will with would you your""".split()
+)
+"""English function words; they carry no content for titles and keyword queries."""
+
+
+def normalise(text: str) -> str:
+    """NFKC, lower case, single spaces: texts that differ only in these are the same text."""
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()
+
+
+def words(text: str) -> list[str]:
+    """Lower-cased words and numbers; `1,234.5` and `4.25%` stay whole.
+
+    >>> words("Net debt rose 4.25% to $1,234.5m")
+    ['net', 'debt', 'rose', '4.25%', 'to', '1,234.5m']
+    """
+    return _WORD.findall(text.lower())
+
+
+def content_words(text: str) -> list[str]:
+    """Words that are neither function words nor single characters."""
+    return [word for word in words(text) if len(word) > 1 and word not in STOP_WORDS]
+
+
+def shingles(tokens: Sequence[str], size: int) -> set[str]:
+    """Sets of `size` consecutive tokens; a text shorter than that is one shingle."""
+    if len(tokens) <= size:
+        return {" ".join(tokens)} if tokens else set()
+    return {" ".join(tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
+
+
+def jaccard(first: set[str], second: set[str]) -> float:
+    """|A ∩ B| / |A ∪ B|; 0.0 for two empty sets."""
+    union = len(first | second)
+    return len(first & second) / union if union else 0.0
+
+
+def hash64(text: str) -> int:
+    """A stable unsigned 64-bit hash: the same on every machine and in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def draw(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but `parts`."""
+    return (hash64("\x1f".join(map(str, parts))) >> 11) / (1 << 53)
