@@ -1,0 +1,100 @@
+"""The passages of a run, opened: small columns in memory, texts memory-mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.document import Passage
+from synth.files import read_batches, replace_atomically
+from synth.lexicon import Lexicon
+
+Ordinals = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_TEXT_COLUMNS = ("title", "heading", "text")
+
+
+class Corpus:
+    """Passages by ordinal (their row in passages.parquet), and which of them are the same.
+
+    Two passages are *equivalent* when they are nearly identical or overlap in one document.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        small = pq.read_table(folder / "passages.parquet", columns=["id", "document_id", "start", "end", "split"])
+        self.ids: list[str] = small["id"].to_pylist()
+        documents = small["document_id"].combine_chunks().dictionary_encode()
+        self.document: Ordinals = documents.indices.to_numpy().astype(np.int64)
+        self._start = small["start"].to_numpy()
+        self._end = small["end"].to_numpy()
+        self.is_test: Mask = np.asarray([split == "test" for split in small["split"].to_pylist()], dtype=bool)
+        pairs = pq.read_table(folder / "near_pairs.parquet")
+        first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
+        self._near_keys = np.sort(np.concatenate([self._key(first, second), self._key(second, first)]))
+        self.leaked: Mask = np.zeros(len(self.ids), dtype=bool)
+        """Train passages that are nearly identical to a test passage."""
+        for one, other in ((first, second), (second, first)):
+            self.leaked[one[~self.is_test[one] & self.is_test[other]]] = True
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def are_equivalent(self, passages: Ordinals, others: Ordinals) -> Mask:
+        """Element by element: the same passage, a near-duplicate, or an overlapping chunk."""
+        overlap = (
+            (self.document[passages] == self.document[others])
+            & (self._start[passages] < self._end[others])
+            & (self._start[others] < self._end[passages])
+        )
+        return overlap | contains(self._near_keys, self._key(passages, others))
+
+    def texts(self, ordinals: Sequence[int] | Ordinals) -> list[str]:
+        """Texts of some passages; only these are read from disk."""
+        taken: list[str] = self._mapped["text"].take(pa.array(ordinals, type=pa.int64())).to_pylist()
+        return taken
+
+    def passages(self, ordinals: Sequence[int] | Ordinals) -> list[Passage]:
+        """Whole passages, in the order asked for."""
+        rows: list[dict[str, Any]] = self._mapped.take(pa.array(ordinals, type=pa.int64())).to_pylist()
+        return [Passage.model_construct(**row) for row in rows]
+
+    def labelled_texts(self) -> Iterator[tuple[str, str, str]]:
+        """(title, heading, text) of every passage, streaming."""
+        for batch in read_batches(self.folder / "passages.parquet", _TEXT_COLUMNS):
+            yield from zip(*(batch.column(name).to_pylist() for name in _TEXT_COLUMNS), strict=True)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        return Lexicon.load(self.folder)
+
+    @cached_property
+    def _mapped(self) -> pa.Table:
+        """The same rows as an uncompressed Arrow file, so that a few can be read at random."""
+        path = self.folder / "passages.arrow"
+        if not path.exists():
+            schema = pq.read_schema(self.folder / "passages.parquet")
+            with replace_atomically(path) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+                for batch in read_batches(self.folder / "passages.parquet"):
+                    writer.write_batch(batch)
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+    def _key(self, first: Ordinals, second: Ordinals) -> Ordinals:
+        return first.astype(np.int64) * max(len(self.ids), 1) + second
+
+
+def contains(sorted_keys: Ordinals, keys: Ordinals) -> Mask:
+    """Which of `keys` occur in `sorted_keys`."""
+    if not len(sorted_keys):
+        return np.zeros(len(keys), dtype=bool)
+    place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    found: Mask = sorted_keys[place] == keys
+    return found

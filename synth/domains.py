@@ -1,0 +1,90 @@
+"""Domain files and personas: found by name or path, validated at load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from schemas.base import sha256_of
+from schemas.persona import Persona
+from schemas.recipe import Domain
+from synth import registry
+from synth.errors import DomainError, InputError
+from synth.yaml_model import load_yaml_model
+
+
+@dataclass(frozen=True)
+class LoadedDomain:
+    """A domain and the folder that its relative paths start from."""
+
+    domain: Domain
+    path: Path
+
+    @property
+    def corpus(self) -> Path:
+        """Folder or file of the sample corpus; DomainError where it is missing."""
+        return self._resolve("corpus", self.domain.corpus)
+
+    @property
+    def personas(self) -> Path:
+        """Persona file; DomainError where it is missing."""
+        return self._resolve("personas", self.domain.personas)
+
+    def _resolve(self, field: str, relative: str) -> Path:
+        path = (self.path.parent / relative).resolve()
+        if not path.exists():
+            raise DomainError(f"{self.path}, field {field}: there is no {path}")
+        return path
+
+
+def load_domain(name_or_path: str) -> LoadedDomain:
+    """A known domain by name, or any domain file by its path."""
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.is_file():
+            raise DomainError(f"there is no domain file {path}; `synth domains` lists the domains that are known by name")
+    else:
+        try:
+            path = registry.domain_path(name_or_path)
+        except InputError as error:
+            raise DomainError(f"{error} (or give the path of a domain file)") from error
+    return LoadedDomain(load_yaml_model(path, Domain), path)
+
+
+def load_personas(path: Path) -> list[Persona]:
+    """Personas of a JSON Lines file, in file order; ids are unique.
+
+    Raises DomainError naming file, line and field.
+    """
+    personas = list(_read_personas(path))
+    ids = [persona.id for persona in personas]
+    if not personas:
+        raise DomainError(f"{path} holds no personas; give it one JSON object a line with at least `id` and `text`")
+    for line, persona_id in enumerate(ids, 1):
+        if ids.index(persona_id) < line - 1:
+            raise DomainError(f"{path}: persona id {persona_id!r} stands twice; ids must be unique")
+    return personas
+
+
+def hash_personas(personas: list[Persona]) -> str:
+    """What the recipe remembers of the personas; the order of the file does not matter."""
+    return sha256_of(sorted((p.model_dump(mode="json") for p in personas), key=lambda p: str(p["id"])))
+
+
+def _read_personas(path: Path) -> Iterator[Persona]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DomainError(f"can't read personas from {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield Persona.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "(whole line)"
+            raise DomainError(f"{path}, line {number}, field {field}: {first['msg']}") from error

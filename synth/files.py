@@ -1,0 +1,134 @@
+"""Atomic files: written to a temporary name, fsynced, renamed. Readers never see half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from synth.errors import StoreError
+
+ROW_GROUP = 16_384
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on success it is fsynced and takes its name.
+
+    Raises StoreError when the folder can't be written (read-only, full disk).
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a small file atomically."""
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_model(path: Path, model: BaseModel) -> None:
+    """Write a model as indented JSON, atomically."""
+    write_bytes(path, orjson.dumps(model.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
+
+
+class ParquetSink:
+    """Streams rows or batches into one Parquet file that appears only when it is whole.
+
+    >>> with ParquetSink(path, schema) as sink:
+    ...     sink.add_rows(rows)
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema, self.rows = path, schema, 0
+        self._pending: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self._replacing = replace_atomically(self.path)
+        self._temporary = self._replacing.__enter__()
+        try:
+            self._writer = pq.ParquetWriter(self._temporary, self.schema, compression="zstd", write_page_index=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        return self
+
+    def add_rows(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Rows as dictionaries; at most one row group of them is held in memory."""
+        for row in rows:
+            self._pending.append(row)
+            if len(self._pending) == ROW_GROUP:
+                self._flush()
+
+    def add_table(self, table: pa.Table) -> None:
+        """A whole table as row groups of its own (after any pending rows)."""
+        self._flush()
+        if table.num_rows:
+            self._writer.write_table(table.cast(self.schema), row_group_size=ROW_GROUP)
+            self.rows += table.num_rows
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self.schema))
+            self.rows += len(self._pending)
+            self._pending = []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._writer.close()
+            self._replacing.__exit__(kind, error, trace)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write one table atomically."""
+    with ParquetSink(path, table.schema) as sink:
+        sink.add_table(table)
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None, size: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
+    """Batches of a Parquet file, in file order, never the whole file at once."""
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=size, columns=columns)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"can't write {path}: {error.strerror or error}; choose another folder with --store PATH or SYNTH_STORE, or free some space"
+    )

@@ -1,0 +1,62 @@
+"""Drops queries that are too short to ask for anything, or too long to be one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from schemas.base import Strict
+from schemas.record import Pair, Verdict
+from synth.text import words
+
+__all__ = ["Length"]
+
+_Size = Annotated[int, Field(ge=0)]
+
+
+class Length:
+    """Bounds the query in words and characters, and the positive in characters."""
+
+    name = "length"
+
+    class Settings(Strict):
+        """Inclusive bounds."""
+
+        min_words: _Size = 2
+        max_words: _Size = 64
+        min_chars: _Size = 8
+        max_chars: _Size = 600
+        max_passage_chars: _Size = 20_000
+
+        @model_validator(mode="after")
+        def _ordered(self) -> Self:
+            for unit, least, most in (
+                ("words", self.min_words, self.max_words),
+                ("chars", self.min_chars, self.max_chars),
+            ):
+                if least > most:
+                    raise ValueError(f"min_{unit} ({least}) is above max_{unit} ({most})")
+            return self
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def judge(self, record: Pair) -> Verdict:
+        word_count = len(words(record.query))
+        reason, detail = self._fault(word_count, len(record.query), len(record.positive.text))
+        return Verdict(gate=self.name, keep=not reason, reason=reason, score=float(word_count), detail=detail)
+
+    def _fault(self, word_count: int, chars: int, passage_chars: int) -> tuple[str, str]:
+        bounds = self.settings
+        if word_count < bounds.min_words:
+            return "too_short", f"query: {word_count} words, at least {bounds.min_words}"
+        if chars < bounds.min_chars:
+            return "too_short", f"query: {chars} characters, at least {bounds.min_chars}"
+        if word_count > bounds.max_words:
+            return "too_long", f"query: {word_count} words, at most {bounds.max_words}"
+        if chars > bounds.max_chars:
+            return "too_long", f"query: {chars} characters, at most {bounds.max_chars}"
+        if passage_chars > bounds.max_passage_chars:
+            return "too_long", f"passage: {passage_chars} characters, at most {bounds.max_passage_chars}"
+        return "", ""

@@ -1,0 +1,62 @@
+"""Flags, masks or drops personal and secret data in queries and passages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Strict
+from schemas.record import Pair, Verdict
+from synth.sensitive import find_sensitive, mask, masked_kinds
+
+__all__ = ["Sensitive"]
+
+
+class Sensitive:
+    """Looks for emails, phone and card numbers, accounts and secrets (`synth.sensitive`)."""
+
+    name = "sensitive"
+
+    class Settings(Strict):
+        """What happens to a text in which something was found."""
+
+        action: Literal["flag", "mask", "drop"] = "mask"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def clean_passage(self, text: str) -> tuple[str | None, list[str]]:
+        """The text to use instead, None where the passage must be dropped, and the kinds that were found.
+
+        For ingest, so that nothing sensitive reaches a language model.
+        """
+        findings = find_sensitive(text)
+        kinds = sorted({finding.kind for finding in findings})
+        if self.settings.action == "mask":
+            return mask(text, findings), kinds
+        dropped = bool(findings) and self.settings.action == "drop"
+        return None if dropped else text, kinds
+
+    def mend(self, record: Pair) -> Pair:
+        if self.settings.action != "mask":
+            return record
+        query, passage = find_sensitive(record.query), find_sensitive(record.positive.text)
+        if not query and not passage:
+            return record
+        positive = record.positive.model_copy(update={"text": mask(record.positive.text, passage)})
+        return record.model_copy(update={"query": mask(record.query, query), "positive": positive})
+
+    def judge(self, record: Pair) -> Verdict:
+        kinds = self._kinds(record.query) + self._kinds(record.positive.text)
+        keep = not kinds or self.settings.action != "drop"
+        return Verdict(
+            gate=self.name,
+            keep=keep,
+            reason="" if keep else "sensitive",
+            score=float(len(kinds)),
+            detail=",".join(sorted(set(kinds))),
+        )
+
+    def _kinds(self, text: str) -> list[str]:
+        if self.settings.action == "mask":
+            return masked_kinds(text)
+        return [finding.kind for finding in find_sensitive(text)]

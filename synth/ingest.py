@@ -1,0 +1,165 @@
+"""Documents in, passages out: read, merge, split, chunk, scrub, compare. Streams throughout."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from schemas.arrow import arrow_schema
+from schemas.document import Document, Passage, RejectedSource, Split
+from schemas.manifest import SourceCount
+from schemas.recipe import Recipe
+from synth.chunk import chunk_document
+from synth.corpus import Corpus
+from synth.errors import DocumentError
+from synth.files import ParquetSink, read_batches, write_model, write_parquet
+from synth.gates import build_record_gates
+from synth.lexicon import build_lexicon
+from synth.near import find_near_pairs, sign_all
+from synth.progress import Reporter
+from synth.text import draw, normalise
+
+_READ = pa.schema([*arrow_schema(Document), ("text_key", pa.string())])
+_NEAR = pa.schema([("first", pa.int64()), ("second", pa.int64())])
+NEAR_SHINGLE = 3
+"""Passages are compared by word 3-grams."""
+
+
+def ingest(
+    sources: Iterable[Document | RejectedSource], recipe: Recipe, folder: Path, reporter: Reporter
+) -> tuple[Corpus, SourceCount, str]:
+    """Make the run's passages; returns them, the count of sources, and the corpus hash.
+
+    Nothing depends on the order in which sources arrive. Raises DocumentError when no
+    passage is left.
+    """
+    reporter.stage("read documents")
+    rejected = _write_read(sources, folder, reporter)
+    rejected["duplicate_document"] += _merge_documents(folder)
+    corpus_sha256, without_passages, kept = _write_passages(recipe, folder, reporter)
+    rejected["no_passage"] += without_passages
+    dropped = {reason: count for reason, count in sorted(rejected.items()) if count}
+    if not kept:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "nothing was read"
+        raise DocumentError(f"no passage could be made from the documents ({reasons}); see `synth generate --help` for the formats")
+    reporter.stage("compare passages")
+    _compare_passages(recipe, folder)
+    corpus = Corpus(folder)
+    build_lexicon(corpus.labelled_texts()).save(folder)
+    count = SourceCount(read=kept + sum(dropped.values()), kept=kept, dropped=dropped)
+    write_model(folder / "sources.json", count)
+    return corpus, count, corpus_sha256
+
+
+def split_of(document_id: str, test_share: float) -> Split:
+    """The split of a document: a hash of its id alone, so that it never moves."""
+    return "test" if draw("split", document_id) < test_share else "train"
+
+
+def _write_read(sources: Iterable[Document | RejectedSource], folder: Path, reporter: Reporter) -> Counter[str]:
+    rejected: Counter[str] = Counter()
+    with (
+        ParquetSink(folder / "read.parquet", _READ) as documents,
+        ParquetSink(folder / "rejected_sources.parquet", arrow_schema(RejectedSource)) as rejects,
+    ):
+        for source in sources:
+            reporter.advance()
+            if isinstance(source, RejectedSource):
+                rejected[source.reason] += 1
+                rejects.add_rows([source.model_dump()])
+            else:
+                key = hashlib.sha256(normalise(source.text).encode()).hexdigest()
+                documents.add_rows([source.model_dump() | {"text_key": key}])
+    return rejected
+
+
+def _merge_documents(folder: Path) -> int:
+    """Sort by id, merge exact duplicates, tell apart different texts under one id.
+
+    Returns how many documents were merged away.
+    """
+    with duckdb.connect(config={"memory_limit": "512MB", "threads": 2, "temp_directory": str(folder / "spill")}) as session:
+        session.execute("SET preserve_insertion_order = false")
+        session.read_parquet(str(folder / "read.parquet")).create_view("read")
+        session.execute(
+            """
+            CREATE TEMP TABLE kept AS
+            SELECT min_by(id, (id, source)) AS id, min_by(title, (id, source)) AS title,
+                   min_by(source, (id, source)) AS source, text_key, count(*) AS copies
+            FROM read GROUP BY text_key
+            """
+        )
+        session.execute(
+            """
+            CREATE TEMP VIEW merged AS
+            SELECT CASE WHEN count(*) OVER (PARTITION BY k.id) > 1 THEN k.id || '~' || k.text_key[:8] ELSE k.id END AS id,
+                   k.title, r.text, k.source, r.licence
+            FROM kept k JOIN (
+                SELECT text_key, min_by(text, (id, source)) AS text, min_by(licence, (id, source)) AS licence
+                FROM read GROUP BY text_key
+            ) r USING (text_key)
+            """
+        )
+        rows = session.sql("SELECT * FROM merged ORDER BY id").to_arrow_reader(1024)
+        with ParquetSink(folder / "documents.parquet", arrow_schema(Document)) as sink:
+            for batch in rows:
+                sink.add_table(pa.Table.from_batches([batch]).select(arrow_schema(Document).names))
+        merged = session.execute("SELECT coalesce(sum(copies - 1), 0) FROM kept").fetchone()
+    (folder / "read.parquet").unlink()
+    return int(merged[0]) if merged else 0
+
+
+def _write_passages(recipe: Recipe, folder: Path, reporter: Reporter) -> tuple[str, int, int]:
+    digest = hashlib.sha256()
+    without = kept = 0
+    reporter.stage("chunk documents")
+    scrubbers = [gate for gate in build_record_gates(recipe.gates) if hasattr(gate, "clean_passage")]
+    with ParquetSink(folder / "passages.parquet", arrow_schema(Passage)) as sink:
+        for batch in read_batches(folder / "documents.parquet", size=256):
+            for row in batch.to_pylist():
+                reporter.advance()
+                document = Document.model_construct(**row)
+                for part in (document.id, document.title, document.text):
+                    digest.update(hashlib.sha256(part.encode()).digest())
+                passages = list(_passages_of(document, recipe, scrubbers))
+                sink.add_rows(passage.model_dump() for passage in passages)
+                kept, without = kept + bool(passages), without + (not passages)
+    return digest.hexdigest(), without, kept
+
+
+def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[object]) -> Iterator[Passage]:
+    language = max(recipe.plan.language, key=lambda name: recipe.plan.language[name])
+    split = split_of(document.id, recipe.splits.test)
+    for number, chunk in enumerate(chunk_document(document.text, recipe.chunk, language)):
+        text: str | None = document.text[chunk.start : chunk.end]
+        flags: list[str] = []
+        for gate in scrubbers:
+            text, found = gate.clean_passage(text)  # type: ignore[attr-defined]
+            flags += found
+            if text is None:
+                break
+        if text:
+            yield Passage(
+                id=f"{document.id}#{number}",
+                document_id=document.id,
+                title=document.title,
+                heading=chunk.heading,
+                text=text,
+                start=chunk.start,
+                end=chunk.end,
+                split=split,
+                flags=flags,
+            )
+
+
+def _compare_passages(recipe: Recipe, folder: Path) -> None:
+    write_parquet(folder / "near_pairs.parquet", pa.table({"first": [], "second": []}, schema=_NEAR))
+    corpus = Corpus(folder)
+    signatures = sign_all((text for _, _, text in corpus.labelled_texts()), NEAR_SHINGLE)
+    pairs = find_near_pairs(signatures, corpus.texts, threshold=recipe.splits.near_duplicate, size=NEAR_SHINGLE)
+    write_parquet(folder / "near_pairs.parquet", pa.table({"first": pairs[:, 0], "second": pairs[:, 1]}, schema=_NEAR))

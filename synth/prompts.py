@@ -1,0 +1,85 @@
+"""Prompts are files: Jinja with YAML front matter, rendered strictly.
+
+    ---
+    name: query-from-passage
+    version: 1
+    inputs: [passage, persona, …]
+    ---
+    ## system
+    …
+    ## user
+    …
+
+A missing or undeclared input is an error at load or render time, never an empty string.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from synth.errors import InputError
+from synth.resources import find_shipped
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+)
+_FILE = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
+_ROLES = re.compile(r"^## (system|user)\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat message."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt file: its name, version, the inputs it declares, and its hash."""
+
+    name: str
+    version: int
+    inputs: frozenset[str]
+    parts: tuple[tuple[str, str], ...]
+    sha256: str
+
+    def render(self, inputs: Mapping[str, object]) -> list[Message]:
+        """Chat messages; raises InputError where an input is missing or not declared."""
+        if set(inputs) != self.inputs:
+            wrong = ", ".join(sorted(set(inputs) ^ self.inputs))
+            raise InputError(f"prompt {self.name!r} takes the inputs {sorted(self.inputs)}; missing or unknown: {wrong}")
+        try:
+            return [Message(role, _ENVIRONMENT.from_string(body).render(inputs).strip()) for role, body in self.parts]
+        except TemplateError as error:
+            raise InputError(f"prompt {self.name!r} can't be rendered: {error}") from error
+
+
+@functools.cache
+def load_prompt(name: str, folder: Path | None = None) -> Prompt:
+    """The shipped prompt `name` (or the one in `folder`), checked against its front matter."""
+    path = (folder or find_shipped("prompts")) / f"{name}.j2"
+    if not path.is_file():
+        raise InputError(f"there is no prompt file {path}")
+    source = path.read_text(encoding="utf-8")
+    split = _FILE.match(source)
+    if split is None:
+        raise InputError(f"{path}: a prompt begins with front matter between two lines of ---")
+    front, body = yaml.safe_load(split.group(1)), split.group(2)
+    pieces = _ROLES.split(body)[1:]
+    parts = tuple(zip(pieces[::2], pieces[1::2], strict=True))
+    declared = frozenset(front["inputs"])
+    used = frozenset().union(*(meta.find_undeclared_variables(_ENVIRONMENT.parse(part)) for _, part in parts))
+    if used != declared or not parts:
+        raise InputError(f"{path}: front matter declares {sorted(declared)} but the text uses {sorted(used)}")
+    return Prompt(front["name"], front["version"], declared, parts, hashlib.sha256(source.encode()).hexdigest())

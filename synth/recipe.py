@@ -1,0 +1,114 @@
+"""Resolves the recipe: defaults < domain file < `--config` file < flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.persona import Persona
+from schemas.recipe import Domain, Recipe
+from synth import registry
+from synth.domains import LoadedDomain, hash_personas, load_domain, load_personas
+from synth.errors import DomainError
+from synth.gates import build_record_gates, build_set_gates
+from synth.prompts import load_prompt
+from synth.yaml_model import load_yaml_model, read_yaml
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user asked for on the command line or in a flow; None means not said."""
+
+    domain: str
+    documents: tuple[Path, ...] = ()
+    text_field: str | None = None
+    title_field: str | None = None
+    id_field: str | None = None
+    name: str | None = None
+    limit: int | None = None
+    seed: int | None = None
+    teacher: str | None = None
+    personas: Path | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe and the things it refers to, before any document is read."""
+
+    name: str
+    recipe: Recipe
+    personas: list[Persona]
+    documents: tuple[Path, ...]
+    licence: str
+    """Licence of the documents where the domain's own corpus is used, else ''."""
+
+
+def resolve(choices: Choices) -> Resolved:
+    """The recipe that `choices` mean; raises DomainError before anything is written."""
+    loaded = load_domain(choices.domain)
+    domain = _override(loaded, choices)
+    _check_parts(domain)
+    persona_file = choices.personas or loaded.personas
+    personas = load_personas(persona_file)
+    shipped = not choices.documents
+    limit = choices.limit if choices.limit is not None else (domain.limit if shipped else None)
+    if limit is not None and limit < 1:
+        raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
+    recipe = Recipe(
+        domain=domain.name,
+        instruction=domain.instruction,
+        personas_sha256=hash_personas(personas),
+        prompts={task.prompt: load_prompt(task.prompt, task.prompt_folder).sha256 for task in _tasks(domain)},
+        limit=limit,
+        **{field: getattr(domain, field) for field in _SHARED},
+    )
+    return Resolved(
+        name=choices.name or domain.name,
+        recipe=recipe,
+        personas=personas,
+        documents=(loaded.corpus,) if shipped else choices.documents,
+        licence=domain.corpus_licence if shipped else "",
+    )
+
+
+_SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "seed")
+
+
+def _override(loaded: LoadedDomain, choices: Choices) -> Domain:
+    domain = loaded.domain
+    if choices.config is not None:
+        changes = read_yaml(choices.config)
+        merged = _merge(domain.model_dump(mode="json"), changes)
+        domain = load_yaml_model(choices.config, Domain, merged)
+    flags = {k: v for k, v in (("seed", choices.seed), ("teacher", choices.teacher)) if v is not None}
+    try:
+        return Domain.model_validate(domain.model_dump(mode="json") | flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DomainError(f"--{first['loc'][0]}: {first['msg']}") from error
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings are merged field by field; lists and weights are replaced whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict) and key in Domain.model_fields
+        merged[key] = base[key] | value if nested else value
+    return merged
+
+
+def _tasks(domain: Domain) -> list[Any]:
+    return [registry.find("tasks", name) for name in sorted(domain.plan.tasks)]
+
+
+def _check_parts(domain: Domain) -> None:
+    """Everything a recipe names must exist before a document is read."""
+    for name in domain.plan.tasks:
+        registry.find("tasks", name)
+    registry.find("generators", domain.generator)
+    build_record_gates(domain.gates)
+    build_set_gates(domain.set_gates)

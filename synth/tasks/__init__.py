@@ -1,0 +1,77 @@
+"""Tasks: the ways of making records.
+
+A task is a prompt, an output schema, a record mapping and, where honest, a rule for the
+extractive generator. To add one, write a prompt file and a module here (or in your
+package, with an entry point `synth.tasks`) that lists its class in `__all__`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from schemas.document import Passage
+from schemas.persona import Persona
+from synth.lexicon import Lexicon
+from synth.plan import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item made no record: a short code, and what a person would want to know."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInput:
+    """Everything a task may use for one item."""
+
+    item: Item
+    passage: Passage
+    persona: Persona
+    domain: str
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a task makes of an output: the texts of a record, before provenance."""
+
+    query: str
+    positive: str
+    method: str
+
+
+class Task(Protocol):
+    """One way of making records."""
+
+    name: ClassVar[str]
+    prompt: ClassVar[str]
+    prompt_folder: ClassVar[Path | None]
+    """Where the prompt file lies; None for the shipped prompts."""
+    output: ClassVar[type[BaseModel]]
+    """What a generator must answer; its JSON Schema constrains an LLM."""
+
+    @staticmethod
+    def prompt_inputs(task_input: TaskInput) -> Mapping[str, Any]: ...
+
+    @staticmethod
+    def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure: ...
+
+    @staticmethod
+    def draft(task_input: TaskInput, output: Any, method: str) -> Draft: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """An output made without an LLM, and how."""
+
+    output: BaseModel
+    method: str

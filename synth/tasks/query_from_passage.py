@@ -1,0 +1,141 @@
+"""passage -> the query that it answers.
+
+An LLM writes the query a persona would type. The extractive rule (design §8; AugTriever,
+Contriever, ICT in `docs/methods.md`) takes real text instead: the heading a person wrote
+above the passage, else the best of 16 spans, a crop with words deleted, or a sentence
+that is then taken out of the passage (inverse cloze).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+from sentencex import segment
+
+from schemas.base import Strict
+from synth.lexicon import Lexicon
+from synth.tasks import Draft, Extracted, Failure, TaskInput
+from synth.text import content_words, normalise
+
+__all__ = ["QueryFromPassage"]
+
+SPANS = 16
+SPAN_WORDS = {"short": (4, 6), "medium": (7, 11), "long": (12, 16)}
+CROP_SHARE = (0.05, 0.5)
+CROP_WORDS = (6, 40)
+DELETED = 0.1
+MIN_WORDS = 12
+"""A passage with fewer words has no room for a query that is not the passage itself."""
+WIDE_HEADING = 2
+"""A heading over more passages than this says too little of any one of them."""
+
+
+class Query(Strict):
+    """What the generator answers. `removed` is only ever set by inverse cloze."""
+
+    query: Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class ClozeQuery(Query):
+    """A sentence and the passage without it."""
+
+    rest: str
+
+
+class QueryFromPassage:
+    """One query a passage answers."""
+
+    name: ClassVar[str] = "query-from-passage"
+    prompt: ClassVar[str] = "query-from-passage"
+    prompt_folder: ClassVar[Path | None] = None
+    output: ClassVar[type[Query]] = Query
+
+    @staticmethod
+    def prompt_inputs(task_input: TaskInput) -> Mapping[str, Any]:
+        item, passage = task_input.item, task_input.passage
+        return {
+            "domain": task_input.domain,
+            "instruction": task_input.instruction,
+            "title": passage.title,
+            "heading": passage.heading,
+            "passage": passage.text,
+            "persona": task_input.persona.text,
+            "query_type": item.query_type,
+            "difficulty": item.difficulty,
+            "length": item.length,
+            "language": item.language,
+        }
+
+    @staticmethod
+    def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
+        tokens = task_input.passage.text.split()
+        if len(tokens) < MIN_WORDS:
+            return Failure("passage_too_short", f"{len(tokens)} words")
+        heading = _heading(task_input, lexicon)
+        if task_input.item.occurrence == 0 and heading:
+            return Extracted(Query(query=heading), "extractive:title")
+        method = random_source.choices(["span", "crop", "cloze"], weights=[3, 2, 1])[0]
+        if method == "cloze":
+            cloze = _cloze(task_input.passage.text, task_input.item.language, random_source)
+            if cloze:
+                return Extracted(cloze, "extractive:cloze")
+            method = "span"
+        query = _crop(tokens, random_source) if method == "crop" else _best_span(tokens, task_input.item.length, lexicon, random_source)
+        return Extracted(Query(query=query[:400]), f"extractive:{method}")
+
+    @staticmethod
+    def draft(task_input: TaskInput, output: Query, method: str) -> Draft:
+        positive = output.rest if isinstance(output, ClozeQuery) else task_input.passage.text
+        return Draft(query=output.query.strip(), positive=positive, method=method)
+
+
+def _heading(task_input: TaskInput, lexicon: Lexicon) -> str:
+    """The nearest human label that is about this passage rather than about many."""
+    for label in (task_input.passage.heading, task_input.passage.title):
+        narrow = lexicon.headings.get(normalise(label), 0) <= WIDE_HEADING
+        if label and narrow and len(set(content_words(label))) >= 3:
+            return label[:400]
+    return ""
+
+
+def _best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: random.Random) -> str:
+    """Of 16 random spans the one that BM25 finds most telling of this passage (QExt)."""
+    low, high = SPAN_WORDS.get(length, (4, 16))
+    counts = Counter(content_words(" ".join(tokens)))
+    total = sum(counts.values())
+    weight = {term: lexicon.idf(term) * lexicon.saturate(count, total) for term, count in counts.items()}
+    best, best_score = "", -1.0
+    for _ in range(SPANS):
+        size = min(random_source.randint(low, high), len(tokens))
+        start = random_source.randint(0, len(tokens) - size)
+        span = " ".join(tokens[start : start + size])
+        score = sum(weight.get(term, 0.0) for term in set(content_words(span)))
+        if score > best_score:
+            best, best_score = span, score
+    return best.strip(" ,;:|-–—")
+
+
+def _crop(tokens: list[str], random_source: random.Random) -> str:
+    """A contiguous 5 to 50 % of the passage with every tenth word deleted at random."""
+    share = random_source.uniform(*CROP_SHARE)
+    size = min(max(round(share * len(tokens)), CROP_WORDS[0]), CROP_WORDS[1], len(tokens))
+    start = random_source.randint(0, len(tokens) - size)
+    cropped = tokens[start : start + size]
+    kept = [token for token in cropped if random_source.random() >= DELETED]
+    return " ".join(kept or cropped)
+
+
+def _cloze(text: str, language: str, random_source: random.Random) -> ClozeQuery | None:
+    """A sentence as the query; in nine of ten cases it leaves the passage (inverse cloze)."""
+    sentences = [s for s in segment(language, text) if s.strip()]
+    whole = [i for i, s in enumerate(sentences) if 4 <= len(s.split()) <= CROP_WORDS[1]]
+    if len(sentences) < 3 or not whole:
+        return None
+    chosen = random_source.choice(whole)
+    rest = text if random_source.random() < DELETED else "".join(sentences[:chosen] + sentences[chosen + 1 :]).strip()
+    return ClozeQuery(query=" ".join(sentences[chosen].split()), rest=rest) if rest else None

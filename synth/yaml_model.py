@@ -1,0 +1,78 @@
+"""Reads a YAML file into a pydantic model; every error names file, line and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from synth.errors import DomainError, suggest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; DomainError names file and line."""
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DomainError(f"can't read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
+    try:
+        value = yaml.safe_load(source)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise DomainError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    if not isinstance(value, dict):
+        raise DomainError(f"{path}, line 1: expected `field: value` lines, found {type(value).__name__}")
+    return value
+
+
+def load_yaml_model(path: Path, model: type[Model], value: dict[str, Any] | None = None) -> Model:
+    """Validate `value` (default: the file's own content) as `model`.
+
+    Raises DomainError such as `finance.yaml, line 12, field mining.threshold: …`.
+    """
+    try:
+        return model.model_validate(read_yaml(path) if value is None else value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = tuple(first["loc"])
+        field = ".".join(map(str, location)) or "(whole file)"
+        message = _explain(model, first["type"], first["msg"], location)
+        raise DomainError(f"{path}, line {_line_of(path, location)}, field {field}: {message}") from error
+
+
+def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[int | str, ...]) -> str:
+    if kind == "missing":
+        return "is missing; add it"
+    if kind != "extra_forbidden":
+        return message.removeprefix("Value error, ")
+    owner: Any = model
+    for part in location[:-1]:
+        owner = getattr(owner, "model_fields", {}).get(part)
+        owner = owner.annotation if owner is not None else None
+    known = getattr(owner, "model_fields", {})
+    return f"unknown field{suggest(str(location[-1]), known)}"
+
+
+def _line_of(path: Path, location: tuple[int | str, ...]) -> int:
+    node = yaml.compose(path.read_text(encoding="utf-8"))
+    line = 1
+    for part in location:
+        found = _child(node, part)
+        if found is None:
+            break
+        node, line = found
+    return line
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part].start_mark.line + 1
+    return None
