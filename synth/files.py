@@ -78,11 +78,11 @@ class ParquetSink:
             if len(self._pending) == ROW_GROUP:
                 self._flush()
 
-    def add_table(self, table: pa.Table) -> None:
+    def add_table(self, table: pa.Table, *, one_row_group: bool = False) -> None:
         """A whole table as row groups of its own (after any pending rows)."""
         self._flush()
         if table.num_rows:
-            self._writer.write_table(table.cast(self.schema), row_group_size=ROW_GROUP)
+            self._writer.write_table(table.cast(self.schema), row_group_size=table.num_rows if one_row_group else ROW_GROUP)
             self.rows += table.num_rows
 
     def _flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from schemas.base import Strict
@@ -30,7 +31,7 @@ class Sensitive:
         For ingest, so that nothing sensitive reaches a language model.
         """
         findings = find_sensitive(text)
-        kinds = sorted({finding.kind for finding in findings})
+        kinds: list[str] = sorted({finding.kind for finding in findings})
         if self.settings.action == "mask":
             return mask(text, findings), kinds
         dropped = bool(findings) and self.settings.action == "drop"
@@ -46,7 +47,7 @@ class Sensitive:
         return record.model_copy(update={"query": mask(record.query, query), "positive": positive})
 
     def judge(self, record: Pair) -> Verdict:
-        kinds = self._kinds(record.query) + self._kinds(record.positive.text)
+        kinds = [*self._kinds(record.query), *self._kinds(record.positive.text)]
         keep = not kinds or self.settings.action != "drop"
         return Verdict(
             gate=self.name,
@@ -56,7 +57,7 @@ class Sensitive:
             detail=",".join(sorted(set(kinds))),
         )
 
-    def _kinds(self, text: str) -> list[str]:
+    def _kinds(self, text: str) -> Sequence[str]:
         if self.settings.action == "mask":
             return masked_kinds(text)
         return [finding.kind for finding in find_sensitive(text)]

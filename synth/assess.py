@@ -1,0 +1,141 @@
+"""Set gates over everything made so far, in plan order; the first N accepted are the dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.manifest import Funnel
+from schemas.record import Verdict
+from synth.gates import build_set_gates
+from synth.near import PERMUTATIONS
+from synth.shard import Shard, Workshop
+from synth.view import SetView
+
+SURPLUS = "surplus"
+
+_COLUMNS = ["position", "status", "reason", "passage", "query_key"]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What becomes of each item of the plan's prefix."""
+
+    shards: Sequence[Shard]
+    positions: npt.NDArray[np.int64]
+    """Plan positions of the accepted records, ascending; at most N."""
+    set_rejects: Mapping[int, Verdict]
+    """Position -> verdict of the set gate that dropped it, or `surplus` beyond N."""
+    funnel: Funnel
+    known_positives: Mapping[int, npt.NDArray[np.int64]]
+    """Query key -> passages, for queries that were made from more than one passage."""
+
+    @property
+    def accepted(self) -> int:
+        return len(self.positions)
+
+
+def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> Assessment:
+    """Judge the records of all `shards`, which are a prefix of the plan.
+
+    Nothing here depends on how the plan was cut into shards.
+    """
+    items = _read([shard.items_path(workshop.folder) for shard in shards], _COLUMNS)
+    view = _view(workshop, shards, items)
+    rejects: dict[int, Verdict] = {}
+    alive = view.alive.copy()
+    for gate in build_set_gates(workshop.recipe.set_gates):
+        for row, verdict in gate.judge_set(view.but(alive=alive.copy())):
+            alive[row] = False
+            rejects[int(view.position[row])] = verdict
+    positions = view.position[alive]
+    if limit is not None:
+        for position in positions[limit:].tolist():
+            rejects[position] = Verdict(gate="limit", keep=False, reason=SURPLUS, detail=f"beyond the {limit} records asked for")
+        positions = positions[:limit]
+    return Assessment(shards, positions, rejects, _funnel(items, rejects, len(positions)), _known_positives(items))
+
+
+def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetView:
+    passed = np.asarray(items["status"].to_pylist()) == "accepted"
+    queries = _read([shard.scores_folder(workshop.folder) / "queries.parquet" for shard in shards], ["query", "positive_score", "ahead"])
+    position = items["position"].to_numpy()[passed]
+    if not np.array_equal(position, queries["query"].to_numpy()):
+        raise AssertionError("the score tables do not cover the accepted items")
+    return SetView(
+        alive=np.ones(len(position), dtype=bool),
+        position=position,
+        passage=items["passage"].to_numpy()[passed],
+        query_key=items["query_key"].to_numpy()[passed],
+        signature=_signatures(workshop, shards),
+        ahead=queries["ahead"].to_numpy().astype(np.int64),
+        positive_score=queries["positive_score"].to_numpy(),
+        pool=len(workshop.corpus),
+        depth=workshop.depth,
+        fetch_queries=_QueryReader(workshop.folder, shards, position),
+    )
+
+
+def _signatures(workshop: Workshop, shards: Sequence[Shard]) -> npt.NDArray[np.uint32]:
+    blocks = [np.empty((0, PERMUTATIONS), dtype=np.uint32)]
+    for shard in shards:
+        table = pq.read_table(shard.items_path(workshop.folder), columns=["status", "signature"])
+        kept = table.filter(np.asarray(table["status"].to_pylist()) == "accepted")
+        blocks.append(np.frombuffer(b"".join(kept["signature"].to_pylist()), dtype="<u4").reshape(-1, PERMUTATIONS))
+    return np.concatenate(blocks)
+
+
+@dataclass(frozen=True)
+class _QueryReader:
+    """Reads the texts of a few queries from the shard files they lie in."""
+
+    folder: Path
+    shards: Sequence[Shard]
+    position: npt.NDArray[np.int64]
+
+    def __call__(self, rows: Sequence[int]) -> list[str]:
+        wanted = self.position[np.asarray(rows, dtype=np.int64)]
+        found: dict[int, str] = {}
+        for shard in self.shards:
+            inside = wanted[(wanted >= shard.start) & (wanted < shard.stop)]
+            if len(inside):
+                column = pq.read_table(shard.items_path(self.folder), columns=["query"])["query"]
+                texts = column.take(pa.array(inside - shard.start)).to_pylist()
+                found.update(zip(inside.tolist(), texts, strict=True))
+        return [found[position] for position in wanted.tolist()]
+
+
+def _read(paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:
+    return pa.concat_tables([pq.read_table(path, columns=list(columns)) for path in paths])
+
+
+def _funnel(items: pa.Table, rejects: Mapping[int, Verdict], accepted: int) -> Funnel:
+    rejected: Counter[str] = Counter(verdict.reason for verdict in rejects.values())
+    failed: Counter[str] = Counter()
+    counts = items.group_by(["status", "reason"]).aggregate([("position", "count")]).to_pylist()
+    for row in counts:
+        if row["status"] == "rejected":
+            rejected[row["reason"]] += row["position_count"]
+        elif row["status"] == "failed":
+            failed[row["reason"]] += row["position_count"]
+    return Funnel(planned=items.num_rows, accepted=accepted, rejected=dict(sorted(rejected.items())), failed=dict(sorted(failed.items())))
+
+
+def _known_positives(items: pa.Table) -> dict[int, npt.NDArray[np.int64]]:
+    """Every passage a query was made from is a positive of that query, kept or not."""
+    keys, passages = items["query_key"].to_numpy(), items["passage"].to_numpy()
+    made = np.flatnonzero(keys)
+    made = made[np.lexsort((passages[made], keys[made]))]
+    keys, passages = keys[made], passages[made]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, dtype=np.int64)
+    ends = np.append(starts[1:], len(keys))
+    several = ends - starts > 1
+    groups = {int(keys[s]): np.unique(passages[s:e]) for s, e in zip(starts[several], ends[several], strict=True)}
+    return {key: group for key, group in groups.items() if len(group) > 1}

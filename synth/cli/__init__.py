@@ -1,0 +1,45 @@
+"""The command line: one small file a verb. Heavy imports happen inside the verbs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from synth.cli import catalog, datasets, domains, generate, plan, push, resume, serve, sql
+from synth.cli.output import err
+from synth.errors import InputError, SynthError
+
+app = typer.Typer(
+    name="synth",
+    help="Turn documents, or nothing but a domain name, into training data for embedding models.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(generate.generate)
+app.command()(plan.plan)
+app.command()(resume.resume)
+app.command()(domains.domains)
+app.add_typer(datasets.app)
+app.command()(sql.sql)
+app.add_typer(catalog.app)
+app.command()(push.push)
+app.command()(serve.serve)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 failed, 2 the input is wrong, 130 interrupted."""
+    try:
+        app()
+    except SynthError as error:
+        err.print(f"[bold red]Error:[/] {_escape(str(error))}")
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        sys.exit(130)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

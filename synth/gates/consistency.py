@@ -1,0 +1,54 @@
+"""Set gate: the teacher must rank a query's own passage within the first k.
+
+rank = 1 + number of passages that score strictly above the positive and are neither the
+positive, nearly identical to it, nor overlapping it. Reported with k and the pool size,
+because rank 10 of 400 and rank 10 of a million are different tests. See E5 (top 2 of
+1M), KaLM (top 50), Promptagator (round trip).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from schemas.base import Strict
+from schemas.record import Verdict
+from synth.view import Rejections, SetView
+
+__all__ = ["Consistency"]
+
+
+class Consistency:
+    """Drops `inconsistent` records (rank beyond k) and `low_score` ones (at or below the floor)."""
+
+    name = "consistency"
+
+    class Settings(Strict):
+        k: Annotated[int, Field(ge=1)] = 10
+        min_score: float = 0.0
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    def needs_depth(self) -> int:
+        """How deep the teacher must search for this gate to see what it judges."""
+        return self.settings.k
+
+    def judge_set(self, view: SetView) -> Rejections:
+        low = view.positive_score <= self.settings.min_score
+        beyond = view.ahead >= self.settings.k
+        for row in np.flatnonzero(view.alive & (low | beyond)).tolist():
+            if low[row]:
+                reason, score = "low_score", float(view.positive_score[row])
+            else:
+                reason, score = "inconsistent", float(view.ahead[row] + 1)
+            yield row, Verdict(
+                gate=self.name,
+                keep=False,
+                reason=reason,
+                score=score,
+                detail=f"k {self.settings.k}, pool {view.pool}, depth {view.depth}",
+            )

@@ -1,0 +1,288 @@
+"""Mining and publishing: from judged items to an immutable version.
+
+A version is written to a hidden folder and renamed to the next free number; the rename is
+the moment it exists. Readers never see half of it, two writers never share a number, and
+a killed writer leaves nothing but a hidden folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from schemas.arrow import arrow_schema
+from schemas.document import Passage
+from schemas.manifest import FileEntry, Manifest, SourceCount, TeacherCard
+from schemas.record import NTuple, Reject, Verdict
+from synth.assess import SURPLUS, Assessment
+from synth.errors import ConservationError, StoreError
+from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
+from synth.fingerprint import ContentHash
+from synth.mine import Candidates, mine_negatives
+from synth.progress import Reporter
+from synth.scores import positive_ranks, read_teacher
+from synth.shard import ItemRow, Shard, Workshop, make_provenance
+from synth.store import Store, VersionRef, check_name
+
+if TYPE_CHECKING:
+    from synth.run import RunInfo
+
+RECORDS = arrow_schema(NTuple)
+REJECTS = arrow_schema(Reject)
+
+_RECORD_TEXT = ("id", "instruction", "query", "positive", "split", "negatives")
+_REJECT_TEXT = ("id", "status", "reason")
+
+
+@dataclass
+class _Tally:
+    splits: Counter[str] = field(default_factory=Counter)
+    methods: Counter[str] = field(default_factory=Counter)
+    licences: Counter[str] = field(default_factory=Counter)
+    candidates: Counter[str] = field(default_factory=Counter)
+    records: ContentHash = field(default_factory=lambda: ContentHash(_RECORD_TEXT))
+    rejects: ContentHash = field(default_factory=lambda: ContentHash(_REJECT_TEXT))
+
+    @property
+    def sha256(self) -> str:
+        both = ContentHash(("records", "rejects"))
+        both.add(pa.table({"records": [self.records.hexdigest()], "rejects": [self.rejects.hexdigest()]}))
+        return both.hexdigest()
+
+
+def publish(
+    run_folder: Path, info: RunInfo, workshop: Workshop, assessment: Assessment, store: Store, reporter: Reporter
+) -> VersionRef:
+    """Mine hard negatives, write the version, claim the next number.
+
+    Unchanged content returns the version that already holds it.
+    """
+    check_name(info.name)
+    reporter.stage("mine and publish", assessment.funnel.planned)
+    hidden = store.versions / info.name / f".{uuid.uuid4().hex}.tmp"
+    try:
+        hidden.mkdir(parents=True)
+        tally = _write_data(hidden, workshop, assessment, info.licence, reporter)
+        _check_conservation(assessment, tally)
+        for existing in store.iterate(info.name):
+            if existing.manifest.content_sha256 == tally.sha256:
+                reporter.note(f"nothing changed since {existing}")
+                return existing
+        return _claim(hidden, store, _manifest(run_folder, info, workshop, assessment, tally, hidden))
+    except OSError as error:
+        raise StoreError(f"can't publish to {store.root}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _write_data(hidden: Path, workshop: Workshop, assessment: Assessment, licence: str, reporter: Reporter) -> _Tally:
+    tally = _Tally()
+    licences = _licences(workshop, licence)
+    with ExitStack() as files:
+        sinks = {split: files.enter_context(ParquetSink(hidden / "records" / f"{split}.parquet", RECORDS)) for split in ("train", "test")}
+        rejects = files.enter_context(ParquetSink(hidden / "rejects.parquet", REJECTS))
+        for shard in assessment.shards:
+            items = pq.read_table(shard.items_path(workshop.folder))
+            _add_rejects(items, assessment, workshop, rejects, tally)
+            rows = _records_of(shard, items, assessment, workshop, licences, tally)
+            if rows:
+                table = pa.Table.from_pylist(rows, schema=RECORDS)
+                tally.records.add(_hashable(table))
+                for split, sink in sinks.items():
+                    sink.add_table(table.filter(pc.equal(table["split"], split)))
+            reporter.advance(items.num_rows)
+    with ParquetSink(hidden / "passages.parquet", arrow_schema(Passage)) as sink:
+        for batch in read_batches(workshop.corpus.folder / "passages.parquet"):
+            sink.add_table(pa.Table.from_batches([batch]))
+    return tally
+
+
+def _records_of(
+    shard: Shard, items: pa.Table, assessment: Assessment, workshop: Workshop, licences: Sequence[str], tally: _Tally
+) -> list[dict[str, Any]]:
+    positions = assessment.positions[(assessment.positions >= shard.start) & (assessment.positions < shard.stop)]
+    rows = items.take(pa.array(positions - shard.start)).to_pylist()
+    if not rows:
+        return []
+    table = pq.read_table(shard.scores_folder(workshop.folder) / "table.parquet")
+    table = table.filter(pc.is_in(table["query"], pa.array(positions, type=pa.int32())))
+    candidates = _candidates(table, rows, positions, assessment)
+    selected, counts = mine_negatives(workshop.corpus, workshop.recipe.mining, candidates)
+    tally.candidates.update(counts)
+    ranks = positive_ranks(table, {row["position"]: row["passage"] for row in rows})
+    needed = np.unique(np.concatenate([candidates.positive, candidates.passage[selected]]))
+    passages = dict(zip(needed.tolist(), workshop.corpus.passages(needed), strict=True))
+    negatives: list[list[dict[str, Any]]] = [[] for _ in rows]
+    for index in np.flatnonzero(selected).tolist():
+        passage = passages[int(candidates.passage[index])]
+        negatives[int(candidates.query[index])].append(
+            _text(passage, passage.text, float(candidates.score[index]), int(candidates.rank[index]))
+        )
+    records = []
+    for number, row in enumerate(rows):
+        passage = passages[row["passage"]]
+        positive = _text(passage, row["positive"] or passage.text, float(candidates.positive_score[number]), ranks.get(row["position"], 0))
+        record = _record(row, positive, negatives[number], workshop, licences[row["passage"]])
+        tally.splits[row["split"]] += 1
+        tally.methods[row["method"]] += 1
+        tally.licences[licences[row["passage"]] or "unknown"] += 1
+        records.append(record)
+    return records
+
+
+def _candidates(table: pa.Table, rows: Sequence[dict[str, Any]], positions: Any, assessment: Assessment) -> Candidates:
+    query = np.searchsorted(positions, table["query"].to_numpy())
+    positive = np.asarray([row["passage"] for row in rows], dtype=np.int64)
+    passage, score = table["passage"].to_numpy().astype(np.int64), table["score"].to_numpy()
+    positive_score = np.zeros(len(rows), dtype=np.float32)
+    own = passage == positive[query]
+    positive_score[query[own]] = score[own]
+    known = assessment.known_positives
+    others = {n: known[row["query_key"]] for n, row in enumerate(rows) if row["query_key"] in known}
+    return Candidates(query, passage, table["rank"].to_numpy().astype(np.int64), score, positive, positive_score, others)
+
+
+def _record(
+    row: dict[str, Any], positive: dict[str, Any], negatives: list[dict[str, Any]], workshop: Workshop, licence: str
+) -> dict[str, Any]:
+    item = ItemRow.model_construct(**{name: row[name] for name in ItemRow.model_fields})
+    provenance = make_provenance(item, workshop.recipe.generator, licence)
+    return {
+        "id": row["id"],
+        "instruction": workshop.recipe.instruction,
+        "language": row["language"],
+        "split": row["split"],
+        "provenance": provenance.model_dump(),
+        "verdicts": row["verdicts"],
+        "kind": "n-tuple",
+        "query": row["query"],
+        "positive": positive,
+        "negatives": negatives,
+    }
+
+
+def _text(passage: Passage, text: str, score: float, rank: int) -> dict[str, Any]:
+    return {"passage_id": passage.id, "document_id": passage.document_id, "text": text, "score": score, "rank": rank}
+
+
+def _add_rejects(items: pa.Table, assessment: Assessment, workshop: Workshop, sink: ParquetSink, tally: _Tally) -> None:
+    rows = list(_reject_rows(items, assessment.set_rejects, workshop))
+    if rows:
+        table = pa.Table.from_pylist(rows, schema=REJECTS)
+        sink.add_table(table)
+        tally.rejects.add(table.filter(pc.not_equal(table["reason"], SURPLUS)))
+
+
+def _reject_rows(items: pa.Table, set_rejects: Any, workshop: Workshop) -> Iterator[dict[str, Any]]:
+    for row in items.to_pylist():
+        verdict: Verdict | None = set_rejects.get(row["position"])
+        if row["status"] == "accepted" and verdict is None:
+            continue
+        judged = verdict is not None
+        yield {
+            "id": row["id"],
+            "status": "rejected" if judged else row["status"],
+            "reason": verdict.reason if verdict else row["reason"],
+            "stage": verdict.gate if verdict else row["stage"],
+            "score": verdict.score if verdict else row["score"],
+            "detail": verdict.detail if verdict else row["detail"],
+            "query": row["query"],
+            "passage_id": workshop.corpus.ids[row["passage"]],
+            "split": row["split"],
+            "position": row["position"],
+            "task": row["task"],
+            "method": row["method"],
+        }
+
+
+def _hashable(records: pa.Table) -> pa.Table:
+    """Texts, ids and negatives of records as plain columns; no score and no time among them."""
+    positive = records["positive"].combine_chunks()
+    negatives = [
+        "\x1e".join(f"{n['passage_id']}\x1f{n['text']}" for n in row) for row in records["negatives"].to_pylist()
+    ]
+    joined = pc.binary_join_element_wise(positive.field("passage_id"), positive.field("text"), "\x1f")
+    plain = {name: records[name] for name in ("id", "instruction", "query", "split")}
+    return pa.table({**plain, "positive": joined, "negatives": pa.array(negatives, type=pa.string())})
+
+
+def _licences(workshop: Workshop, default: str) -> list[str]:
+    """Licence of the document of every passage."""
+    documents = pq.read_table(workshop.corpus.folder / "documents.parquet", columns=["id", "licence"]).to_pydict()
+    by_id = dict(zip(documents["id"], documents["licence"], strict=True))
+    owners = pq.read_table(workshop.corpus.folder / "passages.parquet", columns=["document_id"])["document_id"].to_pylist()
+    return [by_id[owner] or default for owner in owners]
+
+
+def _check_conservation(assessment: Assessment, tally: _Tally) -> None:
+    written = sum(tally.splits.values())
+    if written != assessment.funnel.accepted:
+        raise ConservationError(f"{assessment.funnel.accepted} records were accepted but {written} were written")
+
+
+def _manifest(
+    run_folder: Path, info: RunInfo, workshop: Workshop, assessment: Assessment, tally: _Tally, hidden: Path
+) -> Manifest:
+    recipe = workshop.recipe
+    short = recipe.limit is not None and assessment.accepted < recipe.limit
+    return Manifest(
+        name=info.name,
+        version=1,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        run_id=info.id,
+        synth_version=package_version("synth"),
+        domain=recipe.domain,
+        language=sorted(recipe.plan.language),
+        recipe=recipe,
+        recipe_sha256=recipe.sha256,
+        content_sha256=tally.sha256,
+        partial=f"the documents hold no more: {assessment.accepted} of {recipe.limit}" if short else "",
+        sources=SourceCount.model_validate_json((run_folder / "corpus" / "sources.json").read_bytes()),
+        passages=len(workshop.corpus),
+        funnel=assessment.funnel,
+        candidates=dict(sorted(tally.candidates.items())),
+        splits=dict(sorted(tally.splits.items())),
+        methods=dict(sorted(tally.methods.items())),
+        teacher=TeacherCard(
+            name=recipe.teacher,
+            identity=dict(read_teacher(assessment.shards[0].scores_folder(workshop.folder))),
+            pool=len(workshop.corpus),
+            depth=workshop.depth,
+        ),
+        licences=dict(sorted(tally.licences.items())),
+        files=[_entry(path, hidden) for path in sorted(hidden.rglob("*.parquet"))],
+    )
+
+
+def _entry(path: Path, folder: Path) -> FileEntry:
+    rows = pq.read_metadata(path).num_rows
+    return FileEntry(path=path.relative_to(folder).as_posix(), rows=rows, bytes=path.stat().st_size, sha256=sha256_of_file(path))
+
+
+def _claim(hidden: Path, store: Store, manifest: Manifest) -> VersionRef:
+    """Rename the finished folder to the next number; renaming onto a taken number fails, then the next is tried."""
+    while True:
+        number = max((v.number for v in store.iterate(manifest.name)), default=0) + 1
+        write_model(hidden / "manifest.json", manifest.model_copy(update={"version": number}))
+        target = store.versions / manifest.name / str(number)
+        try:
+            os.rename(hidden, target)
+        except OSError:
+            if not target.exists():
+                raise
+            continue
+        return VersionRef(manifest.name, number, target)

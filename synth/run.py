@@ -1,0 +1,251 @@
+"""A run: its folder, what it was asked for, and its stages in order.
+
+    runs/RUN_ID/run.json        how it runs: documents, shard size (never part of the recipe)
+    runs/RUN_ID/recipe.json     what is made
+    runs/RUN_ID/personas.jsonl
+    runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
+    runs/RUN_ID/teacher/        the teacher's index of the passages
+    runs/RUN_ID/items/          one file a shard: every planned item and what became of it
+    runs/RUN_ID/scores/         one score table a shard
+    runs/RUN_ID/result.json     the version it published: the last file a run writes
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from schemas.base import Strict
+from schemas.persona import Persona
+from schemas.recipe import Recipe
+from synth.assess import Assessment, assess
+from synth.corpus import Corpus
+from synth.documents import read_documents
+from synth.errors import RunError, StoreError, suggest
+from synth.files import write_bytes, write_model
+from synth.ingest import ingest
+from synth.lease import Lease, is_alive, read_holder
+from synth.plan import Plan
+from synth.progress import Reporter, Silent
+from synth.publish import publish
+from synth.recipe import Resolved
+from synth.shard import Shard, Workshop, make_shard
+from synth.store import Store, VersionRef
+from synth.teachers import build_teacher
+
+BLOCK = 1_000
+"""Plan positions are added in blocks, whatever the shard size."""
+LOWEST_YIELD = 0.02
+"""A run that was asked for more than the documents hold ends when a block yields less."""
+DEFAULT_SHARD_SIZE = 1_000
+
+MapShards = Callable[["Run", Sequence[Shard], Reporter], None]
+
+
+class RunInfo(Strict):
+    """run.json: how and from where; holds no secret."""
+
+    id: str
+    name: str
+    created: str
+    documents: list[str]
+    text_field: str | None = None
+    title_field: str | None = None
+    id_field: str | None = None
+    licence: str = ""
+    shard_size: int = DEFAULT_SHARD_SIZE
+
+
+class Result(Strict):
+    """result.json: what the run published."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """An execution in a store; everything it knows is in its folder."""
+
+    store: Store
+    id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.store.runs / self.id
+
+    @functools.cached_property
+    def info(self) -> RunInfo:
+        return RunInfo.model_validate_json((self.folder / "run.json").read_bytes())
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.model_validate_json((self.folder / "recipe.json").read_bytes())
+
+    @functools.cached_property
+    def personas(self) -> list[Persona]:
+        lines = (self.folder / "personas.jsonl").read_text(encoding="utf-8").splitlines()
+        return [Persona.model_validate_json(line) for line in lines]
+
+    @property
+    def result(self) -> Result | None:
+        """What it published; None while it is unfinished."""
+        path = self.folder / "result.json"
+        return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    @property
+    def is_busy(self) -> bool:
+        holder = read_holder(self.folder / "lease.json")
+        return holder is not None and is_alive(holder)
+
+    def shards(self, stop: int) -> list[Shard]:
+        """The plan's prefix [0, stop) cut into shards."""
+        size = self.info.shard_size
+        return [Shard(start, min(start + size, stop)) for start in range(0, stop, size)]
+
+
+def create_run(
+    resolved: Resolved,
+    store: Store,
+    *,
+    shard_size: int = DEFAULT_SHARD_SIZE,
+    text_field: str | None = None,
+    title_field: str | None = None,
+    id_field: str | None = None,
+) -> Run:
+    """Write the run's folder; nothing is read or generated yet. Raises StoreError."""
+    store.check_writable()
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    run = Run(store, f"{resolved.name}-{stamp}-{secrets.token_hex(2)}")
+    info = RunInfo(
+        id=run.id,
+        name=resolved.name,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        documents=[str(path.absolute()) for path in resolved.documents],
+        text_field=text_field,
+        title_field=title_field,
+        id_field=id_field,
+        licence=resolved.licence,
+        shard_size=shard_size,
+    )
+    write_bytes(run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas))
+    write_model(run.folder / "recipe.json", resolved.recipe)
+    write_model(run.folder / "run.json", info)
+    return run
+
+
+def iterate_runs(store: Store) -> Iterator[Run]:
+    """Runs of a store, oldest first."""
+    folders = store.runs.iterdir() if store.runs.is_dir() else iter(())
+    found = [Run(store, path.name) for path in folders if (path / "run.json").is_file()]
+    yield from sorted(found, key=lambda run: (run.info.created, run.id))
+
+
+def find_run(store: Store, run_id: str | None) -> Run:
+    """The run called `run_id`, or the newest unfinished one; StoreError where there is none."""
+    runs = list(iterate_runs(store))
+    if run_id is None:
+        unfinished = [run for run in runs if run.result is None]
+        if not unfinished:
+            raise StoreError(f"no unfinished run in {store.root}; start one with `synth generate`")
+        return unfinished[-1]
+    for run in runs:
+        if run.id == run_id:
+            return run
+    raise StoreError(f"there is no run {run_id!r} in {store.root}{suggest(run_id, [r.id for r in runs])}")
+
+
+def map_in_process(run: Run, shards: Sequence[Shard], reporter: Reporter) -> None:
+    """Make the shards one after the other, here."""
+    workshop = open_workshop(run, reporter)
+    for shard in shards:
+        make_shard(workshop, shard, reporter)
+
+
+def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = map_in_process) -> VersionRef:
+    """Take a run from wherever it is to a published version.
+
+    Every stage skips what its files already hold, so this is also how a run is resumed.
+    Raises InputError for what the user can fix, RunBusy when another process holds the run.
+    """
+    reporter = reporter or Silent()
+    with Lease(run.folder):
+        if run.result is not None:
+            return run.store.find(f"{run.result.name}@{run.result.version}")
+        workshop = prepare(run, reporter)
+        assessment = _make_enough(run, workshop, reporter, map_shards)
+        version = publish(run.folder, run.info, workshop, assessment, run.store, reporter)
+        write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
+        return version
+
+
+def prepare(run: Run, reporter: Reporter) -> Workshop:
+    """Documents to passages, and the teacher's index of them."""
+    folder = run.folder / "corpus"
+    if not (folder / "sources.json").exists():
+        info = run.info
+        sources = read_documents(
+            [Path(p) for p in info.documents], text_field=info.text_field, title_field=info.title_field, id_field=info.id_field
+        )
+        _, _, corpus_sha256 = ingest(sources, run.recipe, folder, reporter)
+        write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": corpus_sha256}))
+    return open_workshop(run, reporter)
+
+
+@functools.lru_cache(maxsize=4)
+def open_workshop(run: Run, reporter: Reporter) -> Workshop:
+    """What shards need: the same for all shards of a run, opened once per process."""
+    recipe, corpus = run.recipe, Corpus(run.folder / "corpus")
+    if not recipe.corpus_sha256:
+        raise RunError(f"the run {run.id} has no passages yet; run `synth resume {run.id}`")
+    reporter.stage("index passages", len(corpus))
+    teacher = build_teacher(recipe.teacher, run.folder / "teacher", run.store.embeddings)
+    teacher.index(corpus, reporter)
+    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas])
+    return Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher)
+
+
+def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: MapShards) -> Assessment:
+    """Consume the plan until N records are accepted, or one pass where no N was asked for."""
+    recipe = workshop.recipe
+    limit = recipe.limit
+    stop = workshop.plan.items_per_round if limit is None else _whole_blocks(limit * 1.25)
+    accepted_before = stop_before = 0
+    while True:
+        shards = run.shards(stop)
+        missing = [shard for shard in shards if not shard.is_made(run.folder)]
+        reporter.stage("make items", stop - stop_before)
+        if missing:
+            map_shards(run, missing, reporter)
+        reporter.stage("judge the whole set")
+        assessment = assess(workshop, shards, limit)
+        gained = assessment.accepted - accepted_before
+        if limit is None or assessment.accepted >= limit:
+            return assessment
+        if gained < LOWEST_YIELD * (stop - stop_before):
+            reporter.note(
+                f"{assessment.accepted} of {limit} records were accepted and the last {stop - stop_before} items brought only {gained}: the documents hold no more"
+            )
+            return assessment
+        accepted_before, stop_before = assessment.accepted, stop
+        rate = max(assessment.accepted / stop, LOWEST_YIELD)
+        stop += _whole_blocks((limit - assessment.accepted) / rate * 1.1)
+
+
+def _whole_blocks(items: float) -> int:
+    return math.ceil(items / BLOCK) * BLOCK
+
+
+def read_info(path: Path) -> RunInfo:
+    """run.json of a run folder; StoreError when it is damaged."""
+    try:
+        return RunInfo.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"{path} can't be read: {error}") from error

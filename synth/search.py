@@ -1,0 +1,64 @@
+"""Exact inner-product search: FAISS where it is installed, numpy otherwise. Same answers."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.teachers import Floats, Ints, order_hits, round_scores
+
+TILE = 131_072
+"""Passages that are scored at a time; bounds memory to queries x TILE floats without FAISS."""
+
+
+def has_faiss() -> bool:
+    """Whether the extra `cpu` or `gpu` is installed."""
+    return importlib.util.find_spec("faiss") is not None
+
+
+def search_exactly(queries: Floats, passages: Floats, depth: int, *, use_faiss: bool | None = None) -> tuple[Ints, Floats]:
+    """The best `depth` passages of each query by inner product, over all passages.
+
+    queries: shape (n, d); passages: shape (m, d), may be memory-mapped; both float32.
+    Returns ordinals and rounded scores, shape (n, min(depth, m)), ordered by score and
+    then by ordinal. A few more than `depth` are fetched, and the scores of the finalists
+    computed again in float64, so that FAISS and numpy return the same.
+    """
+    use_faiss = has_faiss() if use_faiss is None else use_faiss
+    wanted = min(depth + 8, len(passages))
+    blocks = []
+    for start in range(0, len(passages), TILE):
+        tile = np.ascontiguousarray(passages[start : start + TILE])
+        found = (_faiss_tile if use_faiss else _numpy_tile)(queries, tile, min(wanted, len(tile)))
+        blocks.append(found + start)
+    candidates = np.concatenate(blocks, axis=1)
+    depth = min(depth, len(passages))
+    ordinals = np.empty((len(queries), depth), dtype=np.int64)
+    scores = np.empty((len(queries), depth), dtype=np.float32)
+    for row, query in enumerate(queries):
+        exact = score_pairs(query[None].repeat(len(candidates[row]), 0), passages[np.sort(candidates[row])])
+        ordinals[row], scores[row] = order_hits(np.sort(candidates[row]), exact, depth)
+    return ordinals, scores
+
+
+def score_pairs(queries: Floats, passages: Floats) -> Floats:
+    """Row-wise inner products in one arithmetic (float64, then rounded), shape (n,)."""
+    products = np.einsum("ij,ij->i", queries.astype(np.float64), passages.astype(np.float64))
+    return round_scores(products.astype(np.float32))
+
+
+def _faiss_tile(queries: Floats, tile: Floats, wanted: int) -> Ints:
+    import faiss
+
+    _, found = faiss.knn(np.ascontiguousarray(queries), tile, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+    ordinals: npt.NDArray[np.int64] = found.astype(np.int64)
+    return ordinals
+
+
+def _numpy_tile(queries: Floats, tile: Floats, wanted: int) -> Ints:
+    products = queries @ tile.T
+    if wanted >= len(tile):
+        return np.tile(np.arange(len(tile)), (len(queries), 1))
+    return np.argpartition(-products, wanted - 1, axis=1)[:, :wanted]

@@ -1,0 +1,75 @@
+"""Teachers: the embedders and scorers that gates and miner believe.
+
+A teacher indexes the corpus once, then says for a block of queries which passages it
+ranks first, and how it scores each query's own positive. Scores are rounded to 4
+decimals before anything compares them; ties are broken by passage ordinal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from synth import registry
+from synth.corpus import Corpus
+from synth.progress import Reporter
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Best passages of each query, best first.
+
+    passages: shape (queries, depth), ordinals, -1 where there are fewer
+    scores: shape (queries, depth), rounded; 0 where there is no passage
+    positive_scores: shape (queries,), of each query's own positive
+    """
+
+    passages: Ints
+    scores: Floats
+    positive_scores: Floats
+
+
+class Teacher(Protocol):
+    """Scores queries against the passages of a corpus."""
+
+    identity: Mapping[str, str]
+    """What must be equal for two scores to be comparable: model, revision, prompts ..."""
+
+    def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        """Prepare the corpus; what it writes under its folder is reused by the next call."""
+
+    def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        """The best `depth` passages of each query and the score of its positive (an ordinal)."""
+
+
+def build_teacher(name: str, folder: Path, embeddings: Path) -> Teacher:
+    """The teacher that a recipe names: `lexical`, a plug-in, else a sentence-transformers model.
+
+    `folder` belongs to this run, `embeddings` is shared by all runs of the store.
+    """
+    known = registry.names("teachers")
+    factory: Any = registry.find("teachers", name if name in known else "sentence-transformers")
+    teacher: Teacher = factory(name, folder, embeddings)
+    return teacher
+
+
+def round_scores(scores: Floats) -> Floats:
+    """4 decimals, so that the same numbers compare the same on every machine."""
+    rounded: Floats = np.round(scores.astype(np.float64), DECIMALS).astype(np.float32)
+    return rounded
+
+
+def order_hits(passages: Ints, scores: Floats, depth: int) -> tuple[Ints, Floats]:
+    """The best `depth` of one query's candidates: by score, ties by ordinal."""
+    order = np.lexsort((passages, -scores))[:depth]
+    return passages[order], scores[order]

@@ -1,0 +1,124 @@
+"""The embedded teacher: BM25 over the run's own corpus, as a share of what is possible.
+
+Robertson's BM25 (k1 = 1.2, b = 0.75) over content words. A score is divided by the most
+that any passage could reach for the query, sum of idf * (k1 + 1), so that scores lie in
+[0, 1] and thresholds mean the same for long and short queries. Every passage is scored
+(exact search). The inverted index lies on disk in tiles and is memory-mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.corpus import Corpus
+from synth.files import replace_atomically, write_bytes
+from synth.lexicon import B, K1, Lexicon, count_terms
+from synth.progress import Reporter
+from synth.teachers import Floats, Hits, Ints, order_hits, round_scores
+from synth.text import content_words
+
+__all__ = ["Lexical"]
+
+TILE = 65_536
+"""Passages per tile of the index."""
+
+
+class Lexical:
+    """BM25. Needs no download and no GPU."""
+
+    name = "lexical"
+    identity: Mapping[str, str] = {"model": "bm25", "k1": str(K1), "b": str(B), "scale": "share of the best possible"}
+
+    def __init__(self, name: str, folder: Path, embeddings: Path) -> None:
+        self._folder = folder
+        self._tiles: list[_Tile] = []
+
+    def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        self._lexicon = corpus.lexicon
+        self._idf = self._lexicon.idfs()
+        texts = (text for _, _, text in corpus.labelled_texts())
+        for start in range(0, len(corpus), TILE):
+            folder = self._folder / f"tile-{start:010d}"
+            count = min(TILE, len(corpus) - start)
+            if not (folder / "done").exists():
+                _write_tile(folder, self._lexicon, self._idf, list(islice(texts, count)))
+            else:
+                next(islice(texts, count - 1, count), None)
+            reporter.advance(count)
+            self._tiles.append(_Tile(folder, start, count))
+
+    def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        passages = np.full((len(queries), depth), -1, dtype=np.int64)
+        scores = np.zeros((len(queries), depth), dtype=np.float32)
+        positive_scores = np.zeros(len(queries), dtype=np.float32)
+        for row, query in enumerate(queries):
+            found, values, positive_scores[row] = self._search_one(query, int(positives[row]), depth)
+            passages[row, : len(found)] = found
+            scores[row, : len(found)] = values
+        return Hits(passages, scores, positive_scores)
+
+    def _search_one(self, query: str, positive: int, depth: int) -> tuple[Ints, Floats, float]:
+        words = set(content_words(query))
+        terms = sorted(self._lexicon.terms[word] for word in words if word in self._lexicon.terms)
+        best_possible = (K1 + 1) * sum(self._lexicon.idf(word) for word in sorted(words))
+        blocks: list[tuple[Ints, Floats]] = []
+        positive_score = 0.0
+        for tile in self._tiles:
+            scores = tile.score(terms)
+            if best_possible:
+                scores /= best_possible
+            if tile.start <= positive < tile.start + tile.count:
+                positive_score = float(round_scores(scores[positive - tile.start : positive - tile.start + 1])[0])
+            blocks.append(_best_of(scores, depth, tile.start))
+        passages, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        return *order_hits(passages, values, depth), positive_score
+
+
+class _Tile:
+    """Postings of one tile: for term t the rows `pointers[t]:pointers[t + 1]` of the other two."""
+
+    def __init__(self, folder: Path, start: int, count: int) -> None:
+        self.start, self.count = start, count
+        self._pointers: Ints = np.load(folder / "pointers.npy", mmap_mode="r")
+        self._passages: npt.NDArray[np.int32] = np.load(folder / "passages.npy", mmap_mode="r")
+        self._weights: Floats = np.load(folder / "weights.npy", mmap_mode="r")
+
+    def score(self, terms: Sequence[int]) -> Floats:
+        scores = np.zeros(self.count, dtype=np.float32)
+        for term in terms:
+            rows = slice(int(self._pointers[term]), int(self._pointers[term + 1]))
+            scores[self._passages[rows]] += self._weights[rows]
+        return scores
+
+
+def _best_of(scores: Floats, depth: int, start: int) -> tuple[Ints, Floats]:
+    """The best `depth` of a tile and everything that ties with the last of them."""
+    touched = np.flatnonzero(scores)
+    if len(touched) > depth:
+        cut = np.partition(scores[touched], len(touched) - depth)[len(touched) - depth]
+        touched = touched[scores[touched] >= cut - 10.0**-4]
+    return touched + start, round_scores(scores[touched])
+
+
+def _write_tile(folder: Path, lexicon: Lexicon, idf: Floats, texts: Sequence[str]) -> None:
+    terms: list[npt.NDArray[np.int32]] = []
+    passages: list[npt.NDArray[np.int32]] = []
+    weights: list[Floats] = []
+    for number, (found, counts, length) in enumerate(count_terms(lexicon, texts)):
+        ids = np.asarray(found, dtype=np.int32)
+        terms.append(ids)
+        passages.append(np.full(len(found), number, dtype=np.int32))
+        saturated = lexicon.saturate(np.asarray(counts, dtype=np.float32), length)  # type: ignore[arg-type]
+        weights.append((idf[ids] * saturated).astype(np.float32))
+    term, passage, weight = np.concatenate(terms), np.concatenate(passages), np.concatenate(weights)
+    order = np.argsort(term, kind="stable")
+    pointers = np.searchsorted(term[order], np.arange(len(idf) + 1))
+    for name, array in (("pointers", pointers), ("passages", passage[order]), ("weights", weight[order])):
+        with replace_atomically(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, array)
+    write_bytes(folder / "done", b"")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from schemas.recipe import GateSettings
+from schemas.record import Pair, Verdict
+from synth import registry
+from synth.gates import MendingGate, RecordGate, build_gate
+
+MakePair = Callable[..., Pair]
+
+QUERIES = [
+    "Why did net sales grow by 8% in 2022?",
+    "Net sales increased 8% during 2022 compared to 2021, driven by higher sales of iPhone",
+    "Quelle est la politique de dividende de la société pour l'exercice 2019 ?",
+    "who answers at ana@acme.io?",
+    '{"query": "what?"}<|im_end|>',
+    "x",
+    " ",
+]
+BUILT_IN = ["copy", "language", "length", "schema", "sensitive"]
+
+
+def judge_as_the_shard_does(gate: RecordGate, record: Pair) -> Verdict:
+    return gate.judge(gate.mend(record) if isinstance(gate, MendingGate) else record)
+
+
+def record_gates() -> list[str]:
+    built = {name: build_gate(GateSettings(name=name)) for name in BUILT_IN}
+    return [name for name, gate in built.items() if isinstance(gate, RecordGate)]
+
+
+def test_built_in_gates_are_found_by_name() -> None:
+    assert set(BUILT_IN) <= set(registry.names("gates"))
+    assert record_gates() == BUILT_IN
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_gate_is_pure_and_signs_its_verdict(make_pair: MakePair, name: str, query: str) -> None:
+    record = make_pair(query)
+    before = record.model_dump_json()
+    gate = build_gate(GateSettings(name=name))
+    first = judge_as_the_shard_does(gate, record)
+    assert judge_as_the_shard_does(gate, record) == first
+    assert judge_as_the_shard_does(build_gate(GateSettings(name=name)), record) == first
+    assert record.model_dump_json() == before
+    assert first.gate == name
+    assert first.keep == (first.reason == "")

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from schemas.record import Pair
+from synth.gates import MendingGate
+from synth.gates.sensitive import Sensitive
+
+MakePair = Callable[..., Pair]
+Action = Literal["flag", "mask", "drop"]
+
+QUERY = "who is behind ana@acme.io?"
+PASSAGE = "Ana Ruiz, (408) 996-1010 or ana@acme.io, pays with 4111 1111 1111 1111."
+MASKED = "Ana Ruiz, [PHONE] or [EMAIL], pays with [CARD]."
+
+
+def gate(action: Action = "mask") -> Sensitive:
+    return Sensitive(Sensitive.Settings(action=action))
+
+
+def test_masking_replaces_what_is_found_in_query_and_passage(make_pair: MakePair) -> None:
+    mended = gate().mend(make_pair(QUERY, PASSAGE))
+    assert (mended.query, mended.positive.text) == ("who is behind [EMAIL]?", MASKED)
+
+
+def test_masking_changes_nothing_else(make_pair: MakePair) -> None:
+    record = make_pair(QUERY, PASSAGE)
+    mended = gate().mend(record)
+    restored = mended.model_copy(update={"query": record.query, "positive": record.positive})
+    assert restored == record
+
+
+def test_a_masked_record_is_kept_and_its_masks_are_counted(make_pair: MakePair) -> None:
+    verdict = gate().judge(gate().mend(make_pair(QUERY, PASSAGE)))
+    assert (verdict.keep, verdict.reason, verdict.score, verdict.detail) == (True, "", 4.0, "card,email,phone")
+
+
+@pytest.mark.parametrize("action", ["flag", "mask", "drop"])
+def test_a_clean_record_passes_as_the_same_object(make_pair: MakePair, action: Action) -> None:
+    record = make_pair("why did net sales grow?")
+    assert gate(action).mend(record) is record
+    verdict = gate(action).judge(record)
+    assert (verdict.keep, verdict.score, verdict.detail) == (True, 0.0, "")
+
+
+@pytest.mark.parametrize("action", ["flag", "drop"])
+def test_only_masking_changes_text(make_pair: MakePair, action: Action) -> None:
+    record = make_pair(QUERY, PASSAGE)
+    assert gate(action).mend(record) is record
+
+
+def test_flagging_keeps_the_record_and_names_the_kinds(make_pair: MakePair) -> None:
+    verdict = gate("flag").judge(make_pair(QUERY, PASSAGE))
+    assert (verdict.keep, verdict.reason, verdict.score, verdict.detail) == (True, "", 4.0, "card,email,phone")
+
+
+@pytest.mark.parametrize(("query", "passage"), [(QUERY, "clean text"), ("who is Ana?", PASSAGE)])
+def test_dropping_looks_at_query_and_passage(make_pair: MakePair, query: str, passage: str) -> None:
+    verdict = gate("drop").judge(make_pair(query, passage))
+    assert (verdict.keep, verdict.reason) == (False, "sensitive")
+
+
+@pytest.mark.parametrize(("action", "text"), [("flag", PASSAGE), ("mask", MASKED), ("drop", None)])
+def test_a_passage_is_cleaned_as_the_action_says(action: Action, text: str | None) -> None:
+    assert gate(action).clean_passage(PASSAGE) == (text, ["card", "email", "phone"])
+
+
+@pytest.mark.parametrize("action", ["flag", "mask", "drop"])
+def test_a_clean_passage_stays_as_it_is(action: Action) -> None:
+    assert gate(action).clean_passage("Net sales grew 8%.") == ("Net sales grew 8%.", [])
+
+
+def test_it_is_a_gate_that_mends() -> None:
+    assert isinstance(gate(), MendingGate)
