@@ -9,9 +9,6 @@ from pydantic import Field, model_validator
 from schemas.base import Strict
 from schemas.recipe import Recipe
 
-SCHEMA_VERSION = 1
-"""Raised with every change to a published Parquet schema or to the manifest."""
-
 
 class FileEntry(Strict):
     """A file of the version, its path relative to the manifest."""
@@ -49,7 +46,9 @@ class SourceCount(Strict):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         if self.kept + sum(self.dropped.values()) != self.read:
-            raise ValueError(f"{self.read} sources were read but {self.kept + sum(self.dropped.values())} are accounted for")
+            raise ValueError(
+                f"{self.read} sources were read but {self.kept + sum(self.dropped.values())} are accounted for"
+            )
         return self
 
 
@@ -63,9 +62,12 @@ class TeacherCard(Strict):
 
 
 class Manifest(Strict):
-    """Everything a reader needs to trust a version without reading our code."""
+    """Everything a reader needs to trust a version without reading our code.
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    `schema_version` rises with every change to a published Parquet schema or to this model.
+    """
+
+    schema_version: Literal[1] = 1
     name: str
     version: Annotated[int, Field(ge=1)]
     created: str

@@ -58,14 +58,19 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
     positions = view.position[alive]
     if limit is not None:
         for position in positions[limit:].tolist():
-            rejects[position] = Verdict(gate="limit", keep=False, reason=SURPLUS, detail=f"beyond the {limit} records asked for")
+            rejects[position] = Verdict(
+                gate="limit", keep=False, reason=SURPLUS, detail=f"beyond the {limit} records asked for"
+            )
         positions = positions[:limit]
     return Assessment(shards, positions, rejects, _funnel(items, rejects, len(positions)), _known_positives(items))
 
 
 def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetView:
     passed = np.asarray(items["status"].to_pylist()) == "accepted"
-    queries = _read([shard.scores_folder(workshop.folder) / "queries.parquet" for shard in shards], ["query", "positive_score", "ahead"])
+    queries = _read(
+        [shard.scores_folder(workshop.folder) / "queries.parquet" for shard in shards],
+        ["query", "positive_score", "ahead"],
+    )
     position = items["position"].to_numpy()[passed]
     if not np.array_equal(position, queries["query"].to_numpy()):
         raise AssertionError("the score tables do not cover the accepted items")
@@ -125,7 +130,12 @@ def _funnel(items: pa.Table, rejects: Mapping[int, Verdict], accepted: int) -> F
             rejected[row["reason"]] += row["position_count"]
         elif row["status"] == "failed":
             failed[row["reason"]] += row["position_count"]
-    return Funnel(planned=items.num_rows, accepted=accepted, rejected=dict(sorted(rejected.items())), failed=dict(sorted(failed.items())))
+    return Funnel(
+        planned=items.num_rows,
+        accepted=accepted,
+        rejected=dict(sorted(rejected.items())),
+        failed=dict(sorted(failed.items())),
+    )
 
 
 def _known_positives(items: pa.Table) -> dict[int, npt.NDArray[np.int64]]:
@@ -134,7 +144,9 @@ def _known_positives(items: pa.Table) -> dict[int, npt.NDArray[np.int64]]:
     made = np.flatnonzero(keys)
     made = made[np.lexsort((passages[made], keys[made]))]
     keys, passages = keys[made], passages[made]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, dtype=np.int64)
+    starts = (
+        np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, dtype=np.int64)
+    )
     ends = np.append(starts[1:], len(keys))
     several = ends - starts > 1
     groups = {int(keys[s]): np.unique(passages[s:e]) for s, e in zip(starts[several], ends[several], strict=True)}

@@ -35,7 +35,9 @@ def chunk_document(text: str, settings: ChunkSettings, language: str = "en") -> 
     """
     chunks: list[Chunk] = []
     for heading, section in _sections(text):
-        sentences = [piece for s in _sentences(text, section, language) for piece in _pieces(text, s, settings.max_chars)]
+        sentences = [
+            piece for s in _sentences(text, section, language) for piece in _pieces(text, s, settings.max_chars)
+        ]
         groups = _group(sentences, settings)
         chunks += [Chunk(heading, group[0].start, group[-1].end) for group in groups]
     return chunks

@@ -55,7 +55,8 @@ class Corpus:
             & (self._start[passages] < self._end[others])
             & (self._start[others] < self._end[passages])
         )
-        return overlap | contains(self._near_keys, self._key(passages, others))
+        same: Mask = overlap | contains(self._near_keys, self._key(passages, others))
+        return same
 
     def texts(self, ordinals: Sequence[int] | Ordinals) -> list[str]:
         """Texts of some passages; only these are read from disk."""
@@ -82,7 +83,11 @@ class Corpus:
         path = self.folder / "passages.arrow"
         if not path.exists():
             schema = pq.read_schema(self.folder / "passages.parquet")
-            with replace_atomically(path) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            with (
+                replace_atomically(path) as temporary,
+                pa.OSFile(str(temporary), "wb") as sink,
+                pa.ipc.new_file(sink, schema) as writer,
+            ):
                 for batch in read_batches(self.folder / "passages.parquet"):
                     writer.write_batch(batch)
         return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

@@ -45,7 +45,9 @@ def load_domain(name_or_path: str) -> LoadedDomain:
     path = Path(name_or_path).expanduser()
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         if not path.is_file():
-            raise DomainError(f"there is no domain file {path}; `synth domains` lists the domains that are known by name")
+            raise DomainError(
+                f"there is no domain file {path}; `synth domains` lists the domains that are known by name"
+            )
     else:
         try:
             path = registry.domain_path(name_or_path)
@@ -78,7 +80,9 @@ def _read_personas(path: Path) -> Iterator[Persona]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DomainError(f"can't read personas from {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+        raise DomainError(
+            f"can't read personas from {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}"
+        ) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

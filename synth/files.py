@@ -82,7 +82,9 @@ class ParquetSink:
         """A whole table as row groups of its own (after any pending rows)."""
         self._flush()
         if table.num_rows:
-            self._writer.write_table(table.cast(self.schema), row_group_size=table.num_rows if one_row_group else ROW_GROUP)
+            self._writer.write_table(
+                table.cast(self.schema), row_group_size=table.num_rows if one_row_group else ROW_GROUP
+            )
             self.rows += table.num_rows
 
     def _flush(self) -> None:

@@ -46,11 +46,13 @@ def ingest(
     dropped = {reason: count for reason, count in sorted(rejected.items()) if count}
     if not kept:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "nothing was read"
-        raise DocumentError(f"no passage could be made from the documents ({reasons}); see `synth generate --help` for the formats")
+        raise DocumentError(
+            f"no passage could be made from the documents ({reasons}); see `synth generate --help` for the formats"
+        )
     reporter.stage("compare passages")
     _compare_passages(recipe, folder)
     corpus = Corpus(folder)
-    build_lexicon(corpus.labelled_texts()).save(folder)
+    build_lexicon(corpus.labelled_texts(), main_language(recipe)).save(folder)
     count = SourceCount(read=kept + sum(dropped.values()), kept=kept, dropped=dropped)
     write_model(folder / "sources.json", count)
     return corpus, count, corpus_sha256
@@ -59,6 +61,12 @@ def ingest(
 def split_of(document_id: str, test_share: float) -> Split:
     """The split of a document: a hash of its id alone, so that it never moves."""
     return "test" if draw("split", document_id) < test_share else "train"
+
+
+def main_language(recipe: Recipe) -> str:
+    """The language most items are asked for in; documents are read as being in it."""
+    weights = recipe.plan.language
+    return max(sorted(weights), key=lambda name: weights[name])
 
 
 def _write_read(sources: Iterable[Document | RejectedSource], folder: Path, reporter: Reporter) -> Counter[str]:
@@ -83,7 +91,9 @@ def _merge_documents(folder: Path) -> int:
 
     Returns how many documents were merged away.
     """
-    with duckdb.connect(config={"memory_limit": "512MB", "threads": 2, "temp_directory": str(folder / "spill")}) as session:
+    with duckdb.connect(
+        config={"memory_limit": "512MB", "threads": 2, "temp_directory": str(folder / "spill")}
+    ) as session:
         session.execute("SET preserve_insertion_order = false")
         session.read_parquet(str(folder / "read.parquet")).create_view("read")
         session.execute(
@@ -133,7 +143,7 @@ def _write_passages(recipe: Recipe, folder: Path, reporter: Reporter) -> tuple[s
 
 
 def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[object]) -> Iterator[Passage]:
-    language = max(recipe.plan.language, key=lambda name: recipe.plan.language[name])
+    language = main_language(recipe)
     split = split_of(document.id, recipe.splits.test)
     for number, chunk in enumerate(chunk_document(document.text, recipe.chunk, language)):
         text: str | None = document.text[chunk.start : chunk.end]

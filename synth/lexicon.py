@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.files import write_parquet
-from synth.text import content_words, normalise
+from synth.text import normalise, terms
 
 K1 = 1.2
 B = 0.75
@@ -24,14 +24,20 @@ B = 0.75
 class Lexicon:
     """Document frequencies over passages, and how often each heading or title occurs."""
 
+    language: str
+    """Whose stems the terms are; see `synth.text.terms`."""
     passages: int
     mean_length: float
-    """Content words per passage."""
+    """Terms per passage."""
     terms: dict[str, int]
     """Term -> number (alphabetical order)."""
     frequency: npt.NDArray[np.int32]
     headings: dict[str, int]
     """Normalised heading or title -> number of passages that stand under it."""
+
+    def split(self, text: str) -> list[str]:
+        """Terms of a text, in order."""
+        return terms(text, self.language)
 
     def idf(self, term: str) -> float:
         """ln(1 + (N - df + 0.5) / (df + 0.5)); a term never seen counts as df = 0."""
@@ -50,22 +56,26 @@ class Lexicon:
 
     def save(self, folder: Path) -> None:
         """Two small Parquet files in `folder`."""
-        terms = pa.table({"term": list(self.terms), "frequency": pa.array(self.frequency)})
-        facts = {"passages": str(self.passages), "mean_length": repr(self.mean_length)}
-        write_parquet(folder / "headings.parquet", pa.table({"heading": list(self.headings), "passages": list(self.headings.values())}, schema=_HEADINGS))
-        write_parquet(folder / "terms.parquet", terms.replace_schema_metadata(facts))
+        table = pa.table({"term": list(self.terms), "frequency": pa.array(self.frequency)})
+        facts = {"language": self.language, "passages": str(self.passages), "mean_length": repr(self.mean_length)}
+        write_parquet(
+            folder / "headings.parquet",
+            pa.table({"heading": list(self.headings), "passages": list(self.headings.values())}, schema=_HEADINGS),
+        )
+        write_parquet(folder / "terms.parquet", table.replace_schema_metadata(facts))
 
     @staticmethod
     def load(folder: Path) -> Lexicon:
         """What `save` wrote."""
-        terms = pq.read_table(folder / "terms.parquet")
+        table = pq.read_table(folder / "terms.parquet")
         headings = pq.read_table(folder / "headings.parquet").to_pydict()
-        facts = terms.schema.metadata
+        facts = table.schema.metadata
         return Lexicon(
+            language=facts[b"language"].decode(),
             passages=int(facts[b"passages"]),
             mean_length=float(facts[b"mean_length"]),
-            terms={term: number for number, term in enumerate(terms["term"].to_pylist())},
-            frequency=terms["frequency"].to_numpy().astype(np.int32),
+            terms={term: number for number, term in enumerate(table["term"].to_pylist())},
+            frequency=table["frequency"].to_numpy().astype(np.int32),
             headings=dict(zip(headings["heading"], headings["passages"], strict=True)),
         )
 
@@ -73,18 +83,19 @@ class Lexicon:
 _HEADINGS = pa.schema([("heading", pa.string()), ("passages", pa.int64())])
 
 
-def build_lexicon(passages: Iterable[tuple[str, str, str]]) -> Lexicon:
+def build_lexicon(passages: Iterable[tuple[str, str, str]], language: str) -> Lexicon:
     """Count terms over (title, heading, text) of every passage, streaming."""
     frequency: Counter[str] = Counter()
     headings: Counter[str] = Counter()
     number = total = 0
     for title, heading, text in passages:
-        tokens = content_words(text)
+        tokens = terms(text, language)
         frequency.update(set(tokens))
         headings.update({normalise(label) for label in (title, heading) if label})
         number, total = number + 1, total + len(tokens)
     ordered = sorted(frequency)
     return Lexicon(
+        language=language,
         passages=number,
         mean_length=max(total / number if number else 0.0, 1.0),
         terms={term: i for i, term in enumerate(ordered)},
@@ -94,8 +105,8 @@ def build_lexicon(passages: Iterable[tuple[str, str, str]]) -> Lexicon:
 
 
 def count_terms(lexicon: Lexicon, texts: Iterable[str]) -> Iterator[tuple[list[int], list[int], int]]:
-    """For each text: term numbers, their counts, and its length in content words."""
+    """For each text: term numbers, their counts, and its length in terms."""
     for text in texts:
-        tokens = content_words(text)
+        tokens = lexicon.split(text)
         counts = Counter(lexicon.terms[token] for token in tokens if token in lexicon.terms)
         yield list(counts), list(counts.values()), len(tokens)

@@ -58,7 +58,9 @@ class Prompt:
         """Chat messages; raises InputError where an input is missing or not declared."""
         if set(inputs) != self.inputs:
             wrong = ", ".join(sorted(set(inputs) ^ self.inputs))
-            raise InputError(f"prompt {self.name!r} takes the inputs {sorted(self.inputs)}; missing or unknown: {wrong}")
+            raise InputError(
+                f"prompt {self.name!r} takes the inputs {sorted(self.inputs)}; missing or unknown: {wrong}"
+            )
         try:
             return [Message(role, _ENVIRONMENT.from_string(body).render(inputs).strip()) for role, body in self.parts]
         except TemplateError as error:

@@ -84,7 +84,9 @@ def publish(
                 return existing
         return _claim(hidden, store, _manifest(run_folder, info, workshop, assessment, tally, hidden))
     except OSError as error:
-        raise StoreError(f"can't publish to {store.root}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`") from error
+        raise StoreError(
+            f"can't publish to {store.root}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`"
+        ) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
@@ -93,7 +95,10 @@ def _write_data(hidden: Path, workshop: Workshop, assessment: Assessment, licenc
     tally = _Tally()
     licences = _licences(workshop, licence)
     with ExitStack() as files:
-        sinks = {split: files.enter_context(ParquetSink(hidden / "records" / f"{split}.parquet", RECORDS)) for split in ("train", "test")}
+        sinks = {
+            split: files.enter_context(ParquetSink(hidden / "records" / f"{split}.parquet", RECORDS))
+            for split in ("train", "test")
+        }
         rejects = files.enter_context(ParquetSink(hidden / "rejects.parquet", REJECTS))
         for shard in assessment.shards:
             items = pq.read_table(shard.items_path(workshop.folder))
@@ -135,7 +140,12 @@ def _records_of(
     records = []
     for number, row in enumerate(rows):
         passage = passages[row["passage"]]
-        positive = _text(passage, row["positive"] or passage.text, float(candidates.positive_score[number]), ranks.get(row["position"], 0))
+        positive = _text(
+            passage,
+            row["positive"] or passage.text,
+            float(candidates.positive_score[number]),
+            ranks.get(row["position"], 0),
+        )
         record = _record(row, positive, negatives[number], workshop, licences[row["passage"]])
         tally.splits[row["split"]] += 1
         tally.methods[row["method"]] += 1
@@ -153,7 +163,9 @@ def _candidates(table: pa.Table, rows: Sequence[dict[str, Any]], positions: Any,
     positive_score[query[own]] = score[own]
     known = assessment.known_positives
     others = {n: known[row["query_key"]] for n, row in enumerate(rows) if row["query_key"] in known}
-    return Candidates(query, passage, table["rank"].to_numpy().astype(np.int64), score, positive, positive_score, others)
+    return Candidates(
+        query, passage, table["rank"].to_numpy().astype(np.int64), score, positive, positive_score, others
+    )
 
 
 def _record(
@@ -224,7 +236,9 @@ def _licences(workshop: Workshop, default: str) -> list[str]:
     """Licence of the document of every passage."""
     documents = pq.read_table(workshop.corpus.folder / "documents.parquet", columns=["id", "licence"]).to_pydict()
     by_id = dict(zip(documents["id"], documents["licence"], strict=True))
-    owners = pq.read_table(workshop.corpus.folder / "passages.parquet", columns=["document_id"])["document_id"].to_pylist()
+    owners = pq.read_table(workshop.corpus.folder / "passages.parquet", columns=["document_id"])[
+        "document_id"
+    ].to_pylist()
     return [by_id[owner] or default for owner in owners]
 
 
@@ -270,7 +284,9 @@ def _manifest(
 
 def _entry(path: Path, folder: Path) -> FileEntry:
     rows = pq.read_metadata(path).num_rows
-    return FileEntry(path=path.relative_to(folder).as_posix(), rows=rows, bytes=path.stat().st_size, sha256=sha256_of_file(path))
+    return FileEntry(
+        path=path.relative_to(folder).as_posix(), rows=rows, bytes=path.stat().st_size, sha256=sha256_of_file(path)
+    )
 
 
 def _claim(hidden: Path, store: Store, manifest: Manifest) -> VersionRef:

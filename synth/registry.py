@@ -2,8 +2,8 @@
 
 Built-ins are found by listing their folder; each module names what it offers in `__all__`.
 Third parties declare an entry point in the group `synth.<kind>`. Both pass through
-`register`, so a plug-in can do whatever a built-in can. A domain's entry point is an
-object with `name` and `path`, or simply the path of its YAML file.
+`register`, so a plug-in can do whatever a built-in can. A domain's entry point is the
+path of its YAML file.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ def _discover(kind: Kind) -> dict[str, Any]:
     try:
         _register_built_ins(kind)
         for entry in entry_points(group=f"synth.{kind}"):
-            component = entry.load()
-            register(kind, getattr(component, "name", entry.name), component)
+            register(kind, entry.name, entry.load())
     except BaseException:
         del _found[kind]
         raise
@@ -73,5 +72,4 @@ def _register_built_ins(kind: Kind) -> None:
 
 def domain_path(name: str) -> Path:
     """The YAML file of a known domain."""
-    found = find("domains", name)
-    return Path(getattr(found, "path", found))
+    return Path(find("domains", name))

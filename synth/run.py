@@ -1,13 +1,13 @@
 """A run: its folder, what it was asked for, and its stages in order.
 
-    runs/RUN_ID/run.json        how it runs: documents, shard size (never part of the recipe)
-    runs/RUN_ID/recipe.json     what is made
-    runs/RUN_ID/personas.jsonl
-    runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
-    runs/RUN_ID/teacher/        the teacher's index of the passages
-    runs/RUN_ID/items/          one file a shard: every planned item and what became of it
-    runs/RUN_ID/scores/         one score table a shard
-    runs/RUN_ID/result.json     the version it published: the last file a run writes
+runs/RUN_ID/run.json        how it runs: documents, shard size (never part of the recipe)
+runs/RUN_ID/recipe.json     what is made
+runs/RUN_ID/personas.jsonl
+runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
+runs/RUN_ID/teacher/        the teacher's index of the passages
+runs/RUN_ID/items/          one file a shard: every planned item and what became of it
+runs/RUN_ID/scores/         one score table a shard
+runs/RUN_ID/result.json     the version it published: the last file a run writes
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from __future__ import annotations
 import functools
 import math
 import secrets
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from schemas.base import Strict
 from schemas.persona import Persona
@@ -45,6 +45,10 @@ BLOCK = 1_000
 LOWEST_YIELD = 0.02
 """A run that was asked for more than the documents hold ends when a block yields less."""
 DEFAULT_SHARD_SIZE = 1_000
+
+_WORKSHOPS_KEPT = 2
+_workshops: dict[Path, Workshop] = {}
+_opening = threading.Lock()
 
 MapShards = Callable[["Run", Sequence[Shard], Reporter], None]
 
@@ -135,10 +139,18 @@ def create_run(
         licence=resolved.licence,
         shard_size=shard_size,
     )
-    write_bytes(run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas))
+    write_bytes(
+        run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas)
+    )
     write_model(run.folder / "recipe.json", resolved.recipe)
     write_model(run.folder / "run.json", info)
     return run
+
+
+def discard_unread(run: Run) -> None:
+    """Remove a run whose documents could not be read: there is nothing in it to resume."""
+    if not (run.folder / "corpus" / "sources.json").exists():
+        shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def iterate_runs(store: Store) -> Iterator[Run]:
@@ -192,16 +204,27 @@ def prepare(run: Run, reporter: Reporter) -> Workshop:
     if not (folder / "sources.json").exists():
         info = run.info
         sources = read_documents(
-            [Path(p) for p in info.documents], text_field=info.text_field, title_field=info.title_field, id_field=info.id_field
+            [Path(p) for p in info.documents],
+            text_field=info.text_field,
+            title_field=info.title_field,
+            id_field=info.id_field,
         )
         _, _, corpus_sha256 = ingest(sources, run.recipe, folder, reporter)
         write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": corpus_sha256}))
     return open_workshop(run, reporter)
 
 
-@functools.lru_cache(maxsize=4)
 def open_workshop(run: Run, reporter: Reporter) -> Workshop:
-    """What shards need: the same for all shards of a run, opened once per process."""
+    """What shards need: opened once per process for a run, also when threads ask together."""
+    with _opening:
+        if run.folder not in _workshops:
+            while len(_workshops) >= _WORKSHOPS_KEPT:
+                del _workshops[next(iter(_workshops))]
+            _workshops[run.folder] = _open(run, reporter)
+        return _workshops[run.folder]
+
+
+def _open(run: Run, reporter: Reporter) -> Workshop:
     recipe, corpus = run.recipe, Corpus(run.folder / "corpus")
     if not recipe.corpus_sha256:
         raise RunError(f"the run {run.id} has no passages yet; run `synth resume {run.id}`")
@@ -241,11 +264,3 @@ def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: M
 
 def _whole_blocks(items: float) -> int:
     return math.ceil(items / BLOCK) * BLOCK
-
-
-def read_info(path: Path) -> RunInfo:
-    """run.json of a run folder; StoreError when it is damaged."""
-    try:
-        return RunInfo.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise StoreError(f"{path} can't be read: {error}") from error

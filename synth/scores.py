@@ -38,7 +38,9 @@ def write_scores(items: Path, folder: Path, corpus: Corpus, teacher: Teacher, de
 
     `ahead` counts the passages that score strictly above the positive, its equivalents left out.
     """
-    accepted = pq.read_table(items, columns=["position", "id", "passage", "query"], filters=pc.field("status") == "accepted")
+    accepted = pq.read_table(
+        items, columns=["position", "id", "passage", "query"], filters=pc.field("status") == "accepted"
+    )
     rows = []
     with ParquetSink(folder / "table.parquet", TABLE.with_metadata(_metadata(teacher, depth, corpus))) as sink:
         for start in range(0, accepted.num_rows, BLOCK):
@@ -48,7 +50,17 @@ def write_scores(items: Path, folder: Path, corpus: Corpus, teacher: Teacher, de
             hits = teacher.search(block["query"].to_pylist(), positives, depth)
             sink.add_table(_table(positions, positives, hits), one_row_group=True)
             ahead = _count_ahead(corpus, positives, hits)
-            rows.append(pa.table([block["position"].cast(pa.int32()), block["id"], pa.array(hits.positive_scores), pa.array(ahead, type=pa.int32())], schema=_QUERIES))
+            rows.append(
+                pa.table(
+                    [
+                        block["position"].cast(pa.int32()),
+                        block["id"],
+                        pa.array(hits.positive_scores),
+                        pa.array(ahead, type=pa.int32()),
+                    ],
+                    schema=_QUERIES,
+                )
+            )
     write_parquet(folder / "queries.parquet", pa.concat_tables(rows) if rows else _QUERIES.empty_table())
 
 
@@ -60,7 +72,11 @@ def read_teacher(folder: Path) -> Mapping[str, str]:
 
 
 def _metadata(teacher: Teacher, depth: int, corpus: Corpus) -> dict[str, bytes]:
-    return {"teacher": orjson.dumps(dict(teacher.identity)), "depth": str(depth).encode(), "pool": str(len(corpus)).encode()}
+    return {
+        "teacher": orjson.dumps(dict(teacher.identity)),
+        "depth": str(depth).encode(),
+        "pool": str(len(corpus)).encode(),
+    }
 
 
 def _table(positions: Ints, positives: Ints, hits: Hits) -> pa.Table:
@@ -89,4 +105,3 @@ def positive_ranks(table: pa.Table, positives: Mapping[int, int]) -> dict[int, i
         if positives.get(query) == passage:
             found[query] = 0 if rank == BEYOND else rank
     return found
-

@@ -18,7 +18,9 @@ def has_faiss() -> bool:
     return importlib.util.find_spec("faiss") is not None
 
 
-def search_exactly(queries: Floats, passages: Floats, depth: int, *, use_faiss: bool | None = None) -> tuple[Ints, Floats]:
+def search_exactly(
+    queries: Floats, passages: Floats, depth: int, *, use_faiss: bool | None = None
+) -> tuple[Ints, Floats]:
     """The best `depth` passages of each query by inner product, over all passages.
 
     queries: shape (n, d); passages: shape (m, d), may be memory-mapped; both float32.

@@ -67,8 +67,10 @@ class ItemRow(Strict):
     verdicts: list[Verdict] = []
 
 
-ITEMS = arrow_schema(ItemRow).append(pa.field("query_key", pa.uint64())).append(
-    pa.field("signature", pa.binary(4 * PERMUTATIONS))
+ITEMS = (
+    arrow_schema(ItemRow)
+    .append(pa.field("query_key", pa.uint64()))
+    .append(pa.field("signature", pa.binary(4 * PERMUTATIONS)))
 )
 
 
@@ -115,11 +117,19 @@ def make_shard(workshop: Workshop, shard: Shard, reporter: Reporter) -> None:
     if not shard.items_path(workshop.folder).exists():
         rows = sorted(_make_items(workshop, shard, reporter), key=lambda row: row.position)
         if [row.position for row in rows] != list(range(shard.start, shard.stop)):
-            raise ConservationError(f"shard {shard.start}-{shard.stop}: {len(rows)} items came back for {shard.stop - shard.start}")
+            raise ConservationError(
+                f"shard {shard.start}-{shard.stop}: {len(rows)} items came back for {shard.stop - shard.start}"
+            )
         with ParquetSink(shard.items_path(workshop.folder), ITEMS) as sink:
             sink.add_rows(_with_keys(row) for row in rows)
     if not shard.is_made(workshop.folder):
-        write_scores(shard.items_path(workshop.folder), shard.scores_folder(workshop.folder), workshop.corpus, workshop.teacher, workshop.depth)
+        write_scores(
+            shard.items_path(workshop.folder),
+            shard.scores_folder(workshop.folder),
+            workshop.corpus,
+            workshop.teacher,
+            workshop.depth,
+        )
 
 
 def _make_items(workshop: Workshop, shard: Shard, reporter: Reporter) -> Iterator[ItemRow]:
@@ -167,7 +177,9 @@ def _judge(workshop: Workshop, generator: str, outcome: Outcome) -> ItemRow:
         "verdicts": verdicts,
     }
     if last is not None and not last.keep:
-        return _row(item, passage, "rejected", reason=last.reason, stage=last.gate, score=last.score, detail=last.detail, **made)
+        return _row(
+            item, passage, "rejected", reason=last.reason, stage=last.gate, score=last.score, detail=last.detail, **made
+        )
     return _row(item, passage, "accepted", **made)
 
 
@@ -193,7 +205,13 @@ def _record(task_input: TaskInput, recipe: Recipe, generator: str, answer: Answe
         split=passage.split,
         query=query,
         positive=PassageText(passage_id=passage.id, document_id=passage.document_id, text=positive),
-        provenance=make_provenance(item_row=_row(item, passage, "accepted", method=answer.method, model=answer.model, revision=answer.revision), generator=generator, licence=""),
+        provenance=make_provenance(
+            item_row=_row(
+                item, passage, "accepted", method=answer.method, model=answer.model, revision=answer.revision
+            ),
+            generator=generator,
+            licence="",
+        ),
     )
 
 

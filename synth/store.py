@@ -1,9 +1,9 @@
 """The store: a folder with runs, embeddings, versions and the catalogue.
 
-    STORE/runs/RUN_ID/…            everything one execution made, stage by stage
-    STORE/embeddings/TEACHER/…     vectors by content, shared by all runs
-    STORE/versions/NAME/N/…        immutable versions: manifest.json and Parquet
-    STORE/catalog.duckdb           a cache of the manifests
+STORE/runs/RUN_ID/…            everything one execution made, stage by stage
+STORE/embeddings/TEACHER/…     vectors by content, shared by all runs
+STORE/versions/NAME/N/…        immutable versions: manifest.json and Parquet
+STORE/catalog.duckdb           a cache of the manifests
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def choose_store(flag: str | None) -> Store:
 def check_name(name: str) -> str:
     """A dataset name that is safe as a folder; StoreError where it is not."""
     if not _NAME.match(name):
-        raise StoreError(f"{name!r} can't name a dataset: use lower-case letters, digits, '-', '_' and '.', such as 'my-dataset'")
+        raise StoreError(
+            f"{name!r} can't name a dataset: use lower-case letters, digits, '-', '_' and '.', such as 'my-dataset'"
+        )
     return name
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import unicodedata
 from collections.abc import Sequence
+
+import Stemmer
 
 _WORD = re.compile(r"\w+(?:[.,]\d+)*%?", re.UNICODE)
 _SPACE = re.compile(r"\s+")
@@ -37,6 +40,35 @@ def words(text: str) -> list[str]:
 def content_words(text: str) -> list[str]:
     """Words that are neither function words nor single characters."""
     return [word for word in words(text) if len(word) > 1 and word not in STOP_WORDS]
+
+
+_SNOWBALL = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian",
+    "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch",
+    "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish",
+    "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+_stemmers = threading.local()
+
+
+def terms(text: str, language: str) -> list[str]:
+    """Content words reduced to their stems (Snowball), as the lexical teacher compares them.
+
+    A language Snowball does not know keeps its words whole.
+
+    >>> terms("Covenants were reset in 2024", "en")
+    ['coven', 'reset', '2024']
+    """
+    found = content_words(text)
+    if language not in _SNOWBALL:
+        return found
+    stemmer = getattr(_stemmers, language, None)
+    if stemmer is None:
+        stemmer = Stemmer.Stemmer(_SNOWBALL[language])
+        setattr(_stemmers, language, stemmer)
+    stemmed: list[str] = stemmer.stemWords(found)
+    return stemmed
 
 
 def shingles(tokens: Sequence[str], size: int) -> set[str]:

@@ -14,7 +14,9 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", metavar="PATH", help="Store folder. Default: SYNTH_STORE, else ./synth-store.", show_default=False),
+    typer.Option(
+        "--store", metavar="PATH", help="Store folder. Default: SYNTH_STORE, else ./synth-store.", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for machines.")]
 

@@ -39,18 +39,18 @@ def read_lines(path: Path) -> Iterator[str | BadLine]:
 
 
 def _pieces(handle: BufferedIOBase) -> Iterator[bytes]:
-    """The file in UTF-8 without byte-order mark."""
-    piece = handle.read(_PIECE)
+    """The file in UTF-8 without byte-order mark; `read1`, since `read` loses what precedes damage in a gz."""
+    piece = handle.read1(_PIECE)
     if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         decoder = codecs.getincrementaldecoder("utf-16")()
         while piece:
             yield decoder.decode(piece).encode()
-            piece = handle.read(_PIECE)
+            piece = handle.read1(_PIECE)
         decoder.decode(b"", final=True)
     piece = piece.removeprefix(codecs.BOM_UTF8)
     while piece:
         yield piece
-        piece = handle.read(_PIECE)
+        piece = handle.read1(_PIECE)
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes | BadLine]:

@@ -27,6 +27,8 @@ _MARKDOWN_HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 _FILE_NAME = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 _LINE_END_HYPHEN = re.compile("[\x02\ufffe](?:\r?\n)?")
 _WORD_HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
+_WORD_ERRORS = (LookupError, ValueError, AttributeError, TypeError, RuntimeError)
+"""What python-docx raises on its own when parts of a file are missing or wrong; found by damaging files at random."""
 _UNPACKED_FACTOR = 10
 """A .docx may unpack to this many times the file limit; beyond it is a zip bomb, or of no use as text."""
 
@@ -125,7 +127,7 @@ def parse_docx(data: bytes, source: str) -> Parsed | RejectedSource:
         parsed = _word_content(docx.Document(io.BytesIO(data)))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         return RejectedSource(source=source, reason="corrupt", detail=f"not a readable .docx archive: {error}")
-    except (OpcError, InvalidXmlError, LxmlError, LookupError, ValueError, AttributeError, RuntimeError) as error:
+    except (OpcError, InvalidXmlError, LxmlError, *_WORD_ERRORS) as error:
         return RejectedSource(source=source, reason="corrupt", detail=f"not a Word document: {error}")
     if not parsed.text.strip():
         return RejectedSource(source=source, reason="no_text", detail="no paragraph or table holds text")

@@ -137,7 +137,7 @@ def read_parquet(file: SourceFile, wanted: FieldNames) -> Iterator[Document | Re
             for item in _parquet_documents(handle, wanted, file):
                 rows_read += 1
                 yield item
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             why = str(error).partition("\n")[0]
             detail = f"{why}; {rows_read} rows before it were read"
             yield RejectedSource(source=file.name, reason="corrupt", detail=detail)

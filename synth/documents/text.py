@@ -19,7 +19,7 @@ MAX_BYTES = 50_000_000
 """The largest file of one document, line or field that is read."""
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
-_FRONT_MATTER_LIMIT = 65_536
+_FRONT_MATTER_LIMIT = 16_384
 _HEADING = re.compile(r"\s*#[ \t]+(\S[^\n]*?)(?:[ \t]+#+)?[ \t]*(?:\n|$)")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -38,7 +38,7 @@ Parser = Callable[[bytes, str], Parsed | RejectedSource]
 
 
 def read_whole(parse: Parser, file: SourceFile, _wanted: FieldNames) -> Iterator[Document | RejectedSource]:
-    """Read a file that is one document."""
+    """Read a file that is one document; unless it brings an id it goes by its name, which outlives edits."""
     with file.path.open("rb") as handle:
         data = handle.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -47,11 +47,14 @@ def read_whole(parse: Parser, file: SourceFile, _wanted: FieldNames) -> Iterator
         yield RejectedSource(source=file.name, reason="empty")
     else:
         parsed = parse(data, file.name)
-        yield parsed if isinstance(parsed, RejectedSource) else make_document(parsed, file.name)
+        if isinstance(parsed, Parsed):
+            yield make_document(parsed._replace(id=parsed.id or file.name), file.name)
+        else:
+            yield parsed
 
 
 def make_document(parsed: Parsed, source: str) -> Document | RejectedSource:
-    """A clean document; its id is the one it brought or follows from title and text alone."""
+    """A clean document; its id is the one it brought, else it follows from title and text alone."""
     text, title = clean(parsed.text), _one_line(parsed.title)
     if not text:
         return RejectedSource(source=source, reason="empty")

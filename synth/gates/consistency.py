@@ -45,10 +45,13 @@ class Consistency:
                 reason, score = "low_score", float(view.positive_score[row])
             else:
                 reason, score = "inconsistent", float(view.ahead[row] + 1)
-            yield row, Verdict(
-                gate=self.name,
-                keep=False,
-                reason=reason,
-                score=score,
-                detail=f"k {self.settings.k}, pool {view.pool}, depth {view.depth}",
+            yield (
+                row,
+                Verdict(
+                    gate=self.name,
+                    keep=False,
+                    reason=reason,
+                    score=score,
+                    detail=f"k {self.settings.k}, pool {view.pool}, depth {view.depth}",
+                ),
             )

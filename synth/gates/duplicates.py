@@ -7,7 +7,7 @@ another year is another question).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -49,8 +49,8 @@ class Duplicates:
                 yield int(other), self._verdict("near_duplicate", view, int(one))
 
     def _near(self, view: SetView, rows: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-        def fetch(numbers: list[int]) -> list[str]:
-            return list(view.fetch_queries(rows[numbers].tolist()))
+        def fetch(numbers: Sequence[int]) -> Sequence[str]:
+            return view.fetch_queries(rows[list(numbers)].tolist())
 
         pairs = rows[find_near_pairs(view.signature[rows], fetch, threshold=self.settings.near, size=QUERY_SHINGLE)]
         if not len(pairs):
@@ -62,7 +62,9 @@ class Duplicates:
 
     def _verdict(self, reason: str, view: SetView, first: int) -> Verdict:
         position = int(view.position[first])
-        return Verdict(gate=self.name, keep=False, reason=reason, score=float(position), detail=f"kept: position {position}")
+        return Verdict(
+            gate=self.name, keep=False, reason=reason, score=float(position), detail=f"kept: position {position}"
+        )
 
 
 def _exact(view: SetView) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
-from sentencex import segment
+from sentencex import get_sentence_boundaries
 
 from schemas.base import Strict
 from synth.lexicon import Lexicon
@@ -31,6 +31,7 @@ CROP_WORDS = (6, 40)
 DELETED = 0.1
 MIN_WORDS = 12
 """A passage with fewer words has no room for a query that is not the passage itself."""
+MIN_HEADING_WORDS = 3
 WIDE_HEADING = 2
 """A heading over more passages than this says too little of any one of them."""
 
@@ -85,7 +86,11 @@ class QueryFromPassage:
             if cloze:
                 return Extracted(cloze, "extractive:cloze")
             method = "span"
-        query = _crop(tokens, random_source) if method == "crop" else _best_span(tokens, task_input.item.length, lexicon, random_source)
+        query = (
+            _crop(tokens, random_source)
+            if method == "crop"
+            else _best_span(tokens, task_input.item.length, lexicon, random_source)
+        )
         return Extracted(Query(query=query[:400]), f"extractive:{method}")
 
     @staticmethod
@@ -95,18 +100,23 @@ class QueryFromPassage:
 
 
 def _heading(task_input: TaskInput, lexicon: Lexicon) -> str:
-    """The nearest human label that is about this passage rather than about many."""
-    for label in (task_input.passage.heading, task_input.passage.title):
+    """The nearest human label that is about this passage rather than about many.
+
+    A section heading is read under the title of its document, as a person would.
+    """
+    passage = task_input.passage
+    for label, above in ((passage.heading, passage.title), (passage.title, "")):
         narrow = lexicon.headings.get(normalise(label), 0) <= WIDE_HEADING
-        if label and narrow and len(set(content_words(label))) >= 3:
-            return label[:400]
+        whole = f"{above}: {label}" if above and above != label else label
+        if label and narrow and len(set(content_words(whole))) >= MIN_HEADING_WORDS:
+            return whole[:400]
     return ""
 
 
 def _best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: random.Random) -> str:
     """Of 16 random spans the one that BM25 finds most telling of this passage (QExt)."""
     low, high = SPAN_WORDS.get(length, (4, 16))
-    counts = Counter(content_words(" ".join(tokens)))
+    counts = Counter(lexicon.split(" ".join(tokens)))
     total = sum(counts.values())
     weight = {term: lexicon.idf(term) * lexicon.saturate(count, total) for term, count in counts.items()}
     best, best_score = "", -1.0
@@ -114,7 +124,7 @@ def _best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: 
         size = min(random_source.randint(low, high), len(tokens))
         start = random_source.randint(0, len(tokens) - size)
         span = " ".join(tokens[start : start + size])
-        score = sum(weight.get(term, 0.0) for term in set(content_words(span)))
+        score = sum(weight.get(term, 0.0) for term in set(lexicon.split(span)))
         if score > best_score:
             best, best_score = span, score
     return best.strip(" ,;:|-–—")
@@ -132,10 +142,12 @@ def _crop(tokens: list[str], random_source: random.Random) -> str:
 
 def _cloze(text: str, language: str, random_source: random.Random) -> ClozeQuery | None:
     """A sentence as the query; in nine of ten cases it leaves the passage (inverse cloze)."""
-    sentences = [s for s in segment(language, text) if s.strip()]
-    whole = [i for i, s in enumerate(sentences) if 4 <= len(s.split()) <= CROP_WORDS[1]]
+    sentences = get_sentence_boundaries(language, text)
+    whole = [s for s in sentences if 4 <= len(s["text"].split()) <= CROP_WORDS[1]]
     if len(sentences) < 3 or not whole:
         return None
     chosen = random_source.choice(whole)
-    rest = text if random_source.random() < DELETED else "".join(sentences[:chosen] + sentences[chosen + 1 :]).strip()
-    return ClozeQuery(query=" ".join(sentences[chosen].split()), rest=rest) if rest else None
+    before, after = text[: chosen["start_index"]].rstrip(), text[chosen["end_index"] :].lstrip()
+    gap = "\n" if "\n" in chosen["text"].strip(" ") else " "
+    rest = text if random_source.random() < DELETED else f"{before}{gap}{after}".strip()
+    return ClozeQuery(query=" ".join(chosen["text"].split()), rest=rest) if rest else None

@@ -1,6 +1,6 @@
 """The embedded teacher: BM25 over the run's own corpus, as a share of what is possible.
 
-Robertson's BM25 (k1 = 1.2, b = 0.75) over content words. A score is divided by the most
+Robertson's BM25 (k1 = 1.2, b = 0.75) over stemmed content words. A score is divided by the most
 that any passage could reach for the query, sum of idf * (k1 + 1), so that scores lie in
 [0, 1] and thresholds mean the same for long and short queries. Every passage is scored
 (exact search). The inverted index lies on disk in tiles and is memory-mapped.
@@ -17,10 +17,9 @@ import numpy.typing as npt
 
 from synth.corpus import Corpus
 from synth.files import replace_atomically, write_bytes
-from synth.lexicon import B, K1, Lexicon, count_terms
+from synth.lexicon import K1, B, Lexicon, count_terms
 from synth.progress import Reporter
 from synth.teachers import Floats, Hits, Ints, order_hits, round_scores
-from synth.text import content_words
 
 __all__ = ["Lexical"]
 
@@ -34,7 +33,7 @@ class Lexical:
     name = "lexical"
     identity: Mapping[str, str] = {"model": "bm25", "k1": str(K1), "b": str(B), "scale": "share of the best possible"}
 
-    def __init__(self, name: str, folder: Path, embeddings: Path) -> None:
+    def __init__(self, name: str, folder: Path, embeddings: Path) -> None:  # noqa: ARG002 - one signature for all teachers
         self._folder = folder
         self._tiles: list[_Tile] = []
 
@@ -63,7 +62,7 @@ class Lexical:
         return Hits(passages, scores, positive_scores)
 
     def _search_one(self, query: str, positive: int, depth: int) -> tuple[Ints, Floats, float]:
-        words = set(content_words(query))
+        words = set(self._lexicon.split(query))
         terms = sorted(self._lexicon.terms[word] for word in words if word in self._lexicon.terms)
         best_possible = (K1 + 1) * sum(self._lexicon.idf(word) for word in sorted(words))
         blocks: list[tuple[Ints, Floats]] = []

@@ -72,7 +72,9 @@ class SentenceTransformers:
         positive_scores = score_pairs(vectors, self._passages[positives])
         missing = depth - passages.shape[1]
         return Hits(
-            np.pad(passages, ((0, 0), (0, missing)), constant_values=-1), np.pad(scores, ((0, 0), (0, missing))), positive_scores
+            np.pad(passages, ((0, 0), (0, missing)), constant_values=-1),
+            np.pad(scores, ((0, 0), (0, missing))),
+            positive_scores,
         )
 
     @cached_property

@@ -132,12 +132,14 @@ def test_a_pdf_title_counts_only_when_it_is_sensible(tmp_path: Path, metadata: s
 
 def test_a_pdf_without_text_is_probably_scanned(tmp_path: Path) -> None:
     found = rejected(tmp_path / "a.pdf", pdf("", ""))
-    assert found.reason == "no_text" and "probably scanned" in found.detail
+    assert found.reason == "no_text"
+    assert "probably scanned" in found.detail
 
 
 def test_a_broken_pdf_is_corrupt(tmp_path: Path) -> None:
     found = rejected(tmp_path / "a.pdf", b"%PDF-1.4 and then nothing")
-    assert found.reason == "corrupt" and found.detail
+    assert found.reason == "corrupt"
+    assert found.detail
 
 
 def test_word_paragraphs_headings_and_tables_come_in_reading_order(tmp_path: Path) -> None:
@@ -186,7 +188,8 @@ def test_a_broken_word_file_is_corrupt(tmp_path: Path) -> None:
         empty.writestr("hello.txt", "hello")
     for content in (b"not a zip", whole[: len(whole) // 2], archive.getvalue()):
         found = rejected(tmp_path / "a.docx", content)
-        assert found.reason == "corrupt" and found.detail
+        assert found.reason == "corrupt"
+        assert found.detail
 
 
 def test_a_word_file_that_unpacks_to_far_more_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from schemas.document import Document, RejectedSource
 from synth.documents import read_documents, text
@@ -57,9 +55,7 @@ def write_row(folder: Path, suffix: str) -> Path:
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".csv", ".parquet"])
 def test_every_row_is_a_document_and_its_usual_fields_are_found(tmp_path: Path, suffix: str) -> None:
     (found,) = read_documents([write_row(tmp_path, suffix)])
-    assert found == Document(
-        id="7", title="Bonds", text="A bond is a loan.", source=f"corpus{suffix}:1", licence="CC0"
-    )
+    assert found == Document(id="7", title="Bonds", text="A bond is a loan.", source=f"corpus{suffix}:1", licence="CC0")
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
@@ -195,22 +191,26 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
         return peak
 
     for suffix in (".csv", ".parquet"):
-        assert peak_of(10_000, suffix) < peak_of(2_000, suffix) * 1.5 + 200_000
+        assert peak_of(4_000, suffix) < peak_of(1_000, suffix) * 1.5 + 200_000
 
 
 def test_a_gz_cut_in_half_keeps_its_rows_and_ends_with_one_rejection(tmp_path: Path) -> None:
     whole = gzip.compress(jsonl(*({"text": f"{n} {n**50}"} for n in range(2_000))).encode())
     items = read(tmp_path / "a.jsonl.gz", whole[: len(whole) // 2])
     *rows, last = items
-    assert len(rows) > 100 and all(isinstance(row, Document) for row in rows)
-    assert isinstance(last, RejectedSource) and (last.source, last.reason) == ("a.jsonl.gz", "corrupt")
+    assert len(rows) > 100
+    assert all(isinstance(row, Document) for row in rows)
+    assert isinstance(last, RejectedSource)
+    assert (last.source, last.reason) == ("a.jsonl.gz", "corrupt")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.parquet"])
 def test_a_file_that_is_not_what_its_suffix_says_is_corrupt(tmp_path: Path, name: str) -> None:
     (item,) = read(tmp_path / name, "this is no such file, but some text")
-    assert isinstance(item, RejectedSource) and (item.source, item.reason) == (name, "corrupt")
-    assert item.detail and "\n" not in item.detail
+    assert isinstance(item, RejectedSource)
+    assert (item.source, item.reason) == (name, "corrupt")
+    assert item.detail
+    assert "\n" not in item.detail
 
 
 def test_csv_reads_quotes_newlines_and_other_separators(tmp_path: Path) -> None:
@@ -230,7 +230,8 @@ def test_csv_rows_with_too_many_cells_or_too_few_are_told_apart(tmp_path: Path) 
         ("a.csv:3", "no_text"),
         ("a.csv:4", "empty"),
     ]
-    assert isinstance(items[0], RejectedSource) and "4 cells below a header of 3" in items[0].detail
+    assert isinstance(items[0], RejectedSource)
+    assert "4 cells below a header of 3" in items[0].detail
 
 
 def test_a_csv_row_with_broken_quotes_is_rejected(tmp_path: Path) -> None:
@@ -244,7 +245,9 @@ def test_a_csv_row_with_broken_quotes_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b'"text\n', b"t\xe9xt\nrow\n"])
 def test_a_csv_with_a_broken_header_is_rejected_as_a_whole(tmp_path: Path, content: bytes) -> None:
     (item,) = read(tmp_path / "a.csv", content)
-    assert isinstance(item, RejectedSource) and item.source == "a.csv" and "the header" in item.detail
+    assert isinstance(item, RejectedSource)
+    assert item.source == "a.csv"
+    assert "the header" in item.detail
 
 
 def test_a_csv_with_only_a_header_is_empty(tmp_path: Path) -> None:
@@ -289,7 +292,8 @@ def test_a_csv_field_beyond_the_limit_ends_the_file(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(text, "MAX_BYTES", 40)
     items = read(tmp_path / "a.csv", 'text\none\n"never closed\n' + "a line of text\n" * 9)
     assert outline(items) == [("a.csv:1", "one"), ("a.csv:2", "too_large")]
-    assert isinstance(items[1], RejectedSource) and "rows after it were not read" in items[1].detail
+    assert isinstance(items[1], RejectedSource)
+    assert "rows after it were not read" in items[1].detail
 
 
 def test_a_csv_in_utf16_that_breaks_off_keeps_the_rows_before_it(tmp_path: Path) -> None:
@@ -334,6 +338,12 @@ def test_a_parquet_without_rows_is_empty(tmp_path: Path) -> None:
     assert outline(list(read_documents([path]))) == [("a.parquet", "empty")]
 
 
+def test_a_parquet_whose_column_names_are_damaged_is_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["one"]}), path, store_schema=False)
+    assert outline(read(path, path.read_bytes().replace(b"text", b"\xdcext"))) == [("a.parquet", "corrupt")]
+
+
 def test_a_parquet_damaged_in_its_middle_keeps_the_rows_before_it(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": [f"{n} {n**60}" for n in range(2_000)]}), path, row_group_size=500)
@@ -343,31 +353,5 @@ def test_a_parquet_damaged_in_its_middle_keeps_the_rows_before_it(tmp_path: Path
     items = read(path, bytes(data))
     assert [isinstance(item, Document) for item in items[:500]] == [True] * 500
     assert outline(items[-1:]) == [("a.parquet", "corrupt")]
-    assert isinstance(items[-1], RejectedSource) and f"{len(items) - 1} rows before it" in items[-1].detail
-
-
-FRAGMENTS = st.sampled_from(
-    [b'{"text": "a"}', b"text,id", b'"', b"\n", b"\r\n", b",", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"---\n", b"# a\n"]
-    + [b"title: [", b"PAR1", b"\x1f\x8b\x08\0", b"\xe9", b"\xd8\x00", b"[", b"{", b": ", b"&a", b"*a", b"!!"]
-)
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    suffix=st.sampled_from([".txt", ".md", ".jsonl", ".jsonl.gz", ".csv", ".parquet"]),
-    content=st.one_of(st.binary(max_size=300), st.lists(FRAGMENTS, max_size=30).map(b"".join)),
-    is_packed=st.booleans(),
-)
-@example(suffix=".csv", content=b'text\n\0"\n\0"\n', is_packed=False)
-@example(suffix=".csv", content=b'"\n\0\n', is_packed=False)
-def test_any_bytes_give_documents_or_rejections_and_no_error_but_our_own(
-    tmp_path: Path, suffix: str, content: bytes, is_packed: bool
-) -> None:
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(gzip.compress(content) if is_packed and suffix == ".jsonl.gz" else content)
-    try:
-        items = list(read_documents([path]))
-    except DocumentError as error:
-        assert str(path) in str(error)
-    else:
-        assert items and all(isinstance(item, Document | RejectedSource) for item in items)
+    assert isinstance(items[-1], RejectedSource)
+    assert f"{len(items) - 1} rows before it" in items[-1].detail

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -84,7 +83,8 @@ def test_a_file_beyond_the_limit_is_too_large(tmp_path: Path) -> None:
     with path.open("wb") as handle:
         handle.truncate(text.MAX_BYTES + 1)
     (item,) = read_documents([path])
-    assert isinstance(item, RejectedSource) and item.reason == "too_large"
+    assert isinstance(item, RejectedSource)
+    assert item.reason == "too_large"
 
 
 def test_line_ends_and_control_characters_are_normalised(tmp_path: Path) -> None:
@@ -100,11 +100,10 @@ def test_cleaning_leaves_text_that_can_be_stored_and_needs_no_second_cleaning(di
     assert not any(ord(character) < 32 and character not in "\n\t" for character in cleaned)
 
 
-def test_an_id_follows_from_title_and_text_and_nothing_else(tmp_path: Path) -> None:
-    first = document(tmp_path / "a.md", "# Bonds\n\nA bond is a loan.")
-    second = document(tmp_path / "b.md", "# BONDS\r\nA bond  is a\nloan.\n")
-    assert first.id == second.id == hashlib.sha256(b"bonds\na bond is a loan.").hexdigest()[:16]
-    assert first.id != document(tmp_path / "c.md", "A bond is a loan.").id
+def test_a_file_goes_by_its_name_so_that_an_edit_keeps_the_id(tmp_path: Path) -> None:
+    before = document(tmp_path / "a.md", "# Bonds\n\nA bond is a loan.")
+    after = document(tmp_path / "a.md", "# Bonds\n\nA bond is a tradable loan.")
+    assert before.id == after.id == "a.md"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +145,7 @@ def test_front_matter_without_fields_is_dropped(tmp_path: Path) -> None:
         "---\nA rule above.\n---\nA loan.",
         "---\ntitle: [unclosed\n---\nA loan.",
         "---\ntitle: never closed\nA loan.",
-        "---\n" + "[" * 9_000 + "\n---\nA loan.",
+        "---\n" + "[" * 1_000 + "\n---\nA loan.",
     ],
     ids=["a rule", "invalid", "unclosed", "too deep"],
 )

@@ -46,7 +46,8 @@ def test_an_unsupported_file_in_a_folder_is_rejected_and_the_rest_is_read(tmp_pa
     write(tmp_path / "a.xyz")
     write(tmp_path / "b.txt")
     rejected, document = read_documents([tmp_path])
-    assert isinstance(rejected, RejectedSource) and isinstance(document, Document)
+    assert isinstance(rejected, RejectedSource)
+    assert isinstance(document, Document)
     assert (rejected.source, rejected.reason) == ("a.xyz", "unsupported")
     assert ".jsonl.gz" in rejected.detail
 
@@ -85,7 +86,8 @@ def test_a_given_file_that_cannot_be_opened_is_an_error_and_one_in_a_folder_is_r
     with pytest.raises(DocumentError, match=r"a\.txt can't be read \(No such file or directory\): check"):
         next(by_name)
     rejected, document = by_folder
-    assert isinstance(rejected, RejectedSource) and rejected.reason == "unreadable"
+    assert isinstance(rejected, RejectedSource)
+    assert rejected.reason == "unreadable"
     assert document.source == kept.name
 
 

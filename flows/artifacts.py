@@ -1,0 +1,91 @@
+"""What a finished run shows in the Prefect UI: its funnel as a table, its version as a page."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain, islice
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from schemas.manifest import Funnel
+from synth.files import read_batches
+from synth.store import VersionRef
+
+EXAMPLES = 3
+
+
+def publish_artifacts(version: VersionRef) -> None:
+    """The table `synth-funnel-NAME` and the page `synth-version-NAME`."""
+    name = re.sub(r"[^a-z0-9]+", "-", version.name.lower()).strip("-")
+    create_table_artifact(
+        table=funnel_table(version.manifest.funnel),
+        key=f"synth-funnel-{name}",
+        description=f"What became of the planned items of {version}",
+    )
+    create_markdown_artifact(
+        markdown=version_page(version), key=f"synth-version-{name}", description=f"The published version {version}"
+    )
+
+
+def funnel_table(funnel: Funnel) -> list[dict[str, Any]]:
+    """One row a fate; the rows below the first add up to it."""
+    rows: list[dict[str, Any]] = [
+        {"status": "planned", "reason": "", "items": funnel.planned},
+        {"status": "accepted", "reason": "", "items": funnel.accepted},
+    ]
+    for status, reasons in (("rejected", funnel.rejected), ("failed", funnel.failed)):
+        rows += [{"status": status, "reason": reason, "items": count} for reason, count in sorted(reasons.items())]
+    return rows
+
+
+def version_page(version: VersionRef) -> str:
+    """Counts, a few records and the path, as Markdown."""
+    manifest = version.manifest
+    counts = [
+        ("records", manifest.funnel.accepted),
+        *((f"records in {split}", count) for split, count in manifest.splits.items()),
+        ("planned items", manifest.funnel.planned),
+        ("hard negatives", manifest.candidates.get("selected", 0)),
+        ("passages", manifest.passages),
+    ]
+    lines = [
+        f"# {version}",
+        "",
+        "| what | count |",
+        "|---|---|",
+        *(f"| {what} | {count} |" for what, count in counts),
+        "",
+    ]
+    if manifest.partial:
+        lines += [f"Partial: {manifest.partial}", ""]
+    lines += [
+        "Files:",
+        "",
+        _quote(str(version.path)),
+        "",
+        f"Content hash: `{manifest.content_sha256}`",
+        "",
+        "## Examples",
+        "",
+    ]
+    return "\n".join(lines + _examples(version))
+
+
+def _examples(version: VersionRef) -> list[str]:
+    batches = read_batches(
+        version.path / "records" / "train.parquet", ["query", "positive", "negatives"], size=EXAMPLES
+    )
+    lines: list[str] = []
+    for row in islice(chain.from_iterable(batch.to_pylist() for batch in batches), EXAMPLES):
+        passages = [
+            f"positive: {row['positive']['text']}",
+            *(f"negative: {negative['text']}" for negative in row["negatives"][:1]),
+        ]
+        lines += [_quote("\n".join([f"query: {row['query']}", *passages])), "", "---", ""]
+    return lines
+
+
+def _quote(text: str) -> str:
+    """A Markdown code block by indentation: no text can end it early."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,151 @@
+"""What a flow run can be asked for; Prefect shows it as a form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from schemas.base import Strict
+from synth.errors import InputError
+from synth.recipe import Choices, resolve
+from synth.run import DEFAULT_SHARD_SIZE, Run, create_run, find_run
+from synth.store import choose_store
+
+
+def _position(number: int) -> dict[str, int]:
+    return {"position": number}
+
+
+class GenerateParameters(Strict):
+    """Parameters are stored by Prefect in clear, so none of them is a secret."""
+
+    domain: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Name of a domain, such as finance, or path of a domain file.",
+            json_schema_extra=_position(0),
+        ),
+    ]
+    documents: Annotated[
+        list[str],
+        Field(
+            default_factory=list,
+            description="Files or folders on the machine that runs the flow. None: the sample corpus of the domain.",
+            json_schema_extra=_position(1),
+        ),
+    ]
+    name: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9._-]*$",
+            description="Name of the dataset. Default: the domain.",
+            json_schema_extra=_position(2),
+        ),
+    ] = None
+    limit: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Accepted records to publish. Default: one pass over your documents, or what the domain says for its sample corpus.",
+            json_schema_extra=_position(3),
+        ),
+    ] = None
+    teacher: Annotated[
+        str | None,
+        Field(
+            description="The embedder that scores: lexical, or name or folder of a sentence-transformers model. Default: as the domain says.",
+            json_schema_extra=_position(4),
+        ),
+    ] = None
+    seed: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="Another seed plans other items. Default: as the domain says.",
+            json_schema_extra=_position(5),
+        ),
+    ] = None
+    personas: Annotated[
+        str | None,
+        Field(description="JSON Lines file of personas. Default: those of the domain.", json_schema_extra=_position(6)),
+    ] = None
+    config: Annotated[
+        str | None,
+        Field(description="YAML file that changes settings of the domain.", json_schema_extra=_position(7)),
+    ] = None
+    store: Annotated[
+        str | None,
+        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(8)),
+    ] = None
+    shard_size: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Planned items a task makes. It changes nothing in the dataset; aim at minutes of work.",
+            json_schema_extra=_position(9),
+        ),
+    ] = DEFAULT_SHARD_SIZE
+    run_id: Annotated[
+        str | None,
+        Field(
+            description="Continue this unfinished run of the store; every other field but the store is then ignored.",
+            json_schema_extra=_position(10),
+        ),
+    ] = None
+
+    @property
+    def choices(self) -> Choices:
+        """The same, as the engine wants it."""
+        return Choices(
+            domain=self.domain,
+            documents=tuple(Path(path).expanduser() for path in self.documents),
+            name=self.name,
+            limit=self.limit,
+            seed=self.seed,
+            teacher=self.teacher,
+            personas=_path(self.personas),
+            config=_path(self.config),
+        )
+
+    def anchored(self) -> GenerateParameters:
+        """The same with absolute paths: a scheduled run may start in another folder."""
+        is_file = self.domain.endswith((".yaml", ".yml")) or len(Path(self.domain).parts) > 1
+        return self.model_copy(
+            update={
+                "domain": _absolute(self.domain) if is_file else self.domain,
+                "documents": [_absolute(path) for path in self.documents],
+                "personas": self.personas and _absolute(self.personas),
+                "config": self.config and _absolute(self.config),
+                "store": str(choose_store(self.store).root),
+            }
+        )
+
+
+def build_parameters(**fields: object) -> GenerateParameters:
+    """Parameters from flags; InputError names the flag that is wrong."""
+    try:
+        return GenerateParameters.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = str(first["loc"][0]).replace("_", "-")
+        raise InputError(f"--{flag}: {first['msg']}, got {first['input']!r}") from error
+
+
+def open_run(parameters: GenerateParameters) -> Run:
+    """The run to continue, or a new one; raises InputError."""
+    store = choose_store(parameters.store)
+    if parameters.run_id is not None:
+        return find_run(store, parameters.run_id)
+    return create_run(resolve(parameters.choices), store, shard_size=parameters.shard_size)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text).expanduser()
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

@@ -1,0 +1,34 @@
+"""Tells a flow run what the engine does: one log line a stage, never one an item."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+
+@dataclass(frozen=True)
+class FlowReporter:
+    """Writes to the log of the run that it is called in.
+
+    It holds nothing, so all of them are equal: a workshop that the flow opened is found
+    again by the tasks in the same process (see `synth.run.open_workshop`).
+    """
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        _logger().info("%s", name if total is None else f"{name} ({total})")
+
+    def advance(self, amount: int = 1) -> None:
+        """Progress within a stage shows as finished task runs."""
+
+    def note(self, message: str) -> None:
+        _logger().info("%s", message)
+
+
+def _logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("flows")

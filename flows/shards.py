@@ -1,0 +1,81 @@
+"""One task run a shard: a `MapShards` that goes through Prefect."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.tasks import Task
+
+from flows.reporter import FlowReporter
+from synth import registry
+from synth.errors import ConservationError, InputError
+from synth.progress import Reporter
+from synth.run import Run, open_workshop
+from synth.shard import Shard, Workshop, make_shard
+from synth.store import Store
+
+AHEAD = 64
+"""Shards handed to the task runner and not yet waited for; bounds its queue and memory."""
+
+_opening = threading.Lock()
+
+
+class ShardMade(TypedDict):
+    """What a task returns: where its file is, never the rows."""
+
+    start: int
+    stop: int
+    items: str
+
+
+def is_worth_retrying(_task: Task[Any, Any], _task_run: TaskRun, state: State[Any]) -> bool:
+    """Wrong input and bugs of ours stay what they are; everything else may pass."""
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, InputError | ConservationError)
+
+
+@task(
+    name="make-shard",
+    task_run_name="shard {start}-{stop}",
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    retry_condition_fn=is_worth_retrying,
+    cache_policy=NO_CACHE,  # the shard's own files say whether it is made
+    persist_result=False,
+)
+def make_shard_task(store_root: str, run_id: str, start: int, stop: int) -> ShardMade:
+    """Make plan positions start … stop - 1 of a run."""
+    run, shard = Run(Store(Path(store_root)), run_id), Shard(start, stop)
+    make_shard(open_shared_workshop(run), shard, FlowReporter())
+    return {"start": start, "stop": stop, "items": str(shard.items_path(run.folder))}
+
+
+def open_shared_workshop(run: Run) -> Workshop:
+    """The run's workshop: the flow's own where the task shares its process, else opened once here.
+
+    Task threads come here together; whatever is filled on first use is filled under the lock.
+    """
+    with _opening:
+        workshop = open_workshop(run, FlowReporter())
+        for kind in ("tasks", "generators", "gates"):
+            registry.names(kind)
+        return workshop
+
+
+def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> None:
+    """Make the shards as task runs of the current flow run; raises what the first failed one raised."""
+    waiting: deque[PrefectFuture[ShardMade]] = deque()
+    for shard in shards:
+        if len(waiting) == AHEAD:
+            waiting.popleft().result()
+        waiting.append(make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop))
+    while waiting:
+        waiting.popleft().result()

@@ -1,0 +1,148 @@
+"""`synth generate`: the main job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synth.cli.output import JsonOption, StoreOption, err, show_json
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    from synth.run import Run
+    from synth.store import Store, VersionRef
+
+DomainOption = Annotated[
+    str, typer.Option("--domain", "-d", help="A domain by name (see `synth domains`) or the path of a domain file.")
+]
+DocumentsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--documents", help="Files or folders to make queries about; repeatable. Default: the domain's sample corpus."
+    ),
+]
+TextFieldOption = Annotated[
+    str | None, typer.Option("--text-field", help="Field or column with the text. Default: detected.")
+]
+TitleFieldOption = Annotated[
+    str | None, typer.Option("--title-field", help="Field or column with the title. Default: detected.")
+]
+IdFieldOption = Annotated[
+    str | None, typer.Option("--id-field", help="Field or column with the id. Default: detected.")
+]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the dataset. Default: the domain's.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        "-n",
+        help="Publish exactly this many accepted records. Default: one pass over --documents, else the domain file's number.",
+    ),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of every draw. Default: the domain file's.")]
+TeacherOption = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        help="'lexical' (BM25), or a sentence-transformers model by name or folder. Default: the domain file's.",
+    ),
+]
+PersonasOption = Annotated[
+    Path | None, typer.Option("--personas", help="JSON Lines of personas. Default: the domain's.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML with any fields of a domain file. Precedence: domain file < --config < flags."),
+]
+
+
+def generate(  # noqa: PLR0913 - one parameter a flag
+    domain: DomainOption,
+    documents: DocumentsOption = None,
+    text_field: TextFieldOption = None,
+    title_field: TitleFieldOption = None,
+    id_field: IdFieldOption = None,
+    name: NameOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    teacher: TeacherOption = None,
+    personas: PersonasOption = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    shard_size: Annotated[
+        int, typer.Option("--shard-size", min=1, help="Items per shard; never changes the result.")
+    ] = 1_000,
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="Run as a Prefect flow. Default: when PREFECT_API_URL is set.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a dataset: plan, generate, gate, mine hard negatives, publish a version."""
+    from synth.documents import read_documents
+    from synth.recipe import Choices, resolve
+    from synth.run import create_run, discard_unread
+    from synth.store import check_name, choose_store
+
+    choices = Choices(
+        domain=domain,
+        documents=tuple(documents or ()),
+        name=check_name(name) if name else None,
+        limit=limit,
+        seed=seed,
+        teacher=teacher,
+        personas=personas,
+        config=config,
+    )
+    chosen_store = choose_store(store)
+    resolved = resolve(choices)
+    read_documents(resolved.documents)  # refuses wrong paths before a run is written
+    run = create_run(
+        resolved, chosen_store, shard_size=shard_size, text_field=text_field, title_field=title_field, id_field=id_field
+    )
+    try:
+        finish(run, chosen_store, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)
+    except InputError:
+        discard_unread(run)
+        raise
+
+
+def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
+    """Take a run to its end and say what came of it; Ctrl-C leaves it resumable."""
+    from synth.catalog import rebuild_catalog
+    from synth.cli.summary import describe, show_next_steps, show_version
+
+    try:
+        version = _execute(run, use_prefect)
+    except KeyboardInterrupt:
+        err.print(f"\nInterrupted; nothing is lost. Go on with: synth resume {run.id}{_store_flag(store)}")
+        raise
+    rebuild_catalog(store)
+    if as_json:
+        show_json(describe(version))
+        return
+    manifest = version.manifest
+    show_version(version, manifest)
+    show_next_steps(version, manifest, _store_flag(store))
+
+
+def _execute(run: Run, use_prefect: bool) -> VersionRef:
+    if use_prefect:
+        from flows.generate import run_with_prefect
+        from flows.parameters import GenerateParameters
+
+        return run_with_prefect(GenerateParameters(domain=run.recipe.domain, run_id=run.id, store=str(run.store.root)))
+    from synth.cli.progress import choose_reporter
+    from synth.run import execute
+
+    with choose_reporter() as reporter:
+        return execute(run, reporter)
+
+
+def _store_flag(store: Store) -> str:
+    """` --store …` where a command would not find the store by itself."""
+    from synth.store import choose_store
+
+    return "" if choose_store(None) == store else f" --store {store.root}"

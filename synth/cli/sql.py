@@ -1,0 +1,31 @@
+"""`synth sql`: ask the catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from synth.cli.output import JsonOption, StoreOption, out, show_json
+
+
+def sql(
+    statement: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over the views of the catalogue.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run SQL over all versions: views versions, funnel, files, "NAME", "NAME_rejects", "NAME_passages"."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from synth.catalog import run_query
+    from synth.store import choose_store
+
+    result = run_query(choose_store(store), statement)
+    if as_json:
+        show_json(result.to_pylist())
+        return
+    table = Table(*(escape(name) for name in result.column_names))
+    for row in result.to_pylist():
+        table.add_row(*(escape(str(value)) for value in row.values()))
+    out.print(table)

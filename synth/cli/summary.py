@@ -1,0 +1,126 @@
+"""What a person reads at the end of a run: funnel, examples, where it is, what next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.markup import escape
+from rich.table import Table
+
+from schemas.manifest import Manifest
+from synth.catalog import outcomes
+from synth.cli.output import out
+from synth.store import VersionRef
+
+EXAMPLES = 3
+
+
+def describe(version: VersionRef) -> dict[str, Any]:
+    """A version for machines: what `--json` prints."""
+    manifest = version.manifest
+    return {
+        "dataset": str(version),
+        "path": str(version.path),
+        "accepted": manifest.funnel.accepted,
+        "planned": manifest.funnel.planned,
+        "rejected": manifest.funnel.rejected,
+        "failed": manifest.funnel.failed,
+        "splits": manifest.splits,
+        "methods": manifest.methods,
+        "partial": manifest.partial,
+        "content_sha256": manifest.content_sha256,
+        "run_id": manifest.run_id,
+    }
+
+
+def show_version(version: VersionRef, manifest: Manifest) -> None:
+    """Funnel, facts and examples."""
+    out.print(_funnel_table(version, manifest))
+    out.print(_facts(manifest))
+    for number, row in enumerate(examples(version), 1):
+        out.print(f"\n[bold]Example {number}[/] [dim]({escape(row['provenance']['method'])}, {row['split']})[/]")
+        for label, text in _texts(row):
+            out.print(f"  [cyan]{label:<9}[/]{escape(_shorten(text))}")
+
+
+def show_next_steps(version: VersionRef, manifest: Manifest, store: str) -> None:
+    """Where the version lies and the commands to try."""
+    out.print(f"\nPublished [bold green]{version}[/]: {version.path}")
+    if manifest.partial:
+        out.print(f"[yellow]Partial:[/] {escape(manifest.partial)}")
+    name = version.name
+    out.print("\n[bold]Next[/]")
+    for command, meaning in (
+        (f"synth datasets show {name}{store}", "this summary again"),
+        (
+            f"synth sql 'SELECT reason, count(*) FROM \"{name}_rejects\" GROUP BY ALL'{store}",
+            "what was rejected, and why",
+        ),
+        (f"synth datasets export {name} --format triplet --out triplets{store}", "Parquet for a trainer"),
+        (f"synth push {name} --dry-run{store}", "the folder that would go to the Hugging Face Hub"),
+    ):
+        out.print(f"  {escape(command)}  [dim]# {meaning}[/]")
+    if manifest.recipe.generator == "extractive":
+        out.print(
+            "\nThese queries were [bold]cut out of real text[/], not written: good for a cold start and for trying things out. An LLM behind vLLM will write questions in each persona's words (`--llm http://HOST:8000/v1`, in preparation)."
+        )
+    if manifest.recipe.teacher == "lexical":
+        out.print(
+            "The teacher was BM25. A real embedder finds harder negatives and false ones: pip install 'synth\\[teacher]', then add `--teacher sentence-transformers/all-MiniLM-L6-v2` (or any model name or folder)."
+        )
+
+
+def examples(version: VersionRef) -> list[dict[str, Any]]:
+    """Three records about different passages, made in different ways where there are several."""
+    found: dict[str, dict[str, Any]] = {}
+    used: set[str] = set()
+    file = next(
+        (f for f in sorted((version.path / "records").glob("*.parquet"), reverse=True) if pq.read_metadata(f).num_rows),
+        None,
+    )
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=256) if file else ():
+        for row in batch.to_pylist():
+            method, passage = row["provenance"]["method"], row["positive"]["passage_id"]
+            if row["negatives"] and method not in found and passage not in used:
+                found[method] = row
+                used.add(passage)
+    preferred = sorted(
+        found, key=lambda method: (not method.endswith(("title", "llm")), not method.endswith("span"), method)
+    )
+    return [found[method] for method in preferred[:EXAMPLES]]
+
+
+def _texts(row: dict[str, Any]) -> list[tuple[str, str]]:
+    texts = [("query", row["query"]), ("positive", row["positive"]["text"])]
+    return texts + [("negative", negative["text"]) for negative in row["negatives"][:1]]
+
+
+def _funnel_table(version: VersionRef, manifest: Manifest) -> Table:
+    table = Table(title=f"{version}: {manifest.funnel.planned:,} planned items", title_justify="left", show_footer=True)
+    table.add_column("outcome", footer="sum")
+    table.add_column("reason")
+    table.add_column("items", justify="right", footer=f"{sum(n for _, _, n in outcomes(manifest)):,}")
+    for status, reason, items in outcomes(manifest):
+        colour = {"accepted": "green", "rejected": "yellow", "failed": "red"}[status]
+        table.add_row(f"[{colour}]{status}[/]", _REASONS.get(reason, reason), f"{items:,}")
+    return table
+
+
+_REASONS = {"surplus": "surplus (beyond the number asked for)"}
+
+
+def _facts(manifest: Manifest) -> str:
+    sources, teacher = manifest.sources, manifest.teacher
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in sources.dropped.items())
+    splits = ", ".join(f"{split} {count:,}" for split, count in manifest.splits.items())
+    negatives = manifest.candidates.get("selected", 0)
+    return (
+        f"{sources.read:,} documents read{f' ({dropped})' if dropped else ''}, {manifest.passages:,} passages; "
+        f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.rule} with {teacher.name} over {teacher.pool:,} passages"
+    )
+
+
+def _shorten(text: str, limit: int = 220) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"

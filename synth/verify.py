@@ -1,0 +1,78 @@
+"""Does a version still hold what its manifest says?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.manifest import Manifest
+from synth.files import sha256_of_file
+from synth.store import VersionRef
+
+
+def verify_version(version: VersionRef) -> list[str]:
+    """Problems, one sentence each; empty when every file, count and reference is sound."""
+    manifest = version.manifest
+    problems = list(_check_files(version, manifest))
+    if not problems:
+        problems = [*_check_counts(manifest), *_check_references(version)]
+    return problems
+
+
+def _check_files(version: VersionRef, manifest: Manifest) -> Iterator[str]:
+    for file in manifest.files:
+        path = version.path / file.path
+        if not path.is_file():
+            yield f"{file.path} is missing"
+        elif sha256_of_file(path) != file.sha256:
+            yield f"{file.path} was changed: its sha256 is not the manifest's"
+        elif _count_rows(version, file.path) != file.rows:
+            yield f"{file.path} does not hold {file.rows} rows"
+
+
+def _count_rows(version: VersionRef, path: str) -> int:
+    try:
+        return int(pq.read_metadata(version.path / path).num_rows)
+    except (OSError, pa.ArrowInvalid):
+        return -1
+
+
+def _check_counts(manifest: Manifest) -> Iterator[str]:
+    rows = {file.path: file.rows for file in manifest.files}
+    records = sum(count for path, count in rows.items() if path.startswith("records/"))
+    if records != manifest.funnel.accepted:
+        yield f"{manifest.funnel.accepted} records were accepted but {records} are stored"
+    left = manifest.funnel.planned - manifest.funnel.accepted
+    if rows.get("rejects.parquet") != left:
+        yield f"{left} items were rejected or failed but {rows.get('rejects.parquet')} are stored"
+
+
+_REFERENCES = {
+    "record ids stand twice": "SELECT count(*) - count(DISTINCT id) FROM records",
+    "positives point to no passage": (
+        "SELECT count(*) FROM records r ANTI JOIN passages p ON r.positive.passage_id = p.id"
+    ),
+    "negatives point to no passage": (
+        "SELECT count(*) FROM (SELECT unnest(negatives) AS n FROM records) r ANTI JOIN passages p ON r.n.passage_id = p.id"
+    ),
+    "negatives are their own positive": (
+        "SELECT count(*) FROM (SELECT positive, unnest(negatives) AS n FROM records) WHERE n.passage_id = positive.passage_id"
+    ),
+    "train records hold a test passage": (
+        "SELECT count(*) FROM (SELECT unnest(list_append(negatives, positive)) AS t FROM records WHERE split = 'train') r"
+        " JOIN passages p ON r.t.passage_id = p.id WHERE p.split = 'test'"
+    ),
+}
+
+
+def _check_references(version: VersionRef) -> Iterator[str]:
+    with duckdb.connect() as session:
+        session.read_parquet(str(version.path / "records" / "*.parquet")).create_view("records")
+        session.read_parquet(str(version.path / "passages.parquet")).create_view("passages")
+        for problem, statement in _REFERENCES.items():
+            found = session.execute(statement).fetchone()
+            if found and found[0]:
+                yield f"{found[0]} {problem}"

@@ -1,0 +1,134 @@
+"""`synth push` as a process: exit codes, stdout, and no token anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import datasets
+import pytest
+import yaml
+from fake_hub import TOKEN, FakeHub, serve_hub
+
+from synth.recipe import Choices, resolve
+from synth.run import create_run, execute
+from synth.store import Store
+
+Synth = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("push") / "store"
+    execute(create_run(resolve(Choices(domain="finance", limit=60)), Store(root)))
+    return root
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with serve_hub() as running:
+        yield running
+
+
+@pytest.fixture
+def synth(hub: FakeHub, store: Path, tmp_path: Path) -> Synth:
+    def run(*arguments: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
+        env = os.environ | {
+            "HF_ENDPOINT": hub.url,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_TOKEN": token,
+        }
+        env |= {"SYNTH_STORE": str(store), "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", "from synth.cli import main; main()", "push", *arguments]
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_push_ends_with_the_line_that_loads_it(synth: Synth, hub: FakeHub) -> None:
+    done = synth("finance", "acme/finance")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{hub.url}/datasets/acme/finance",
+        'load_dataset("acme/finance", "triplet", split="train", revision="v1")',
+    ]
+    assert "Pushed finance@1 as v1" in done.stderr
+    assert hub.repos["acme/finance"].private
+    again = synth("finance@1", "acme/finance")
+    assert again.stdout == done.stdout
+    assert "is there already as v1" in again.stderr
+    assert len(hub.repos["acme/finance"].commits) == 2
+
+
+def test_json_names_everything_that_was_sent(synth: Synth, hub: FakeHub) -> None:
+    done = synth("finance", "acme/finance", "--public", "--json")
+    report = json.loads(done.stdout)
+    assert (report["version"], report["tag"], report["created"]) == ("finance@1", "v1", True)
+    assert report["commit"] == hub.repos["acme/finance"].tags["v1"]
+    assert [config["config"] for config in report["configs"]] == ["triplet", "pair", "full", "passages"]
+    files = {name for config in report["configs"] for name in config["files"]}
+    assert files == {name for name in hub.repos["acme/finance"].commits[-1].files if name.endswith(".parquet")}
+    assert not hub.repos["acme/finance"].private
+
+
+def test_a_wrong_token_is_exit_code_2_and_never_shown(synth: Synth, hub: FakeHub) -> None:
+    done = synth("finance", "acme/finance", token="hf_secretButWrong")
+    assert done.returncode == 2
+    assert "does not accept the token (401)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hf_secretButWrong" not in done.stdout + done.stderr
+
+
+def test_a_dry_run_writes_what_a_push_sends_and_sends_nothing(synth: Synth, hub: FakeHub, tmp_path: Path) -> None:
+    done = synth("finance", "acme/finance", "--dry-run", token="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "synth-push/finance-1"
+    assert "Nothing was sent." in done.stderr
+    assert hub.requests == []
+    synth("finance", "acme/finance")
+    folder = tmp_path / "synth-push" / "finance-1"
+    written = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    sent = dict(hub.repos["acme/finance"].commits[-1].files)
+    del sent[".gitattributes"]
+    assert written == sent
+    refused = synth("finance", "--dry-run")
+    assert refused.returncode == 2
+    assert "is not empty; choose another --out" in refused.stderr
+
+
+def test_a_dry_run_folder_loads_as_it_stands(synth: Synth, tmp_path: Path) -> None:
+    done = synth("finance", "--dry-run", "--out", "folder", "--json")
+    report = json.loads(done.stdout)
+    assert report["folder"] == "folder"
+    triplets = datasets.load_dataset(
+        str(tmp_path / "folder"), "triplet", split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert triplets.column_names == ["anchor", "positive", "negative"] == report["configs"][0]["columns"]
+    assert triplets.num_rows == report["configs"][0]["rows"]["train"]
+    card = (tmp_path / "folder" / "README.md").read_text()
+    listed = [
+        entry["path"] for config in yaml.safe_load(card.split("---\n")[1])["configs"] for entry in config["data_files"]
+    ]
+    assert [path for path in listed if not (tmp_path / "folder" / path).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["finance"], "push needs a repository: `synth push finance ORG/NAME`, or --dry-run"),
+        (["finance", "acme/finance", "--out", "x"], "--out is where --dry-run writes"),
+        (["finanse", "acme/finance"], "did you mean 'finance'?"),
+        (["finance@7", "acme/finance"], "finance has no version '7'; it has 1"),
+        (["finance", "not-a-repo"], "'not-a-repo' can't name a repository"),
+    ],
+)
+def test_wrong_input_is_one_sentence(arguments: list[str], says: str, synth: Synth) -> None:
+    done = synth(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,147 @@
+"""The card says what the manifest says, and its front matter names files that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schemas.manifest import Manifest
+from synth.card import load_line, render_card
+from synth.hub import build_folder
+from synth.recipe import Choices, resolve
+from synth.run import create_run, execute
+from synth.store import Store, VersionRef
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> VersionRef:
+    store = Store(tmp_path_factory.mktemp("card") / "store")
+    return execute(create_run(resolve(Choices(domain="finance", limit=60)), store))
+
+
+@pytest.fixture(scope="module")
+def manifest(version: VersionRef) -> Manifest:
+    return version.manifest
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    value = yaml.safe_load(card.split("---\n")[1])
+    assert isinstance(value, dict)
+    return value
+
+
+def with_mining(manifest: Manifest, **changes: object) -> Manifest:
+    recipe = manifest.recipe.model_copy(update={"mining": manifest.recipe.mining.model_copy(update=changes)})
+    return manifest.model_copy(update={"recipe": recipe})
+
+
+def test_front_matter_lists_files_that_exist(version: VersionRef, tmp_path: Path) -> None:
+    build_folder(version, tmp_path, "acme/finance")
+    front = front_matter((tmp_path / "README.md").read_text())
+    listed = [entry["path"] for config in front["configs"] for entry in config["data_files"]]
+    assert sorted(listed) == sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.parquet"))
+    assert [c["config_name"] for c in front["configs"]] == ["triplet", "pair", "full", "passages"]
+    assert [c["config_name"] for c in front["configs"] if c.get("default")] == ["triplet"]
+
+
+def test_front_matter_is_what_the_hub_indexes(manifest: Manifest) -> None:
+    front = front_matter(render_card(manifest, None, []))
+    assert front["license"] == "apache-2.0"
+    assert front["language"] == ["en"]
+    assert front["task_categories"] == ["sentence-similarity", "text-retrieval", "feature-extraction"]
+    assert front["size_categories"] == ["n<1K"]
+    assert front["annotations_creators"] == ["machine-generated"]
+    assert front["tags"] == ["sentence-transformers", "synthetic", "embeddings", "synth"]
+
+
+@pytest.mark.parametrize(
+    ("licences", "expected"),
+    [
+        ({"CC-BY-4.0": 60}, "cc-by-4.0"),
+        ({"Apache 2.0": 60}, "apache-2.0"),
+        ({"unknown": 60}, "other"),
+        ({"Acme house terms": 60}, "other"),
+        ({"MIT": 30, "Apache-2.0": 30}, "other"),
+        ({"MIT": 30, "unknown": 30}, "other"),
+    ],
+)
+def test_a_licence_is_named_only_where_it_is_certain(
+    licences: dict[str, int], expected: str, manifest: Manifest
+) -> None:
+    card = render_card(manifest.model_copy(update={"licences": licences}), None, [])
+    assert front_matter(card)["license"] == expected
+    for licence, count in licences.items():
+        assert f"| {licence} | {count} |" in card
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(999, "n<1K"), (1_000, "1K<n<10K"), (123_456, "100K<n<1M"), (2_000_000_000, "1B<n<10B")]
+)
+def test_size_category_counts_records(rows: int, expected: str, manifest: Manifest) -> None:
+    sized = manifest.model_copy(update={"splits": {"train": rows}})
+    assert front_matter(render_card(sized, None, []))["size_categories"] == [expected]
+
+
+def test_extractive_rows_are_called_what_they_are(manifest: Manifest) -> None:
+    card = render_card(manifest, None, [])
+    assert "60 of 60 queries are extractive" in card
+    assert "Nobody wrote them" in card
+    assert "language model" not in card
+    for method, count in manifest.methods.items():
+        assert f"| {method} | {count} | {count / 60:.1%} |" in card
+
+
+def test_written_rows_are_called_what_they_are(manifest: Manifest) -> None:
+    card = render_card(manifest.model_copy(update={"methods": {"extractive:span": 20, "llm": 40}}), None, [])
+    assert "20 of 60 queries are extractive" in card
+    assert "40 of 60 queries were written by a language model" in card
+    assert "| llm | 40 | 66.7% |" in card
+
+
+def test_the_funnel_and_the_miner_are_shown_whole(manifest: Manifest) -> None:
+    card = render_card(manifest.model_copy(update={"partial": "the documents hold no more: 60 of 90"}), None, [])
+    funnel = manifest.funnel
+    rows = [f"| planned | | {funnel.planned} |", f"| accepted | | {funnel.accepted} |"]
+    rows += [f"| rejected | {reason} | {count} |" for reason, count in funnel.rejected.items()]
+    rows += [f"| {reason} | {count} |" for reason, count in manifest.candidates.items()]
+    assert [row for row in rows if row not in card] == []
+    assert "scored a pool of 393 passages and the best 100 were looked at" in card
+    assert "below 0.95 times the score of the positive (rule `perc_pos`, threshold 0.95)" in card
+    assert "This version is partial: the documents hold no more: 60 of 90." in card
+    assert manifest.content_sha256 in card
+    assert manifest.recipe_sha256 in card
+
+
+def test_every_mining_rule_is_put_into_words(manifest: Manifest) -> None:
+    assert "more than 0.1 below the positive" in render_card(
+        with_mining(manifest, rule="margin_pos", threshold=0.1), None, []
+    )
+    assert "it scores below 0.4 (rule `abs`" in render_card(with_mining(manifest, rule="abs", threshold=0.4), None, [])
+    assert "whatever its score" in render_card(with_mining(manifest, rule="none"), None, [])
+    assert "None were asked for." in render_card(with_mining(manifest, negatives=0), None, [])
+
+
+def test_failed_items_are_in_the_funnel(manifest: Manifest) -> None:
+    funnel = manifest.funnel.model_copy(update={"failed": {"timeout": 3}})
+    assert "| failed | timeout | 3 |" in render_card(manifest.model_copy(update={"funnel": funnel}), None, [])
+
+
+def test_the_load_line_is_pinned_to_the_tag(manifest: Manifest) -> None:
+    assert load_line(manifest, "acme/fin") == 'load_dataset("acme/fin", "triplet", split="train", revision="v1")'
+    assert load_line(manifest, "acme/fin") in render_card(manifest, "acme/fin", [])
+    only_test = with_mining(manifest, negatives=0).model_copy(update={"splits": {"test": 3}})
+    assert load_line(only_test, None) == 'load_dataset("path/to/this/folder", "pair", split="test")'
+
+
+def test_an_instruction_becomes_a_prompts_argument(manifest: Manifest) -> None:
+    assert 'prompts={"anchor": "Instruct: Given a finance question' in render_card(manifest, None, [])
+    plain = manifest.model_copy(update={"recipe": manifest.recipe.model_copy(update={"instruction": ""})})
+    assert "prompts" not in render_card(plain, None, [])
+
+
+def test_text_from_documents_stays_inside_its_cell(manifest: Manifest) -> None:
+    hostile = manifest.model_copy(update={"licences": {"a | b {{ 7 * 7 }}\n# title": 60}})
+    assert r"| a \| b {{ 7 * 7 }} # title | 60 |" in render_card(hostile, None, [])

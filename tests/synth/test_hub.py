@@ -1,0 +1,275 @@
+"""Pushing, with the real huggingface_hub and datasets against a fake Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_hub import READ_TOKEN, TOKEN, FakeHub, serve_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import HTTPError
+from huggingface_hub.utils import disable_progress_bars
+
+from synth.errors import InputError, StoreError
+from synth.hub import _explain, build_folder, push
+from synth.recipe import Choices, resolve
+from synth.run import create_run, execute
+from synth.store import Store, VersionRef
+
+REPO = "acme/finance"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hub")
+
+
+def make_version(root: Path, limit: int, config: str) -> VersionRef:
+    file = root / "config.yaml"
+    file.write_text(config)
+    return execute(create_run(resolve(Choices(domain="finance", limit=limit, config=file)), Store(root / "store")))
+
+
+@pytest.fixture(scope="module")
+def first(root: Path) -> VersionRef:
+    return make_version(root, 60, "mining: {negatives: 4}")
+
+
+@pytest.fixture(scope="module")
+def second(root: Path, first: VersionRef) -> VersionRef:
+    """A later version that has neither negatives nor a test split."""
+    return make_version(root, 40, "{mining: {negatives: 0}, splits: {test: 0}}")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
+    disable_progress_bars()
+    with serve_hub() as running:
+        monkeypatch.setattr(constants, "ENDPOINT", running.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", running.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield running
+
+
+def test_importing_the_module_loads_no_client() -> None:
+    code = "import sys, synth.hub; sys.exit(sorted({'huggingface_hub', 'datasets', 'duckdb'} & set(sys.modules)) or 0)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_push_is_one_commit_with_every_config_and_a_card(hub: FakeHub, first: VersionRef, tmp_path: Path) -> None:
+    result = push(first, REPO, public=False)
+    repo = hub.repos[REPO]
+    assert repo.private
+    assert [commit.message.split(":")[0] for commit in repo.commits] == ["initial commit", "finance@1"]
+    assert result.commit == repo.commits[1].oid == repo.tags["v1"]
+    assert (result.url, result.tag, result.created) == (f"{hub.url}/datasets/{REPO}", "v1", True)
+    configs = build_folder(first, tmp_path / "folder", REPO)
+    written = {
+        p.relative_to(tmp_path / "folder").as_posix(): p for p in (tmp_path / "folder").rglob("*") if p.is_file()
+    }
+    assert {path for _, path in repo.commits[1].operations} == set(written)
+    assert {name: repo.commits[1].files[name] for name in written} == {n: p.read_bytes() for n, p in written.items()}
+    assert [c.format for c in configs] == [c.format for c in result.configs] == ["triplet", "pair", "full", "passages"]
+    assert json.loads(written["manifest.json"].read_bytes())["content_sha256"] == first.manifest.content_sha256
+    assert (
+        written["corpus/corpus-00000-of-00001.parquet"].read_bytes() == (first.path / "passages.parquet").read_bytes()
+    )
+
+
+def test_the_real_datasets_library_loads_every_config_at_the_tag(
+    hub: FakeHub, first: VersionRef, tmp_path: Path
+) -> None:
+    push(first, REPO, public=False)
+    hub.repos[REPO].commits.append(replace(hub.repos[REPO].commits[-1], oid="f" * 40, files={}))
+    code = (
+        "import json; from datasets import load_dataset as load\n"
+        f"at = dict(path={REPO!r}, revision='v1')\n"
+        "names = {c: load(**at, name=c, split='train').column_names for c in ('triplet', 'pair', 'full')}\n"
+        "names |= {'corpus': load(**at, name='passages', split='corpus').num_rows, 'default': load(**at)['test'].column_names}\n"
+        "print(json.dumps(names))"
+    )
+    env = os.environ | {
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(tmp_path),
+        "HF_TOKEN": READ_TOKEN,
+    }
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True).stdout)
+    assert loaded["triplet"] == loaded["default"] == ["anchor", "positive", "negative"]
+    assert loaded["pair"] == ["anchor", "positive"]
+    assert loaded["full"][:3] == ["id", "instruction", "language"]
+    assert loaded["corpus"] == first.manifest.passages
+
+
+def test_pushing_the_same_version_again_changes_nothing(hub: FakeHub, first: VersionRef) -> None:
+    once, again = push(first, REPO, public=False), push(first, REPO, public=False)
+    assert (again.created, again.commit, again.tag) == (False, once.commit, once.tag)
+    assert len(hub.repos[REPO].commits) == 2
+
+
+def test_a_push_that_died_before_its_tag_is_completed(hub: FakeHub, first: VersionRef) -> None:
+    hub.faults[f"POST /api/datasets/{REPO}/tag"] = (503, "")
+    with pytest.raises(InputError, match="answered 503"):
+        push(first, REPO, public=False)
+    hub.faults.clear()
+    assert push(first, REPO, public=False).created
+    assert len(hub.repos[REPO].commits) == 2
+    assert hub.repos[REPO].tags == {"v1": hub.repos[REPO].commits[1].oid}
+
+
+def test_files_of_an_earlier_version_go_in_the_same_commit(hub: FakeHub, first: VersionRef, second: VersionRef) -> None:
+    push(first, REPO, public=False)
+    hub.repos[REPO].commits[-1].files["LICENSE"] = b"mine"
+    result = push(second, REPO, public=False)
+    commit = hub.repos[REPO].commits[-1]
+    assert len(hub.repos[REPO].commits) == 3
+    assert [c.format for c in result.configs] == ["pair", "full", "passages"]
+    deleted = {path for kind, path in commit.operations if kind == "deletedFile"}
+    assert deleted == {
+        f"{f}/{s}-00000-of-00001.parquet"
+        for f, s in (("triplet", "train"), ("triplet", "test"), ("pair", "test"), ("full", "test"))
+    }
+    assert commit.files["LICENSE"] == b"mine"
+    assert sorted(hub.repos[REPO].tags) == ["v1", "v2"]
+
+
+def test_public_is_only_on_request(hub: FakeHub, first: VersionRef) -> None:
+    push(first, REPO, public=True)
+    assert not hub.repos[REPO].private
+
+
+@pytest.mark.parametrize(
+    ("public", "says"), [(True, "is private; push without --public"), (False, "is public; push with --public")]
+)
+def test_visibility_is_never_changed(public: bool, says: str, hub: FakeHub, first: VersionRef) -> None:
+    hub.create(REPO, private=public)
+    with pytest.raises(StoreError, match=says):
+        push(first, REPO, public=public)
+    assert len(hub.repos[REPO].commits) == 1
+
+
+def test_a_tag_with_other_content_is_an_error(hub: FakeHub, first: VersionRef, second: VersionRef) -> None:
+    push(second, REPO, public=False)
+    hub.repos[REPO].tags = {"v1": hub.repos[REPO].tags["v2"]}
+    with pytest.raises(StoreError, match="already has a tag v1 with other content than finance@1"):
+        push(first, REPO, public=False)
+    repo = hub.create(REPO, private=True)
+    repo.tags["v1"] = repo.commits[0].oid
+    with pytest.raises(StoreError, match="already has a tag v1"):
+        push(first, REPO, public=False)
+
+
+def test_data_of_others_is_not_written_over(hub: FakeHub, first: VersionRef) -> None:
+    hub.create(REPO, private=True, files={"README.md": b"hello", "data/train.csv": b"a,b\n"})
+    with pytest.raises(StoreError, match=r"no version of 'finance' \(data/train.csv\); push to another repository"):
+        push(first, REPO, public=False)
+    hub.create(REPO, private=True, files={"manifest.json": b"{}"})
+    with pytest.raises(StoreError, match=r"no version of 'finance' \(manifest.json\)"):
+        push(first, REPO, public=False)
+    hub.create(REPO, private=True, files={"README.md": b"made on the site"})
+    assert push(first, REPO, public=False).created
+
+
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [
+        ("hf_wrongToken123", r"does not accept the token \(401\): set HF_TOKEN"),
+        (READ_TOKEN, r"may not write to acme/finance \(403\): use one with write access to acme"),
+        (None, "needs a token with write rights: set HF_TOKEN or run `hf auth login`"),
+    ],
+)
+def test_a_token_that_will_not_do(
+    token: str | None, says: str, hub: FakeHub, first: VersionRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token or "")
+    with pytest.raises(InputError, match=says) as caught:
+        push(first, REPO, public=False)
+    assert (token or TOKEN) not in str(caught.value)
+    assert hub.repos == {}
+
+
+def test_a_token_that_the_hub_repeats_is_masked(hub: FakeHub, first: VersionRef) -> None:
+    hub.faults["POST /api/repos"] = (500, f"what is {TOKEN}?")
+    with pytest.raises(InputError, match=r"answered 500: .*what is \[token\]\?"):
+        push(first, REPO, public=False)
+
+
+@pytest.mark.parametrize("name", ["finance", "a/b/c", "acme/-finance", "acme/fin ance", "/x"])
+def test_a_malformed_repository_is_refused_before_the_network(name: str, hub: FakeHub, first: VersionRef) -> None:
+    with pytest.raises(InputError, match=r"can't name a repository .*: write ORG/NAME, such as acme/finance"):
+        push(first, name, public=False)
+    assert hub.requests == []
+
+
+def test_a_network_that_is_not_there(hub: FakeHub, first: VersionRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(
+            InputError, match=r"can't reach http://127.* \(ConnectError\): check the network and HF_ENDPOINT"
+        ):
+            push(first, REPO, public=False)
+
+
+def test_offline_mode_is_named(hub: FakeHub, first: VersionRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="HF_HUB_OFFLINE forbids talking to"):
+        push(first, REPO, public=False)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says"),
+    [
+        (f"POST /api/datasets/{REPO}/commit", 412, r"changed during the push \(412\): wait for the other writer"),
+        ("PUT /lfs/", 403, r"may not write to acme/finance \(403\)"),
+        (f"GET /api/datasets/{REPO}/refs", 404, r"has no dataset acme/finance that the token can see"),
+        ("POST /api/validate-yaml", 400, "can't push to acme/finance: Invalid metadata in README.md"),
+    ],
+)
+def test_a_refusal_half_way_leaves_no_tag(fault: str, status: int, says: str, hub: FakeHub, first: VersionRef) -> None:
+    hub.faults[fault] = (status, "no")
+    with pytest.raises(InputError, match=says):
+        push(first, REPO, public=False)
+    assert hub.repos[REPO].tags == {}
+
+
+def test_what_arrived_is_compared_before_the_tag(
+    hub: FakeHub, first: VersionRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.create(REPO, private=True)
+    monkeypatch.setattr("synth.hub._Repository.files_at", lambda *_: {"README.md": 1})
+    with pytest.raises(StoreError, match=r"does not hold what was sent \(README.md, corpus/.*was not tagged"):
+        push(first, REPO, public=False)
+    assert hub.repos[REPO].tags == {}
+
+
+def test_a_damaged_version_is_not_pushed(hub: FakeHub, first: VersionRef, tmp_path: Path) -> None:
+    copy = replace(first, path=tmp_path / "copy")
+    shutil.copytree(first.path, copy.path)
+    (copy.path / "passages.parquet").write_bytes(b"?")
+    with pytest.raises(StoreError, match=r"finance@1 is damaged and was not sent: passages\.parquet"):
+        push(copy, REPO, public=False)
+    assert len(hub.repos[REPO].commits) == 1
+
+
+def test_a_folder_that_holds_something_is_refused(first: VersionRef, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match="choose another --out"):
+        build_folder(first, tmp_path)
+
+
+def test_local_and_remote_failures_are_told_apart() -> None:
+    assert "put that right" in _explain(PermissionError(13, "Permission denied", "/cache"), REPO, "http://hub")
+    assert "can't reach http://hub (HTTPError)" in _explain(HTTPError("slow"), REPO, "http://hub")
