@@ -17,7 +17,7 @@ EXAMPLES = 3
 
 def publish_artifacts(version: VersionRef) -> None:
     """The table `synth-funnel-NAME` and the page `synth-version-NAME`."""
-    name = re.sub(r"[^a-z0-9]+", "-", version.name.lower()).strip("-")
+    name = artifact_name(version.name)
     create_table_artifact(
         table=funnel_table(version.manifest.funnel),
         key=f"synth-funnel-{name}",
@@ -26,6 +26,11 @@ def publish_artifacts(version: VersionRef) -> None:
     create_markdown_artifact(
         markdown=version_page(version), key=f"synth-version-{name}", description=f"The published version {version}"
     )
+
+
+def artifact_name(dataset: str) -> str:
+    """Artifact keys hold lower-case letters, digits and dashes only."""
+    return re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")
 
 
 def funnel_table(funnel: Funnel) -> list[dict[str, Any]]:
@@ -62,7 +67,7 @@ def version_page(version: VersionRef) -> str:
     lines += [
         "Files:",
         "",
-        _quote(str(version.path)),
+        quote(str(version.path)),
         "",
         f"Content hash: `{manifest.content_sha256}`",
         "",
@@ -82,10 +87,10 @@ def _examples(version: VersionRef) -> list[str]:
             f"positive: {row['positive']['text']}",
             *(f"negative: {negative['text']}" for negative in row["negatives"][:1]),
         ]
-        lines += [_quote("\n".join([f"query: {row['query']}", *passages])), "", "---", ""]
+        lines += [quote("\n".join([f"query: {row['query']}", *passages])), "", "---", ""]
     return lines
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     """A Markdown code block by indentation: no text can end it early."""
     return "\n".join(f"    {line}" for line in text.splitlines())

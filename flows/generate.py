@@ -11,13 +11,14 @@ from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import publish_artifacts
-from flows.parameters import GenerateParameters, open_run
+from flows.parameters import GenerateParameters, open_run, parameters_of
 from flows.reporter import FlowReporter
 from flows.server import check_server
 from flows.shards import map_as_tasks
+from synth.catalog import rebuild_catalog
 from synth.errors import SynthError
-from synth.run import execute
-from synth.store import VersionRef, choose_store
+from synth.run import Run, execute
+from synth.store import VersionRef
 
 WORKERS = 2
 """Shards made at a time; each keeps an LLM endpoint busy by itself."""
@@ -49,6 +50,7 @@ def generate_flow(parameters: GenerateParameters) -> Generated | State[Generated
         run = open_run(parameters)
         get_run_logger().info("run %s in %s", run.id, run.store.root)
         version = execute(run, FlowReporter(), map_as_tasks)
+        rebuild_catalog(run.store)
         publish_artifacts(version)
     except SynthError as error:
         return cast(State[Generated], Failed(message=str(error), data=error))
@@ -63,15 +65,12 @@ def generate_flow(parameters: GenerateParameters) -> Generated | State[Generated
     )
 
 
-def run_with_prefect(parameters: GenerateParameters, task_runner: TaskRunner[Any] | None = None) -> VersionRef:
-    """Generate through Prefect: its server where one is configured, else a temporary one.
+def run_with_prefect(run: Run, task_runner: TaskRunner[Any] | None = None) -> VersionRef:
+    """Execute a run through Prefect: its server where one is configured, else a temporary one.
 
     Raises what `synth.run.execute` raises, and InputError when the server can't be reached.
-
-    >>> run_with_prefect(GenerateParameters(domain="finance", limit=60))
     """
     check_server()
     chosen = generate_flow if task_runner is None else generate_flow.with_options(task_runner=task_runner)
-    state = chosen(parameters, return_state=True)
-    generated = cast(Generated, state.result())
-    return choose_store(parameters.store).find(generated["dataset"])
+    state = chosen(parameters_of(run), return_state=True)
+    return run.store.find(cast(Generated, state.result())["dataset"])

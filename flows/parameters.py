@@ -37,12 +37,27 @@ class GenerateParameters(Strict):
             json_schema_extra=_position(1),
         ),
     ]
+    text_field: Annotated[
+        str | None,
+        Field(
+            description="Field or column of the documents with the text. Default: detected.",
+            json_schema_extra=_position(2),
+        ),
+    ] = None
+    title_field: Annotated[
+        str | None,
+        Field(description="Field or column with the title. Default: detected.", json_schema_extra=_position(3)),
+    ] = None
+    id_field: Annotated[
+        str | None,
+        Field(description="Field or column with the id. Default: detected.", json_schema_extra=_position(4)),
+    ] = None
     name: Annotated[
         str | None,
         Field(
             pattern=r"^[a-z0-9][a-z0-9._-]*$",
             description="Name of the dataset. Default: the domain.",
-            json_schema_extra=_position(2),
+            json_schema_extra=_position(5),
         ),
     ] = None
     limit: Annotated[
@@ -50,14 +65,14 @@ class GenerateParameters(Strict):
         Field(
             ge=1,
             description="Accepted records to publish. Default: one pass over your documents, or what the domain says for its sample corpus.",
-            json_schema_extra=_position(3),
+            json_schema_extra=_position(6),
         ),
     ] = None
     teacher: Annotated[
         str | None,
         Field(
             description="The embedder that scores: lexical, or name or folder of a sentence-transformers model. Default: as the domain says.",
-            json_schema_extra=_position(4),
+            json_schema_extra=_position(7),
         ),
     ] = None
     seed: Annotated[
@@ -65,20 +80,20 @@ class GenerateParameters(Strict):
         Field(
             ge=0,
             description="Another seed plans other items. Default: as the domain says.",
-            json_schema_extra=_position(5),
+            json_schema_extra=_position(8),
         ),
     ] = None
     personas: Annotated[
         str | None,
-        Field(description="JSON Lines file of personas. Default: those of the domain.", json_schema_extra=_position(6)),
+        Field(description="JSON Lines file of personas. Default: those of the domain.", json_schema_extra=_position(9)),
     ] = None
     config: Annotated[
         str | None,
-        Field(description="YAML file that changes settings of the domain.", json_schema_extra=_position(7)),
+        Field(description="YAML file that changes settings of the domain.", json_schema_extra=_position(10)),
     ] = None
     store: Annotated[
         str | None,
-        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(8)),
+        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(11)),
     ] = None
     shard_size: Annotated[
         int,
@@ -86,14 +101,14 @@ class GenerateParameters(Strict):
             ge=1,
             le=100_000,
             description="Planned items a task makes. It changes nothing in the dataset; aim at minutes of work.",
-            json_schema_extra=_position(9),
+            json_schema_extra=_position(12),
         ),
     ] = DEFAULT_SHARD_SIZE
     run_id: Annotated[
         str | None,
         Field(
             description="Continue this unfinished run of the store; every other field but the store is then ignored.",
-            json_schema_extra=_position(10),
+            json_schema_extra=_position(13),
         ),
     ] = None
 
@@ -140,7 +155,33 @@ def open_run(parameters: GenerateParameters) -> Run:
     store = choose_store(parameters.store)
     if parameters.run_id is not None:
         return find_run(store, parameters.run_id)
-    return create_run(resolve(parameters.choices), store, shard_size=parameters.shard_size)
+    return create_run(
+        resolve(parameters.choices),
+        store,
+        shard_size=parameters.shard_size,
+        text_field=parameters.text_field,
+        title_field=parameters.title_field,
+        id_field=parameters.id_field,
+    )
+
+
+def parameters_of(run: Run) -> GenerateParameters:
+    """Parameters that continue `run`, and say in the UI what it is."""
+    info, recipe = run.info, run.recipe
+    return GenerateParameters(
+        domain=recipe.domain,
+        documents=info.documents,
+        text_field=info.text_field,
+        title_field=info.title_field,
+        id_field=info.id_field,
+        name=info.name,
+        limit=recipe.limit,
+        teacher=recipe.teacher,
+        seed=recipe.seed,
+        store=str(run.store.root),
+        shard_size=info.shard_size,
+        run_id=run.id,
+    )
 
 
 def _path(text: str | None) -> Path | None:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 
-@dataclass(frozen=True)
 class FlowReporter:
-    """Writes to the log of the run that it is called in.
-
-    It holds nothing, so all of them are equal: a workshop that the flow opened is found
-    again by the tasks in the same process (see `synth.run.open_workshop`).
-    """
+    """Writes to the log of the flow or task run that it is called in."""
 
     def stage(self, name: str, total: int | None = None) -> None:
         _logger().info("%s", name if total is None else f"{name} ({total})")

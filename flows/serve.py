@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.exceptions import TerminationSignal
+from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
@@ -55,23 +57,36 @@ class Served:
 
 def register(parameters: GenerateParameters, name: str, timetable: Timetable) -> Served:
     """Create or update the deployment `name`; nothing runs yet."""
-    runner = Runner(name=name, limit=1, pause_on_shutdown=True)
-    deployment_id = runner.add_flow(
-        generate_flow,
+    deployment = generate_flow.to_deployment(
         name=name,
         cron=timetable.cron,
         interval=timetable.interval,
-        parameters={"parameters": parameters.model_dump(mode="json")},
         concurrency_limit=1,
+        parameters={"parameters": parameters.model_dump(mode="json")},
         tags=["synth"],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    # Not `add_flow`: it pickles the flow by value, and its annotations no longer resolve.
+    runner = Runner(name=name, limit=1, pause_on_shutdown=True)
+    deployment_id = runner.add_deployment(cast(RunnerDeployment, deployment))
     return Served(runner, cast(UUID, deployment_id), f"{generate_flow.name}/{name}")
 
 
 def work(served: Served) -> None:
     """Start runs when they are due, until Ctrl-C or SIGTERM; the schedule is then paused."""
-    try:
-        asyncio.run(served.runner.start())
-    except (KeyboardInterrupt, TerminationSignal):
-        return
+    asyncio.run(_work(served.runner))
+
+
+async def _work(runner: Runner) -> None:
+    working = asyncio.create_task(runner.start())
+    await asyncio.sleep(0)  # let it install its own SIGTERM handler, which never ends (seen in Prefect 3.8.8)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if runner.started:
+        await runner.astop()
+    else:
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working

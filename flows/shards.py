@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +18,14 @@ from synth import registry
 from synth.errors import ConservationError, InputError
 from synth.progress import Reporter
 from synth.run import Run, open_workshop
-from synth.shard import Shard, Workshop, make_shard
+from synth.shard import Shard, make_shard
 from synth.store import Store
 
 AHEAD = 64
 """Shards handed to the task runner and not yet waited for; bounds its queue and memory."""
 
-_opening = threading.Lock()
+_PARTS: tuple[registry.Kind, ...] = ("tasks", "generators", "gates")
+"""Looked up before task threads do it together; a resumed run has not seen them yet."""
 
 
 class ShardMade(TypedDict):
@@ -54,24 +54,15 @@ def is_worth_retrying(_task: Task[Any, Any], _task_run: TaskRun, state: State[An
 def make_shard_task(store_root: str, run_id: str, start: int, stop: int) -> ShardMade:
     """Make plan positions start … stop - 1 of a run."""
     run, shard = Run(Store(Path(store_root)), run_id), Shard(start, stop)
-    make_shard(open_shared_workshop(run), shard, FlowReporter())
+    reporter = FlowReporter()
+    make_shard(open_workshop(run, reporter), shard, reporter)
     return {"start": start, "stop": stop, "items": str(shard.items_path(run.folder))}
-
-
-def open_shared_workshop(run: Run) -> Workshop:
-    """The run's workshop: the flow's own where the task shares its process, else opened once here.
-
-    Task threads come here together; whatever is filled on first use is filled under the lock.
-    """
-    with _opening:
-        workshop = open_workshop(run, FlowReporter())
-        for kind in ("tasks", "generators", "gates"):
-            registry.names(kind)
-        return workshop
 
 
 def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> None:
     """Make the shards as task runs of the current flow run; raises what the first failed one raised."""
+    for kind in _PARTS:
+        registry.names(kind)
     waiting: deque[PrefectFuture[ShardMade]] = deque()
     for shard in shards:
         if len(waiting) == AHEAD:

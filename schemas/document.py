@@ -13,7 +13,7 @@ Split = Literal["train", "test"]
 
 
 class Document(Strict):
-    """A source text as it was read, before chunking."""
+    """A source text before chunking, as it is stored: sensitive data may be masked already."""
 
     id: Annotated[str, Field(min_length=1)]
     title: str = ""
@@ -24,10 +24,7 @@ class Document(Strict):
 
 
 class Passage(Strict):
-    """A chunk of a document: `document.text[start:end]`, trimmed (offsets in characters).
-
-    `text` differs from that slice only where a secret or personal datum was masked.
-    """
+    """A chunk of a document: `document.text[start:end]` (offsets in characters of the stored document)."""
 
     id: Annotated[str, Field(min_length=1)]
     document_id: str

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from schemas.base import Strict
 from schemas.recipe import Recipe
 
+Count = Annotated[int, Field(ge=0)]
+
 
 class FileEntry(Strict):
     """A file of the version, its path relative to the manifest."""
@@ -22,10 +24,10 @@ class FileEntry(Strict):
 class Funnel(Strict):
     """The conservation law: planned = accepted + rejected by reason + failed by reason."""
 
-    planned: int
-    accepted: int
-    rejected: dict[str, int] = {}
-    failed: dict[str, int] = {}
+    planned: Count
+    accepted: Count
+    rejected: dict[str, Count] = {}
+    failed: dict[str, Count] = {}
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -39,9 +41,9 @@ class SourceCount(Strict):
     """The same law for sources: read = kept + dropped by reason. Sources are documents,
     except files and rows that could not be read at all."""
 
-    read: int
-    kept: int
-    dropped: dict[str, int] = {}
+    read: Count
+    kept: Count
+    dropped: dict[str, Count] = {}
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

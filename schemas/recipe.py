@@ -99,6 +99,7 @@ class Domain(Strict):
     chunk: ChunkSettings = ChunkSettings()
     plan: PlanSettings = PlanSettings()
     gates: list[GateSettings] = [
+        GateSettings(name="schema"),
         GateSettings(name="length"),
         GateSettings(name="language"),
         GateSettings(name="copy"),

@@ -91,7 +91,10 @@ def _overlap(done: list[_Span], following: _Span, settings: ChunkSettings) -> li
 
 
 def _join_short_tail(groups: list[list[_Span]], settings: ChunkSettings) -> list[list[_Span]]:
-    if len(groups) > 1 and groups[-1][-1].end - groups[-1][0].start < settings.min_chars:
+    if len(groups) < 2:
+        return groups
+    short = groups[-1][-1].end - groups[-1][0].start < settings.min_chars
+    if short and groups[-1][-1].end - groups[-2][0].start <= settings.max_chars + settings.min_chars:
         tail = groups.pop()
         groups[-1] = groups[-1] + [s for s in tail if s.end > groups[-1][-1].end]
     return groups

@@ -61,13 +61,15 @@ def load_personas(path: Path) -> list[Persona]:
 
     Raises DomainError naming file, line and field.
     """
-    personas = list(_read_personas(path))
-    ids = [persona.id for persona in personas]
+    personas: list[Persona] = []
+    seen: set[str] = set()
+    for line, persona in _read_personas(path):
+        if persona.id in seen:
+            raise DomainError(f"{path}, line {line}, field id: {persona.id!r} stands twice; ids must be unique")
+        seen.add(persona.id)
+        personas.append(persona)
     if not personas:
         raise DomainError(f"{path} holds no personas; give it one JSON object a line with at least `id` and `text`")
-    for line, persona_id in enumerate(ids, 1):
-        if ids.index(persona_id) < line - 1:
-            raise DomainError(f"{path}: persona id {persona_id!r} stands twice; ids must be unique")
     return personas
 
 
@@ -76,9 +78,9 @@ def hash_personas(personas: list[Persona]) -> str:
     return sha256_of(sorted((p.model_dump(mode="json") for p in personas), key=lambda p: str(p["id"])))
 
 
-def _read_personas(path: Path) -> Iterator[Persona]:
+def _read_personas(path: Path) -> Iterator[tuple[int, Persona]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DomainError(
             f"can't read personas from {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}"
@@ -87,7 +89,7 @@ def _read_personas(path: Path) -> Iterator[Persona]:
         if not line.strip():
             continue
         try:
-            yield Persona.model_validate_json(line)
+            yield number, Persona.model_validate_json(line)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "(whole line)"

@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +37,8 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -97,11 +98,13 @@ class ParquetSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
-                self._flush()
-        finally:
-            self._writer.close()
-            self._replacing.__exit__(kind, error, trace)
+            with self._writer:
+                if kind is None:
+                    self._flush()
+        except BaseException as caught:
+            self._replacing.__exit__(type(caught), caught, caught.__traceback__)
+            raise
+        self._replacing.__exit__(kind, error, trace)
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

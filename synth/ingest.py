@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -39,9 +40,10 @@ def ingest(
     passage is left.
     """
     reporter.stage("read documents")
-    rejected = _write_read(sources, folder, reporter)
+    scrubbers = [gate for gate in build_record_gates(recipe.gates) if hasattr(gate, "clean_passage")]
+    rejected = _write_read(sources, scrubbers, folder, reporter)
     rejected["duplicate_document"] += _merge_documents(folder)
-    corpus_sha256, without_passages, kept = _write_passages(recipe, folder, reporter)
+    corpus_sha256, without_passages, kept = _write_passages(recipe, scrubbers, folder, reporter)
     rejected["no_passage"] += without_passages
     dropped = {reason: count for reason, count in sorted(rejected.items()) if count}
     if not kept:
@@ -69,7 +71,9 @@ def main_language(recipe: Recipe) -> str:
     return max(sorted(weights), key=lambda name: weights[name])
 
 
-def _write_read(sources: Iterable[Document | RejectedSource], folder: Path, reporter: Reporter) -> Counter[str]:
+def _write_read(
+    sources: Iterable[Document | RejectedSource], scrubbers: Sequence[Any], folder: Path, reporter: Reporter
+) -> Counter[str]:
     rejected: Counter[str] = Counter()
     with (
         ParquetSink(folder / "read.parquet", _READ) as documents,
@@ -80,9 +84,12 @@ def _write_read(sources: Iterable[Document | RejectedSource], folder: Path, repo
             if isinstance(source, RejectedSource):
                 rejected[source.reason] += 1
                 rejects.add_rows([source.model_dump()])
-            else:
-                key = hashlib.sha256(normalise(source.text).encode()).hexdigest()
-                documents.add_rows([source.model_dump() | {"text_key": key}])
+                continue
+            row = source.model_dump()
+            for gate in scrubbers:
+                row |= {"text": gate.clean_source(row["text"]), "title": gate.clean_source(row["title"])}
+            key = hashlib.sha256(normalise(row["text"]).encode()).hexdigest()
+            documents.add_rows([row | {"text_key": key}])
     return rejected
 
 
@@ -124,11 +131,10 @@ def _merge_documents(folder: Path) -> int:
     return int(merged[0]) if merged else 0
 
 
-def _write_passages(recipe: Recipe, folder: Path, reporter: Reporter) -> tuple[str, int, int]:
+def _write_passages(recipe: Recipe, scrubbers: Sequence[Any], folder: Path, reporter: Reporter) -> tuple[str, int, int]:
     digest = hashlib.sha256()
     without = kept = 0
     reporter.stage("chunk documents")
-    scrubbers = [gate for gate in build_record_gates(recipe.gates) if hasattr(gate, "clean_passage")]
     with ParquetSink(folder / "passages.parquet", arrow_schema(Passage)) as sink:
         for batch in read_batches(folder / "documents.parquet", size=256):
             for row in batch.to_pylist():
@@ -142,14 +148,14 @@ def _write_passages(recipe: Recipe, folder: Path, reporter: Reporter) -> tuple[s
     return digest.hexdigest(), without, kept
 
 
-def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[object]) -> Iterator[Passage]:
+def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[Any]) -> Iterator[Passage]:
     language = main_language(recipe)
     split = split_of(document.id, recipe.splits.test)
     for number, chunk in enumerate(chunk_document(document.text, recipe.chunk, language)):
         text: str | None = document.text[chunk.start : chunk.end]
         flags: list[str] = []
         for gate in scrubbers:
-            text, found = gate.clean_passage(text)  # type: ignore[attr-defined]
+            text, found = gate.clean_passage(text)
             flags += found
             if text is None:
                 break

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,6 +63,12 @@ class Lease:
         grave = self._path.with_name(f".stale-{os.getpid()}-{time.monotonic_ns()}")
         try:
             os.rename(self._path, grave)
+            moved = read_holder(grave)
+            if moved is not None and is_alive(moved):
+                with suppress(FileExistsError):
+                    os.link(grave, self._path)
+                grave.unlink()
+                raise RunBusy(f"another process has just taken the run {self._path.parent.name}")
             grave.unlink()
         except FileNotFoundError:
             pass
@@ -96,7 +103,7 @@ def read_holder(path: Path) -> Holder | None:
 
 def is_alive(holder: Holder) -> bool:
     """Whether the holder still works: its process exists here, or it was heard of lately."""
-    if holder.host != socket.gethostname():
+    if holder.host != socket.gethostname() or holder.pid == os.getpid():
         return time.time() - holder.heartbeat < STALE_SECONDS
     try:
         os.kill(holder.pid, 0)

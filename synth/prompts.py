@@ -25,7 +25,9 @@ from pathlib import Path
 import yaml
 from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import ValidationError
 
+from schemas.base import Strict
 from synth.errors import InputError
 from synth.resources import find_shipped
 
@@ -34,6 +36,12 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
 )
 _FILE = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
 _ROLES = re.compile(r"^## (system|user)\n", re.MULTILINE)
+
+
+class _Front(Strict):
+    name: str
+    version: int
+    inputs: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Prompt:
             )
         try:
             return [Message(role, _ENVIRONMENT.from_string(body).render(inputs).strip()) for role, body in self.parts]
-        except TemplateError as error:
+        except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
             raise InputError(f"prompt {self.name!r} can't be rendered: {error}") from error
 
 
@@ -77,11 +85,15 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
     split = _FILE.match(source)
     if split is None:
         raise InputError(f"{path}: a prompt begins with front matter between two lines of ---")
-    front, body = yaml.safe_load(split.group(1)), split.group(2)
-    pieces = _ROLES.split(body)[1:]
+    before, *pieces = _ROLES.split(split.group(2))
     parts = tuple(zip(pieces[::2], pieces[1::2], strict=True))
-    declared = frozenset(front["inputs"])
-    used = frozenset().union(*(meta.find_undeclared_variables(_ENVIRONMENT.parse(part)) for _, part in parts))
-    if used != declared or not parts:
-        raise InputError(f"{path}: front matter declares {sorted(declared)} but the text uses {sorted(used)}")
-    return Prompt(front["name"], front["version"], declared, parts, hashlib.sha256(source.encode()).hexdigest())
+    try:
+        front = _Front.model_validate(yaml.safe_load(split.group(1)))
+        used = frozenset().union(*(meta.find_undeclared_variables(_ENVIRONMENT.parse(part)) for _, part in parts))
+    except (yaml.YAMLError, ValidationError, TemplateError) as error:
+        raise InputError(f"{path}: {error}") from error
+    if before.strip():
+        raise InputError(f"{path}: text stands before the first `## system` or `## user` and would be lost")
+    if used != front.inputs or not parts:
+        raise InputError(f"{path}: front matter declares {sorted(front.inputs)} but the text uses {sorted(used)}")
+    return Prompt(front.name, front.version, front.inputs, parts, hashlib.sha256(source.encode()).hexdigest())

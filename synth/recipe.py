@@ -49,8 +49,8 @@ class Resolved:
 
 def resolve(choices: Choices) -> Resolved:
     """The recipe that `choices` mean; raises DomainError before anything is written."""
-    loaded = load_domain(choices.domain)
-    domain = _override(loaded, choices)
+    loaded = _override(load_domain(choices.domain), choices)
+    domain = loaded.domain
     _check_parts(domain)
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
@@ -78,15 +78,18 @@ def resolve(choices: Choices) -> Resolved:
 _SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "seed")
 
 
-def _override(loaded: LoadedDomain, choices: Choices) -> Domain:
+def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
     domain = loaded.domain
     if choices.config is not None:
         changes = read_yaml(choices.config)
+        for field in ("corpus", "personas"):
+            if isinstance(changes.get(field), str):
+                changes[field] = str((choices.config.parent / changes[field]).absolute())
         merged = _merge(domain.model_dump(mode="json"), changes)
         domain = load_yaml_model(choices.config, Domain, merged)
     flags = {k: v for k, v in (("seed", choices.seed), ("teacher", choices.teacher)) if v is not None}
     try:
-        return Domain.model_validate(domain.model_dump(mode="json") | flags)
+        return LoadedDomain(Domain.model_validate(domain.model_dump(mode="json") | flags), loaded.path)
     except ValidationError as error:
         first = error.errors()[0]
         raise DomainError(f"--{first['loc'][0]}: {first['msg']}") from error

@@ -24,7 +24,7 @@ _found: dict[str, dict[str, Any]] = {}
 
 def register(kind: Kind, name: str, component: Any) -> None:
     """Make `component` known as `name`. Two different components can't share a name."""
-    known = _found.setdefault(kind, {})
+    known = _discover(kind)
     if name in known and known[name] is not component and known[name] != component:
         raise InputError(f"two {kind} are called {name!r}: uninstall one of the packages that bring it, or rename it")
     known[name] = component

@@ -13,6 +13,10 @@ TILE = 131_072
 """Passages that are scored at a time; bounds memory to queries x TILE floats without FAISS."""
 
 
+TIE = 2e-4
+"""Scores closer than this may change places when they are computed in another arithmetic."""
+
+
 def has_faiss() -> bool:
     """Whether the extra `cpu` or `gpu` is installed."""
     return importlib.util.find_spec("faiss") is not None
@@ -25,24 +29,33 @@ def search_exactly(
 
     queries: shape (n, d); passages: shape (m, d), may be memory-mapped; both float32.
     Returns ordinals and rounded scores, shape (n, min(depth, m)), ordered by score and
-    then by ordinal. A few more than `depth` are fetched, and the scores of the finalists
-    computed again in float64, so that FAISS and numpy return the same.
+    then by ordinal. Finalists are scored again in float64 and ties at the last place are
+    searched to their end, so that FAISS and numpy return the same.
     """
     use_faiss = has_faiss() if use_faiss is None else use_faiss
-    wanted = min(depth + 8, len(passages))
-    blocks = []
-    for start in range(0, len(passages), TILE):
-        tile = np.ascontiguousarray(passages[start : start + TILE])
-        found = (_faiss_tile if use_faiss else _numpy_tile)(queries, tile, min(wanted, len(tile)))
-        blocks.append(found + start)
-    candidates = np.concatenate(blocks, axis=1)
     depth = min(depth, len(passages))
     ordinals = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
-    for row, query in enumerate(queries):
-        exact = score_pairs(query[None].repeat(len(candidates[row]), 0), passages[np.sort(candidates[row])])
-        ordinals[row], scores[row] = order_hits(np.sort(candidates[row]), exact, depth)
+    rows, wanted = np.arange(len(queries)), depth + 8
+    while len(rows):
+        tiles = [
+            _search_tile(queries[rows], passages, start, wanted, use_faiss) for start in range(0, len(passages), TILE)
+        ]
+        unsure = []
+        for place, row in enumerate(rows.tolist()):
+            found = [np.sort(tile[place]) for tile in tiles]
+            exact = [score_pairs(np.broadcast_to(queries[row], (len(f), queries.shape[1])), passages[f]) for f in found]
+            ordinals[row], scores[row] = order_hits(np.concatenate(found), np.concatenate(exact), depth)
+            cut = [e.min() for e in exact if len(e) == wanted]
+            if wanted < len(passages) and cut and max(cut) >= scores[row, -1] - TIE:
+                unsure.append(row)
+        rows, wanted = np.asarray(unsure, dtype=np.int64), wanted * 4
     return ordinals, scores
+
+
+def _search_tile(queries: Floats, passages: Floats, start: int, wanted: int, use_faiss: bool) -> Ints:
+    tile = np.ascontiguousarray(passages[start : start + TILE])
+    return (_faiss_tile if use_faiss else _numpy_tile)(queries, tile, min(wanted, len(tile))) + start
 
 
 def score_pairs(queries: Floats, passages: Floats) -> Floats:

@@ -30,7 +30,7 @@ def choose_store(flag: str | None) -> Store:
 
 def check_name(name: str) -> str:
     """A dataset name that is safe as a folder; StoreError where it is not."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise StoreError(
             f"{name!r} can't name a dataset: use lower-case letters, digits, '-', '_' and '.', such as 'my-dataset'"
         )
@@ -111,7 +111,7 @@ class Store:
     def find(self, reference: str) -> VersionRef:
         """`name`, `name@latest` or `name@N`; StoreError names what there is instead."""
         name, _, wanted = reference.partition("@")
-        found = list(self.iterate(name)) if _NAME.match(name) else []
+        found = list(self.iterate(name)) if _NAME.fullmatch(name) else []
         if not found:
             raise StoreError(f"no dataset {name!r} in {self.root}{suggest(name, self.names())}")
         if wanted in ("", "latest"):

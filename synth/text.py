@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import Stemmer
 
-_WORD = re.compile(r"\w+(?:[.,]\d+)*%?", re.UNICODE)
+_WORD = re.compile(r"\w+(?:[.,]\d\w*)*%?", re.UNICODE)
 _SPACE = re.compile(r"\s+")
 
 STOP_WORDS = frozenset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,19 @@ from synth.errors import DomainError, suggest
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key silently replace an earlier one; a domain file must not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; DomainError names file and line."""
     try:
@@ -20,10 +33,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise DomainError(f"can't read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     try:
-        value = yaml.safe_load(source)
+        value = yaml.load(source, Loader=_UniqueKeys)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DomainError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise DomainError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(value, dict):
         raise DomainError(f"{path}, line 1: expected `field: value` lines, found {type(value).__name__}")
     return value
@@ -51,6 +66,9 @@ def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[in
         return message.removeprefix("Value error, ")
     owner: Any = model
     for part in location[:-1]:
+        if isinstance(part, int):
+            owner = next(iter(get_args(owner)), None)
+            continue
         owner = getattr(owner, "model_fields", {}).get(part)
         owner = owner.annotation if owner is not None else None
     known = getattr(owner, "model_fields", {})

@@ -65,7 +65,9 @@ def write_corpus(folder: Path, rows: Sequence[Row], near_pairs: Iterable[tuple[i
         pa.Table.from_pylist([passage.model_dump() for passage in passages], schema=arrow_schema(Passage)),
     )
     pairs = list(near_pairs)
-    columns = {name: pa.array([pair[i] for pair in pairs], type=pa.int64()) for i, name in enumerate(("first", "second"))}
+    columns = {
+        name: pa.array([pair[i] for pair in pairs], type=pa.int64()) for i, name in enumerate(("first", "second"))
+    }
     write_parquet(folder / "near_pairs.parquet", pa.table(columns))
     build_lexicon((("", "", row.text) for row in rows), "en").save(folder)
     return Corpus(folder)

@@ -131,9 +131,8 @@ def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
 def _execute(run: Run, use_prefect: bool) -> VersionRef:
     if use_prefect:
         from flows.generate import run_with_prefect
-        from flows.parameters import GenerateParameters
 
-        return run_with_prefect(GenerateParameters(domain=run.recipe.domain, run_id=run.id, store=str(run.store.root)))
+        return run_with_prefect(run)
     from synth.cli.progress import choose_reporter
     from synth.run import execute
 

@@ -25,17 +25,18 @@ class Sensitive:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def clean_passage(self, text: str) -> tuple[str | None, list[str]]:
-        """The text to use instead, None where the passage must be dropped, and the kinds that were found.
+    def clean_source(self, text: str) -> str:
+        """A whole document or title as it may be stored: masked, unless the user chose otherwise.
 
-        For ingest, so that nothing sensitive reaches a language model.
+        Before chunking, so that a key that spans two passages is seen, and so that nothing
+        that is masked reaches the store or a language model.
         """
-        findings = find_sensitive(text)
-        kinds: list[str] = sorted({finding.kind for finding in findings})
-        if self.settings.action == "mask":
-            return mask(text, findings), kinds
-        dropped = bool(findings) and self.settings.action == "drop"
-        return None if dropped else text, kinds
+        return mask(text, find_sensitive(text)) if self.settings.action == "mask" else text
+
+    def clean_passage(self, text: str) -> tuple[str | None, list[str]]:
+        """The passage, or None where it must be dropped, and the kinds of data in it."""
+        kinds = sorted(set(self._kinds(text)))
+        return None if kinds and self.settings.action == "drop" else text, kinds
 
     def mend(self, record: Pair) -> Pair:
         if self.settings.action != "mask":

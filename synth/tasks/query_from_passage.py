@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sentencex import get_sentence_boundaries
 
 from schemas.base import Strict
@@ -37,7 +37,7 @@ WIDE_HEADING = 2
 
 
 class Query(Strict):
-    """What the generator answers. `removed` is only ever set by inverse cloze."""
+    """What a generator answers."""
 
     query: Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -54,7 +54,7 @@ class QueryFromPassage:
     name: ClassVar[str] = "query-from-passage"
     prompt: ClassVar[str] = "query-from-passage"
     prompt_folder: ClassVar[Path | None] = None
-    output: ClassVar[type[Query]] = Query
+    output: ClassVar[type[BaseModel]] = Query
 
     @staticmethod
     def prompt_inputs(task_input: TaskInput) -> Mapping[str, Any]:
@@ -91,6 +91,8 @@ class QueryFromPassage:
             if method == "crop"
             else _best_span(tokens, task_input.item.length, lexicon, random_source)
         )
+        if not query:
+            return Failure("no_words")
         return Extracted(Query(query=query[:400]), f"extractive:{method}")
 
     @staticmethod
@@ -142,7 +144,7 @@ def _crop(tokens: list[str], random_source: random.Random) -> str:
 
 def _cloze(text: str, language: str, random_source: random.Random) -> ClozeQuery | None:
     """A sentence as the query; in nine of ten cases it leaves the passage (inverse cloze)."""
-    sentences = get_sentence_boundaries(language, text)
+    sentences = [s for s in get_sentence_boundaries(language, text) if s["text"].strip()]
     whole = [s for s in sentences if 4 <= len(s["text"].split()) <= CROP_WORDS[1]]
     if len(sentences) < 3 or not whole:
         return None
@@ -150,4 +152,4 @@ def _cloze(text: str, language: str, random_source: random.Random) -> ClozeQuery
     before, after = text[: chosen["start_index"]].rstrip(), text[chosen["end_index"] :].lstrip()
     gap = "\n" if "\n" in chosen["text"].strip(" ") else " "
     rest = text if random_source.random() < DELETED else f"{before}{gap}{after}".strip()
-    return ClozeQuery(query=" ".join(chosen["text"].split()), rest=rest) if rest else None
+    return ClozeQuery(query=" ".join(chosen["text"].split())[:400], rest=rest) if rest else None

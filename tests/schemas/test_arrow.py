@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from schemas.arrow import arrow_schema
 from schemas.base import Strict
@@ -101,6 +101,7 @@ class Everything(Strict):
     inner: Inner
     inners: list[Inner]
     flag: bool
+    labels: list[Annotated[str, Field(min_length=1)]]
 
 
 def test_every_kind_of_field_has_an_honest_column_type() -> None:
@@ -112,6 +113,7 @@ def test_every_kind_of_field_has_an_honest_column_type() -> None:
         pa.field("inner", inner, nullable=False),
         pa.field("inners", pa.list_(pa.field("item", inner, nullable=False)), nullable=False),
         pa.field("flag", pa.bool_(), nullable=False),
+        pa.field("labels", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
     ]
 
 

@@ -147,6 +147,18 @@ def make(new_run: Callable[..., Run]) -> Callable[..., Made]:
     return finish
 
 
+@pytest.fixture(scope="session")
+def restarted(fresh: Callable[[], Path]) -> Callable[[Run], Run]:
+    """The run as a new process finds it: only what its files hold, nothing that was opened before."""
+
+    def copy(run: Run) -> Run:
+        root = fresh() / "store"
+        shutil.copytree(run.store.root, root)
+        return Run(Store(root), run.id)
+
+    return copy
+
+
 @pytest.fixture
 def recipe() -> Recipe:
     return resolve(Choices(domain="finance", documents=(Path("unused"),))).recipe

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from schemas.recipe import ChunkSettings, SplitSettings
 from synth.corpus import Corpus, contains
 
-SENTENCES = [f"Sentence number {n} tells of covenant {n * 7} and its {'very ' * (n % 3)}long history." for n in range(40)]
+SENTENCES = [
+    f"Sentence number {n} tells of covenant {n * 7} and its {'very ' * (n % 3)}long history." for n in range(40)
+]
 
 
 def equivalent(corpus: Corpus, first: int, second: int) -> bool:
@@ -68,7 +70,9 @@ def test_chunks_that_only_touch_are_not_equivalent(tmp_path: Path) -> None:
 
 def test_nearly_identical_passages_of_two_documents_are_equivalent(tmp_path: Path) -> None:
     common = " ".join(SENTENCES[:4])
-    corpus = build_corpus(tmp_path, [common + " Signed in Berlin.", common + " Signed in Rome.", "Something else entirely."])
+    corpus = build_corpus(
+        tmp_path, [common + " Signed in Berlin.", common + " Signed in Rome.", "Something else entirely."]
+    )
     assert equivalent(corpus, 0, 1)
     assert equivalent(corpus, 1, 0)
     assert not equivalent(corpus, 0, 2)

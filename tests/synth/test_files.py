@@ -156,6 +156,14 @@ def test_a_sink_that_can_not_be_opened_is_a_store_error(tmp_path: Path) -> None:
         pass
 
 
+def test_a_name_that_the_file_system_refuses_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="File name too long"):
+        write_bytes(tmp_path / ("x" * 250), b"{}")
+    with pytest.raises(StoreError, match="File name too long"), ParquetSink(tmp_path / ("x" * 250), NUMBERS):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_table_is_written_and_read_by_column(tmp_path: Path) -> None:
     file = tmp_path / "two.parquet"
     write_parquet(file, pa.table({"a": [1, 2, 3], "b": ["x", "y", "z"]}))

@@ -32,6 +32,7 @@ def equal(first: Lexicon, second: Lexicon) -> bool:
     )
 
 
+@settings(max_examples=40)
 @given(PASSAGES)
 def test_document_frequencies_are_counted_once_a_passage(passages: list[tuple[str, str, str]]) -> None:
     lexicon = build_lexicon(iter(passages), "en")
@@ -45,6 +46,7 @@ def test_document_frequencies_are_counted_once_a_passage(passages: list[tuple[st
     assert lexicon.mean_length == max(sum(len(terms(t, "en")) for _, _, t in passages) / max(len(passages), 1), 1.0)
 
 
+@settings(max_examples=40)
 @given(PASSAGES, st.randoms(use_true_random=False))
 def test_the_order_of_passages_does_not_matter(passages: list[tuple[str, str, str]], source: object) -> None:
     shuffled = list(passages)
@@ -56,6 +58,7 @@ def test_headings_and_titles_count_the_passages_under_them() -> None:
     assert build_lexicon(THREE, "en").headings == {"annual report": 2, "debt": 2, "letter": 1}
 
 
+@settings(max_examples=40)
 @given(PASSAGES)
 def test_no_heading_counts_a_passage_twice(passages: list[tuple[str, str, str]]) -> None:
     for heading, count in build_lexicon(passages, "en").headings.items():
@@ -78,7 +81,7 @@ def test_a_term_saturates_with_its_count_and_counts_less_in_a_long_text() -> Non
     assert lexicon.saturate(1, 100) < lexicon.saturate(1, 2)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
 @given(PASSAGES)
 def test_a_lexicon_survives_saving(tmp_path: Path, passages: list[tuple[str, str, str]]) -> None:
     lexicon = build_lexicon(passages, "en")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.recipe import ChunkSettings, MiningSettings, PlanSettings, Recipe, SplitSettings
@@ -73,6 +73,7 @@ def test_a_longer_run_begins_with_the_same_items() -> None:
     assert items(plan, 200)[:31] == items(plan, 31)
 
 
+@settings(max_examples=40)
 @given(IDS, st.randoms(use_true_random=False))
 def test_the_order_of_personas_and_passages_does_not_matter(ids: list[str], source: Any) -> None:
     shuffled, personas = list(ids), list(PERSONAS)

@@ -73,7 +73,7 @@ recipes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     number=st.integers(1, 6),
     sentences=st.integers(1, 7),
@@ -98,8 +98,8 @@ def test_planned_is_accepted_and_rejected_and_failed(
     assert sorted(positions) == list(range(funnel.planned))
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(limit=st.integers(1, 400), seed=st.integers(0, 3))
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(limit=st.integers(1, 200), seed=st.integers(0, 3))
 def test_a_limit_publishes_exactly_that_many_the_first_in_plan_order(
     make: Make, make_texts: Make, limit: int, seed: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_limit_publishes_exactly_that_many_the_first_in_plan_order(
 
 def test_a_smaller_limit_is_a_prefix_of_a_larger_one(make: Make, make_texts: Make) -> None:
     texts = make_texts()
-    few, many = make(texts, limit=20).records, make(texts, limit=150).records
+    few, many = make(texts, limit=20).records, make(texts, limit=60).records
     assert [row["id"] for row in few] == [row["id"] for row in many[:20]]
     assert [row["query"] for row in few] == [row["query"] for row in many[:20]]
 
@@ -129,13 +129,16 @@ def test_a_number_the_documents_do_not_hold_ends_partial_with_a_sentence(make: M
         def note(self, message: str) -> None:
             notes.append(message)
 
-    strict = {"set_gates": [{"name": "duplicates", "settings": {"near": 0.51}}]}
-    made = make(make_texts(2, sentences=3), limit=5_000, settings=strict, reporter=Notes())
+    strict = {
+        "gates": [{"name": "length", "settings": {"min_words": 12}}],
+        "set_gates": [{"name": "duplicates", "settings": {"near": 0.51}}],
+    }
+    made = make(make_texts(1, sentences=1), limit=500, settings=strict, reporter=Notes())
     funnel = made.manifest.funnel
-    assert 0 < funnel.accepted < 5_000
-    assert made.manifest.partial == f"the documents hold no more: {funnel.accepted} of 5000"
+    assert 0 < funnel.accepted < 500
+    assert made.manifest.partial == f"the documents hold no more: {funnel.accepted} of 500"
     assert len(notes) == 1
-    assert notes[0].startswith(f"{funnel.accepted} of 5000 records were accepted")
+    assert notes[0].startswith(f"{funnel.accepted} of 500 records were accepted")
     assert made.run.result is not None
 
 
@@ -147,9 +150,9 @@ def test_documents_too_short_for_any_query_make_an_empty_version_that_adds_up(ma
     assert made.records == []
 
 
-@pytest.mark.parametrize("limit", [None, 400])
+@pytest.mark.parametrize("limit", [None, 200])
 def test_the_content_does_not_depend_on_the_shard_size(make: Make, make_texts: Make, limit: int | None) -> None:
-    texts = make_texts(40)
+    texts = make_texts(20)
     made = [make(texts, shard_size=size, limit=limit) for size in (1_000, 137, 50)]
     assert len({one.hash for one in made}) == 1
     assert made[0].records == made[1].records == made[2].records
@@ -201,23 +204,22 @@ def test_the_content_changes_with_the_seed(make: Make, make_texts: Make) -> None
     assert make(make_texts(), seed=1).hash != make(make_texts(), seed=2).hash
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_run_cut_off_at_any_rename_ends_with_the_same_content(
-    new_run: Make, make: Make, make_texts: Make, monkeypatch: pytest.MonkeyPatch, after: bool
+    new_run: Make, make: Make, restarted: Make, make_texts: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = make_texts(6, sentences=5)
-    expected = make(texts, shard_size=11).hash
+    texts = make_texts(2, sentences=3)
+    expected = make(texts, shard_size=5).hash
     broken: list[str] = []
     for number in range(1_000):
-        run = new_run(texts, shard_size=11)
+        run = new_run(texts, shard_size=5)
         with monkeypatch.context() as patched:
-            reached = _cut_power(patched, number, after=after)
+            reached = _cut_power(patched, number)
             try:
                 execute(run)
             except PowerCut:
                 pass
         try:
-            found = execute(Run(run.store, run.id)).manifest
+            found = execute(restarted(run)).manifest
             problems = [] if found.content_sha256 == expected else ["another content"]
         except RunError as error:
             problems = [str(error)]
@@ -228,18 +230,16 @@ def test_a_run_cut_off_at_any_rename_ends_with_the_same_content(
     assert not broken
 
 
-def _cut_power(patched: pytest.MonkeyPatch, number: int, *, after: bool) -> list[str]:
-    """Make the rename with this number the last thing the process does."""
+def _cut_power(patched: pytest.MonkeyPatch, number: int) -> list[str]:
+    """Die at the rename with this number; everything that lasts is renamed into place."""
     reached: list[str] = []
 
     def interrupted(real: Callable[..., None]) -> Callable[..., None]:
         def rename(source: Any, target: Any) -> None:
             reached.append(Path(target).name)
-            if len(reached) - 1 == number and not after:
-                raise PowerCut
-            real(source, target)
             if len(reached) - 1 == number:
                 raise PowerCut
+            real(source, target)
 
         return rename
 
@@ -248,18 +248,21 @@ def _cut_power(patched: pytest.MonkeyPatch, number: int, *, after: bool) -> list
     return reached
 
 
-def test_a_run_that_died_between_its_passages_and_its_recipe_goes_on(new_run: Make, make_texts: Make) -> None:
+def test_a_run_that_died_between_its_passages_and_its_recipe_goes_on(
+    new_run: Make, restarted: Make, make_texts: Make
+) -> None:
     run = new_run(make_texts(4))
     with Lease(run.folder):
         prepare(run, Silent())
     write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": ""}))
-    assert execute(run).manifest.recipe.corpus_sha256
+    assert execute(restarted(run)).manifest.recipe.corpus_sha256
 
 
 def test_documents_edited_before_the_run_was_resumed_are_read_whole(
     new_run: Make, make_texts: Make, write_rows: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_rows(tmp_path / "rows.jsonl", make_texts(6, seed=1))
+    texts = make_texts(6, seed=1, sentences=20)
+    path = write_rows(tmp_path / "rows.jsonl", texts | {"twin": texts["doc000"] + " End."})
     run = new_run([path])
     with monkeypatch.context() as patched:
         patched.setattr("synth.ingest.build_lexicon", _fail_with(PowerCut))
@@ -351,16 +354,14 @@ def _created(run: Run, when: str) -> None:
     write_model(run.folder / "run.json", run.info.model_copy(update={"created": when}))
 
 
-def test_a_run_without_passages_can_not_be_opened(new_run: Make, make_texts: Make) -> None:
+def test_a_run_without_passages_can_not_be_opened(
+    new_run: Make, restarted: Make, make_texts: Make
+) -> None:
     run = new_run(make_texts(5))
-    with pytest.raises(RunError, match="has no passages yet"):
-        _without_corpus(run)
-
-
-def _without_corpus(run: Run) -> None:
     prepare(run, Silent())
     write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": ""}))
-    open_workshop(run, Silent())
+    with pytest.raises(RunError, match="has no passages yet"):
+        open_workshop(restarted(run), Silent())
 
 
 def test_a_run_knows_its_documents_by_absolute_paths(

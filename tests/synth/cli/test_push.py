@@ -8,17 +8,29 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import datasets
 import pytest
 import yaml
 from fake_hub import TOKEN, FakeHub, serve_hub
+from huggingface_hub import constants
 
+from synth.cli import main
 from synth.recipe import Choices, resolve
 from synth.run import create_run, execute
 from synth.store import Store
 
-Synth = Callable[..., "subprocess.CompletedProcess[str]"]
+
+class Done(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Synth = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +47,10 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture
-def synth(hub: FakeHub, store: Path, tmp_path: Path) -> Synth:
-    def run(*arguments: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
+def process(hub: FakeHub, store: Path, tmp_path: Path) -> Synth:
+    """`synth push …` as users run it."""
+
+    def run(*arguments: str, token: str = TOKEN) -> Done:
         env = os.environ | {
             "HF_ENDPOINT": hub.url,
             "HF_HUB_DISABLE_XET": "1",
@@ -45,13 +59,36 @@ def synth(hub: FakeHub, store: Path, tmp_path: Path) -> Synth:
         }
         env |= {"SYNTH_STORE": str(store), "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", "from synth.cli import main; main()", "push", *arguments]
-        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
-def test_a_push_ends_with_the_line_that_loads_it(synth: Synth, hub: FakeHub) -> None:
-    done = synth("finance", "acme/finance")
+@pytest.fixture
+def synth(
+    hub: FakeHub, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Synth:
+    """The same inside this process, which is faster; huggingface_hub has read its environment already."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("SYNTH_STORE", str(store))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["synth", "push", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return Done(int(stopped.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+def test_a_push_ends_with_the_line_that_loads_it(process: Synth, synth: Synth, hub: FakeHub) -> None:
+    done = process("finance", "acme/finance")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"{hub.url}/datasets/acme/finance",
@@ -76,8 +113,8 @@ def test_json_names_everything_that_was_sent(synth: Synth, hub: FakeHub) -> None
     assert not hub.repos["acme/finance"].private
 
 
-def test_a_wrong_token_is_exit_code_2_and_never_shown(synth: Synth, hub: FakeHub) -> None:
-    done = synth("finance", "acme/finance", token="hf_secretButWrong")
+def test_a_wrong_token_is_exit_code_2_and_never_shown(process: Synth, hub: FakeHub) -> None:
+    done = process("finance", "acme/finance", token="hf_secretButWrong")
     assert done.returncode == 2
     assert "does not accept the token (401)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -85,7 +122,7 @@ def test_a_wrong_token_is_exit_code_2_and_never_shown(synth: Synth, hub: FakeHub
 
 
 def test_a_dry_run_writes_what_a_push_sends_and_sends_nothing(synth: Synth, hub: FakeHub, tmp_path: Path) -> None:
-    done = synth("finance", "acme/finance", "--dry-run", token="")
+    done = synth("finance", "acme/finance", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "synth-push/finance-1"
     assert "Nothing was sent." in done.stderr

@@ -63,9 +63,16 @@ def test_dropping_looks_at_query_and_passage(make_pair: MakePair, query: str, pa
     assert (verdict.keep, verdict.reason) == (False, "sensitive")
 
 
-@pytest.mark.parametrize(("action", "text"), [("flag", PASSAGE), ("mask", MASKED), ("drop", None)])
-def test_a_passage_is_cleaned_as_the_action_says(action: Action, text: str | None) -> None:
-    assert gate(action).clean_passage(PASSAGE) == (text, ["card", "email", "phone"])
+@pytest.mark.parametrize(("action", "text"), [("flag", PASSAGE), ("mask", MASKED), ("drop", PASSAGE)])
+def test_a_whole_document_is_masked_before_it_is_stored_and_only_then(action: Action, text: str) -> None:
+    assert gate(action).clean_source(PASSAGE) == text
+
+
+@pytest.mark.parametrize(
+    ("action", "text", "kept"), [("flag", PASSAGE, PASSAGE), ("mask", MASKED, MASKED), ("drop", PASSAGE, None)]
+)
+def test_a_passage_is_kept_or_dropped_and_its_kinds_are_named(action: Action, text: str, kept: str | None) -> None:
+    assert gate(action).clean_passage(text) == (kept, ["card", "email", "phone"])
 
 
 @pytest.mark.parametrize("action", ["flag", "mask", "drop"])

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from schemas.recipe import GateSettings
+from schemas.record import Verdict
+from synth.errors import DomainError
+from synth.gates import build_record_gates, build_set_gates
+from synth.gates.consistency import Consistency
+from synth.near import PERMUTATIONS
+from synth.view import SetView
+
+
+def view_of(ahead: list[int], scores: list[float], alive: list[bool] | None = None) -> SetView:
+    count = len(ahead)
+    return SetView(
+        alive=np.array(alive if alive is not None else [True] * count, dtype=bool),
+        position=np.arange(count) + 50,
+        passage=np.zeros(count, dtype=np.int64),
+        query_key=np.arange(count, dtype=np.uint64),
+        signature=np.zeros((count, PERMUTATIONS), dtype=np.uint32),
+        ahead=np.array(ahead, dtype=np.int64),
+        positive_score=np.array(scores, dtype=np.float32),
+        pool=4_000,
+        depth=100,
+        fetch_queries=lambda rows: [""] * len(rows),
+    )
+
+
+def judge(view: SetView, **settings: object) -> dict[int, Verdict]:
+    return dict(Consistency(Consistency.Settings.model_validate(settings)).judge_set(view))
+
+
+def test_rank_k_is_kept_and_the_next_is_dropped() -> None:
+    verdicts = judge(view_of([0, 9, 10, 100], [0.5] * 4), k=10)
+    assert sorted(verdicts) == [2, 3]
+    assert (verdicts[2].reason, verdicts[2].score, verdicts[2].keep) == ("inconsistent", 11.0, False)
+
+
+def test_k_of_one_keeps_the_first_alone() -> None:
+    assert sorted(judge(view_of([0, 1, 2], [0.5] * 3), k=1)) == [1, 2]
+
+
+def test_a_score_at_the_floor_is_too_low() -> None:
+    verdicts = judge(view_of([0, 0, 0], [0.0, 0.0001, -0.2]))
+    assert {row: verdict.reason for row, verdict in verdicts.items()} == {0: "low_score", 2: "low_score"}
+    assert verdicts[2].score == pytest.approx(-0.2)
+
+
+def test_the_floor_is_a_setting() -> None:
+    assert sorted(judge(view_of([0, 0, 0], [0.4, 0.5, 0.6]), min_score=0.5)) == [0, 1]
+    assert sorted(judge(view_of([0, 0], [-0.9, 0.0]), min_score=-1.0)) == []
+
+
+def test_a_record_that_is_both_low_and_far_is_called_low() -> None:
+    assert judge(view_of([100], [0.0]))[0].reason == "low_score"
+
+
+def test_the_detail_names_k_and_the_pool() -> None:
+    for verdict in judge(view_of([70, 0], [0.5, 0.0]), k=60).values():
+        assert verdict.detail == "k 60, pool 4000, depth 100"
+        assert verdict.gate == "consistency"
+
+
+def test_records_that_are_dropped_already_are_not_judged() -> None:
+    assert sorted(judge(view_of([100, 100], [0.5, 0.5], [False, True]))) == [1]
+
+
+def test_an_empty_set_is_judged() -> None:
+    assert judge(view_of([], [])) == {}
+
+
+def test_the_gate_says_how_deep_the_teacher_must_search() -> None:
+    assert Consistency(Consistency.Settings(k=25)).needs_depth >= 25
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(-10, 10), st.booleans())), st.integers(1, 30))
+def test_exactly_the_records_within_k_and_above_the_floor_stay(rows: list[tuple[int, int, bool]], k: int) -> None:
+    ahead, scores, alive = [row[0] for row in rows], [row[1] / 10 for row in rows], [row[2] for row in rows]
+    verdicts = judge(view_of(ahead, scores, alive), k=k)
+    assert sorted(verdicts) == [n for n in range(len(rows)) if alive[n] and (ahead[n] + 1 > k or scores[n] <= 0)]
+
+
+def test_a_larger_k_never_drops_more() -> None:
+    view = view_of(list(range(40)), [0.5] * 40)
+    dropped = [len(judge(view, k=k)) for k in range(1, 41)]
+    assert dropped == sorted(dropped, reverse=True) == list(range(39, -1, -1))
+
+
+@pytest.mark.parametrize("settings", [{"k": 0}, {"k": -1}, {"kk": 3}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Consistency.Settings.model_validate(settings)
+    with pytest.raises(DomainError, match="consistency"):
+        build_set_gates([GateSettings(name="consistency", settings=settings)])
+
+
+def test_a_set_gate_can_not_stand_among_the_record_gates() -> None:
+    with pytest.raises(DomainError, match="set_gates"):
+        build_record_gates([GateSettings(name="consistency")])
