@@ -15,7 +15,6 @@ from flows.parameters import GenerateParameters, open_run, parameters_of
 from flows.reporter import FlowReporter
 from flows.server import check_server
 from flows.shards import map_as_tasks
-from synth.catalog import rebuild_catalog
 from synth.errors import SynthError
 from synth.run import Run, execute
 from synth.store import VersionRef
@@ -50,7 +49,6 @@ def generate_flow(parameters: GenerateParameters) -> Generated | State[Generated
         run = open_run(parameters)
         get_run_logger().info("run %s in %s", run.id, run.store.root)
         version = execute(run, FlowReporter(), map_as_tasks)
-        rebuild_catalog(run.store)
         publish_artifacts(version)
     except SynthError as error:
         return cast(State[Generated], Failed(message=str(error), data=error))

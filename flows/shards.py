@@ -14,7 +14,6 @@ from prefect.futures import PrefectFuture
 from prefect.tasks import Task
 
 from flows.reporter import FlowReporter
-from synth import registry
 from synth.errors import ConservationError, InputError
 from synth.progress import Reporter
 from synth.run import Run, open_workshop
@@ -23,9 +22,6 @@ from synth.store import Store
 
 AHEAD = 64
 """Shards handed to the task runner and not yet waited for; bounds its queue and memory."""
-
-_PARTS: tuple[registry.Kind, ...] = ("tasks", "generators", "gates")
-"""Looked up before task threads do it together; a resumed run has not seen them yet."""
 
 
 class ShardMade(TypedDict):
@@ -61,8 +57,6 @@ def make_shard_task(store_root: str, run_id: str, start: int, stop: int) -> Shar
 
 def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> None:
     """Make the shards as task runs of the current flow run; raises what the first failed one raised."""
-    for kind in _PARTS:
-        registry.names(kind)
     waiting: deque[PrefectFuture[ShardMade]] = deque()
     for shard in shards:
         if len(waiting) == AHEAD:

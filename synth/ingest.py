@@ -174,6 +174,7 @@ def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[Any]) -
 
 
 def _compare_passages(recipe: Recipe, folder: Path) -> None:
+    (folder / "passages.arrow").unlink(missing_ok=True)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": [], "second": []}, schema=_NEAR))
     corpus = Corpus(folder)
     signatures = sign_all((text for _, _, text in corpus.labelled_texts()), NEAR_SHINGLE)

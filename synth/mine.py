@@ -76,7 +76,7 @@ def passes_rule(settings: MiningSettings, negative: Floats, positive: Floats) ->
         ceiling = np.full_like(p, settings.threshold)
     else:
         return np.ones(len(n), dtype=bool)
-    passes: Mask = np.round(n, 4) < np.round(ceiling, 4)
+    passes: Mask = np.round(n, 4) < np.round(ceiling, 6)
     return passes
 
 

@@ -47,7 +47,7 @@ def find_near_pairs(
     """Pairs (i, j), i < j, whose Jaccard similarity is at least `threshold`, shape (n, 2).
 
     `fetch` returns the texts of the given numbers; it is asked only for candidates.
-    In a bucket of more than 64 equal bands each text is compared with the 64 before it.
+    In a bucket of equal bands each text is compared with the first and with the 64 before it.
     """
     candidates = _candidates(signatures, rows_per_band=4 if threshold >= 0.75 else 2)
     kept = []
@@ -67,6 +67,10 @@ def _candidates(signatures: Signatures, rows_per_band: int) -> Pairs:
         _, group = np.unique(keys, return_inverse=True)
         order = np.argsort(group, kind="stable")
         sorted_groups = group[order]
+        firsts = np.flatnonzero(np.diff(sorted_groups, prepend=-1))
+        first = firsts[sorted_groups]
+        later = np.flatnonzero(np.arange(len(order)) > first)
+        blocks.append(np.stack([order[first[later]], order[later]], axis=1))
         for distance in range(1, _LARGEST_BUCKET + 1):
             same = np.flatnonzero(sorted_groups[distance:] == sorted_groups[:-distance])
             if not len(same):

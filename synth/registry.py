@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,6 +21,8 @@ from synth.resources import find_shipped
 Kind = Literal["tasks", "gates", "generators", "teachers", "domains"]
 
 _found: dict[str, dict[str, Any]] = {}
+_finding = threading.RLock()
+"""Held while a kind is discovered, so that no thread sees half of it."""
 
 
 def register(kind: Kind, name: str, component: Any) -> None:
@@ -44,17 +47,18 @@ def find(kind: Kind, name: str) -> Any:
 
 
 def _discover(kind: Kind) -> dict[str, Any]:
-    if kind in _found:
+    with _finding:
+        if kind in _found:
+            return _found[kind]
+        _found[kind] = {}
+        try:
+            _register_built_ins(kind)
+            for entry in entry_points(group=f"synth.{kind}"):
+                register(kind, entry.name, entry.load())
+        except BaseException:
+            del _found[kind]
+            raise
         return _found[kind]
-    _found[kind] = {}
-    try:
-        _register_built_ins(kind)
-        for entry in entry_points(group=f"synth.{kind}"):
-            register(kind, entry.name, entry.load())
-    except BaseException:
-        del _found[kind]
-        raise
-    return _found[kind]
 
 
 def _register_built_ins(kind: Kind) -> None:

@@ -26,6 +26,7 @@ from schemas.base import Strict
 from schemas.persona import Persona
 from schemas.recipe import Recipe
 from synth.assess import Assessment, assess
+from synth.catalog import rebuild_catalog
 from synth.corpus import Corpus
 from synth.documents import read_documents
 from synth.errors import RunError, StoreError, suggest
@@ -149,7 +150,7 @@ def create_run(
 
 def discard_unread(run: Run) -> None:
     """Remove a run whose documents could not be read: there is nothing in it to resume."""
-    if not (run.folder / "corpus" / "sources.json").exists():
+    if not run.recipe.corpus_sha256:
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
@@ -195,13 +196,14 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
         assessment = _make_enough(run, workshop, reporter, map_shards)
         version = publish(run.folder, run.info, workshop, assessment, run.store, reporter)
         write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
+        rebuild_catalog(run.store)
         return version
 
 
 def prepare(run: Run, reporter: Reporter) -> Workshop:
     """Documents to passages, and the teacher's index of them."""
     folder = run.folder / "corpus"
-    if not (folder / "sources.json").exists():
+    if not run.recipe.corpus_sha256:
         info = run.info
         sources = read_documents(
             [Path(p) for p in info.documents],

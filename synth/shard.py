@@ -24,14 +24,14 @@ from synth import registry
 from synth.corpus import Corpus
 from synth.errors import ConservationError
 from synth.files import ParquetSink
-from synth.gates import RecordGate, build_record_gates
+from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.gates.duplicates import QUERY_SHINGLE
 from synth.generators import Answer, Call, Outcome, build_generator
 from synth.near import PERMUTATIONS, sign
 from synth.plan import Item, Plan
 from synth.progress import Reporter
 from synth.prompts import load_prompt
-from synth.scores import write_scores
+from synth.scores import BEYOND, write_scores
 from synth.tasks import Failure, TaskInput
 from synth.teachers import Teacher
 from synth.text import hash64, normalise
@@ -106,10 +106,14 @@ class Workshop:
     def gates(self) -> list[RecordGate]:
         return build_record_gates(self.recipe.gates)
 
-    @property
+    @cached_property
     def depth(self) -> int:
-        """How many passages the teacher ranks for each query."""
-        return min(self.recipe.mining.rank_max, len(self.corpus))
+        """How many passages the teacher ranks for each query: enough for the miner and for every set gate.
+
+        Twice what a gate needs, because equivalents of the positive take places without counting.
+        """
+        needed = [2 * getattr(gate, "needs_depth", 0) for gate in build_set_gates(self.recipe.set_gates)]
+        return min(max(self.recipe.mining.rank_max, *needed, 1), len(self.corpus), BEYOND - 1)
 
 
 def make_shard(workshop: Workshop, shard: Shard, reporter: Reporter) -> None:

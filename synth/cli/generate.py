@@ -111,7 +111,6 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 
 def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
     """Take a run to its end and say what came of it; Ctrl-C leaves it resumable."""
-    from synth.catalog import rebuild_catalog
     from synth.cli.summary import describe, show_next_steps, show_version
 
     try:
@@ -119,7 +118,6 @@ def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
     except KeyboardInterrupt:
         err.print(f"\nInterrupted; nothing is lost. Go on with: synth resume {run.id}{_store_flag(store)}")
         raise
-    rebuild_catalog(store)
     if as_json:
         show_json(describe(version))
         return

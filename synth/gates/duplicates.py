@@ -39,14 +39,17 @@ class Duplicates:
 
     def judge_set(self, view: SetView) -> Rejections:
         kept = view.alive.copy()
-        for row, first in _exact(view):
-            kept[row] = False
-            yield row, self._verdict("duplicate", view, first)
-        rows = np.flatnonzero(kept)
-        for one, other in self._near(view, rows):
+        exact = dict(_exact(view))
+        kept[list(exact)] = False
+        near: dict[int, int] = {}
+        for one, other in self._near(view, np.flatnonzero(kept)):
             if kept[one] and kept[other]:
                 kept[other] = False
-                yield int(other), self._verdict("near_duplicate", view, int(one))
+                near[other] = one
+        for row, first in near.items():
+            yield row, self._verdict("near_duplicate", view, first)
+        for row, first in exact.items():
+            yield row, self._verdict("duplicate", view, near.get(first, first))
 
     def _near(self, view: SetView, rows: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
         def fetch(numbers: Sequence[int]) -> Sequence[str]:

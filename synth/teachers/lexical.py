@@ -41,6 +41,7 @@ class Lexical:
     def index(self, corpus: Corpus, reporter: Reporter) -> None:
         self._lexicon = corpus.lexicon
         self._idf = self._lexicon.idfs()
+        self._tiles.clear()
         texts = (text for _, _, text in corpus.labelled_texts())
         for start in range(0, len(corpus), TILE):
             folder = self._folder / f"tile-{start:010d}"

@@ -8,6 +8,7 @@ content and model: a text is embedded once per store, whatever run asks for it.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ class SentenceTransformers:
         self._model_name = name
         self._folder = folder
         self._embeddings = embeddings
+        self._encoding = threading.Lock()
 
     @cached_property
     def identity(self) -> Mapping[str, str]:
@@ -67,7 +69,8 @@ class SentenceTransformers:
         vectors.flush()
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
-        vectors = self._query_cache.embed(queries, self._encode_queries)
+        with self._encoding:
+            vectors = self._query_cache.embed(queries, self._encode_queries)
         passages, scores = search_exactly(vectors, self._passages, depth)
         positive_scores = score_pairs(vectors, self._passages[positives])
         missing = depth - passages.shape[1]
@@ -87,7 +90,7 @@ class SentenceTransformers:
             return SentenceTransformer(self._model_name)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"can't load the teacher {self._model_name!r}: {str(error).splitlines()[0]}; give the name or folder of a sentence-transformers model, or 'lexical'"
+                f"can't load the teacher {self._model_name!r}: {next(iter(str(error).splitlines()), type(error).__name__)}; give the name or folder of a sentence-transformers model, or 'lexical'"
             ) from error
 
     @property

@@ -130,7 +130,8 @@ def test_train_records_hold_no_test_text_and_negatives_are_no_known_positives(
     make: Make, make_texts: Make, mining: dict[str, Any]
 ) -> None:
     settings = {"mining": mining, "splits": {"test": 0.3}, "set_gates": []}
-    made = make(_headed(make_texts(20, sentences=12)), settings=settings)
+    long = {f"long-{name}": text for name, text in make_texts(6, sentences=30, seed=1).items()}
+    made = make(_headed(make_texts(16)) | long, settings=settings)
     passages, records = made.passages, made.records
     held_out = {row["text"] for row in passages.values() if row["split"] == "test"}
     made_from: dict[str, set[str]] = {}

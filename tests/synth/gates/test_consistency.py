@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from corpora import Row, make_recipe, write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.recipe import GateSettings
+from schemas.recipe import GateSettings, MiningSettings
 from schemas.record import Verdict
 from synth.errors import DomainError
 from synth.gates import build_record_gates, build_set_gates
 from synth.gates.consistency import Consistency
 from synth.near import PERMUTATIONS
+from synth.plan import Plan
+from synth.shard import Workshop
+from synth.teachers.lexical import Lexical
 from synth.view import SetView
 
 
@@ -76,6 +82,16 @@ def test_an_empty_set_is_judged() -> None:
 
 def test_the_gate_says_how_deep_the_teacher_must_search() -> None:
     assert Consistency(Consistency.Settings(k=25)).needs_depth >= 25
+
+
+def test_the_teacher_searches_as_deep_as_the_gate_needs(tmp_path: Path) -> None:
+    """`ahead` never exceeds the depth, so a gate with k above it would let everything pass."""
+    recipe = make_recipe(
+        set_gates=[GateSettings(name="consistency", settings={"k": 10})], mining=MiningSettings(rank_max=3)
+    )
+    corpus = write_corpus(tmp_path / "corpus", [Row(f"d{n}", text=f"word{n}") for n in range(40)])
+    teacher = Lexical("lexical", tmp_path, tmp_path)
+    assert Workshop(tmp_path, recipe, corpus, Plan(recipe, corpus.ids, ["someone"]), {}, teacher).depth >= 10
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-10, 10), st.booleans())), st.integers(1, 30))

@@ -273,9 +273,7 @@ def test_scores_are_those_of_the_model_itself(real: Real, minilm: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_run_asks_the_real_model_for_nothing(
-    real: Real, minilm: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_run_asks_the_real_model_for_nothing(real: Real, minilm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from sentence_transformers import SentenceTransformer
 
     def never(self: object, *args: object, **options: object) -> None:
@@ -338,9 +336,7 @@ def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, threshold:
         {},
     )
     selected, _ = mine_negatives(corpus, MiningSettings(negatives=64, threshold=threshold), candidates)
-    return {
-        query: candidates.passage[selected & (candidates.query == query)].tolist() for query in range(count)
-    }
+    return {query: candidates.passage[selected & (candidates.query == query)].tolist() for query in range(count)}
 
 
 def _columns(path: Path) -> tuple[list[str], list[Any]]:
@@ -389,7 +385,7 @@ def test_negatives_agree_with_mine_hard_negatives(
         scores = similarity[query, passages]
         assert (np.diff(scores) < 2e-4).all()
     assert disputed <= 1
-    assert 0 < sum(map(len, theirs.values()))
+    assert sum(map(len, theirs.values())) > 0
 
 
 @pytest.fixture
@@ -417,7 +413,11 @@ def make_triplets(tmp_path: Path, minilm: str) -> Callable[[], Path]:
 def test_exported_triplets_train_a_real_model(tmp_path: Path, minilm: str, make_triplets: Callable[[], Path]) -> None:
     import torch
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
 
     try:
         from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
