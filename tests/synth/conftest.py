@@ -21,7 +21,15 @@ from synth.recipe import Choices, resolve
 from synth.run import Run, create_run, execute
 from synth.store import Store, VersionRef
 
-WHO = ("Harbour Bank", "The trustee", "Meridian Foods", "Northline Rail", "The borrower", "Cobalt Mining", "Alder Homes")
+WHO = (
+    "Harbour Bank",
+    "The trustee",
+    "Meridian Foods",
+    "Northline Rail",
+    "The borrower",
+    "Cobalt Mining",
+    "Alder Homes",
+)
 DID = ("reported", "refinanced", "repaid", "disclosed", "hedged", "impaired", "amended")
 WHAT = (
     "its senior notes",

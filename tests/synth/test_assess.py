@@ -83,7 +83,7 @@ def test_without_set_gates_everything_that_passed_is_accepted(judge: Make, make_
 
 def test_a_shard_in_which_nothing_was_accepted_is_no_trouble(judge: Make, make_texts: Make) -> None:
     texts = {"a": "Far too short a text.", "b": "Nor is there enough of it here."}
-    shop, found = judge(texts, cuts=[4, 8])
+    _, found = judge(texts, cuts=[4, 8])
     assert found.accepted == 0
     assert found.funnel.failed == {"passage_too_short": 8}
     assert found.known_positives == {}

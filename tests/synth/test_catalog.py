@@ -152,7 +152,6 @@ def test_a_store_that_is_no_folder_has_no_catalogue(tmp_path: Path) -> None:
         "",
         ";",
         "-- nothing",
-        "INSTALL nosuchextension",
         "SELECT * FROM read_parquet('/nowhere/at/all.parquet')",
     ],
 )

@@ -182,7 +182,9 @@ def test_everything_is_in_train_where_no_test_share_is_asked_for(make: Make, mak
 
 
 def test_rejects_are_kept_with_their_text_and_what_dropped_them(make: Make, make_texts: Make) -> None:
-    made = make(make_texts(4, sentences=4), limit=10, settings={"gates": [{"name": "length", "settings": {"min_words": 6}}]})
+    made = make(
+        make_texts(4, sentences=4), limit=10, settings={"gates": [{"name": "length", "settings": {"min_words": 6}}]}
+    )
     rejects = {row["reason"]: row for row in made.rejects}
     assert {"duplicate", "surplus", "too_short"} <= set(rejects)
     assert rejects["too_short"]["stage"] == "length"
@@ -197,7 +199,9 @@ def test_what_is_surplus_is_no_part_of_the_content(make: Make, make_texts: Make)
     made = make(make_texts(), limit=10)
     surplus = [row for row in made.rejects if row["reason"] == "surplus"]
     assert surplus
-    assert orjson.loads((made.version.path / "manifest.json").read_bytes())["funnel"]["rejected"]["surplus"] == len(surplus)
+    assert orjson.loads((made.version.path / "manifest.json").read_bytes())["funnel"]["rejected"]["surplus"] == len(
+        surplus
+    )
 
 
 def test_a_name_that_is_no_folder_is_refused(new_run: Make, make_texts: Make, store: Store) -> None:
@@ -205,15 +209,6 @@ def test_a_name_that_is_no_folder_is_refused(new_run: Make, make_texts: Make, st
     with pytest.raises(StoreError, match=r"'\.\./elsewhere' can't name a dataset"):
         execute(run)
     assert not store.versions.exists()
-
-
-def test_a_name_with_a_line_break_is_refused(new_run: Make, make_texts: Make, store: Store) -> None:
-    run = new_run(make_texts(4), store=store)
-    with pytest.raises(StoreError, match="can't name a dataset"):
-        from synth.store import check_name
-
-        check_name("finance\n")
-    assert run.result is None
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])

@@ -354,9 +354,7 @@ def _created(run: Run, when: str) -> None:
     write_model(run.folder / "run.json", run.info.model_copy(update={"created": when}))
 
 
-def test_a_run_without_passages_can_not_be_opened(
-    new_run: Make, restarted: Make, make_texts: Make
-) -> None:
+def test_a_run_without_passages_can_not_be_opened(new_run: Make, restarted: Make, make_texts: Make) -> None:
     run = new_run(make_texts(5))
     prepare(run, Silent())
     write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": ""}))

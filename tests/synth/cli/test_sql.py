@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synth.store import Store
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def root(make: Any, make_texts: Any, fresh: Any) -> Path:
+    """A store with bonds-eu@1 and bonds-eu@2; read only."""
+    store = Store(fresh() / "store")
+    for number in (4, 5):
+        make(make_texts(number), store=store, name="bonds-eu", settings={"set_gates": []})
+    return store.root
+
+
+def test_names_with_hyphens_and_numbers_are_asked_in_quotes(cli: Cli, root: Path) -> None:
+    for reference, rows in (("bonds-eu", 20), ("bonds-eu@1", 16), ("bonds-eu@2", 20)):
+        done = cli("sql", f'SELECT count(*) AS n FROM "{reference}"', "--store", root, "--json")
+        assert (done.code, done.json) == (0, [{"n": rows}])
+
+
+def test_a_table_is_shown_for_people(cli: Cli, root: Path) -> None:
+    done = cli("sql", "SELECT name, version, '[bold]x' AS markup FROM versions ORDER BY version", "--store", root)
+    assert done.code == 0
+    assert done.err == ""
+    assert "bonds-eu" in done.out
+    assert "[bold]x" in done.out
+
+
+def test_records_are_one_json_document(cli: Cli, root: Path) -> None:
+    rows = cli("sql", 'SELECT * FROM "bonds-eu"', "--store", root, "--json").json
+    assert len(rows) == 20
+    assert rows[0]["provenance"]["method"].startswith("extractive:")
+    assert rows[0]["positive"]["passage_id"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["sum(version)", "1.5", "avg(version)", "'a'::BLOB", "INTERVAL 1 DAY", "now()", "DATE '2026-01-01'", "uuid()", "'nan'::DOUBLE", "map([1], [2])", "NULL", "170141183460469231731687303715884105727"],
+)  # fmt: skip
+def test_every_type_can_be_printed(cli: Cli, root: Path, expression: str) -> None:
+    done = cli("sql", f"SELECT {expression} AS value FROM versions LIMIT 1", "--store", root, "--json")
+    assert done.code == 0
+    assert len(done.json) == 1
+    assert cli("sql", f"SELECT {expression} AS value FROM versions LIMIT 1", "--store", root).code == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELEC 1", "SELECT * FROM bonds-eu", "SELECT nope FROM versions", "", "SELECT name::INT FROM versions"],
+)
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_wrong_query_is_one_sentence(cli: Cli, root: Path, statement: str, more: tuple[str, ...]) -> None:
+    done = cli("sql", statement, "--store", root, *more)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert done.error.startswith("Error: the ")
+
+
+def test_a_store_that_does_not_exist_holds_nothing(cli: Cli, tmp_path: Path) -> None:
+    assert cli("sql", "SELECT * FROM versions", "--store", tmp_path / "none", "--json").json == []
+    done = cli("sql", "SELECT * FROM finance", "--store", tmp_path / "none")
+    assert done.code == 2
+    assert "(datasets here: none yet)" in done.error
+    assert not (tmp_path / "none").exists()
