@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.cli.output import JsonOption, StoreOption, err, show_json
+from synth.cli.output import JsonOption, StoreOption, command, err, show_json
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
     try:
         version = _execute(run, use_prefect)
     except KeyboardInterrupt:
-        err.print(f"\nInterrupted; nothing is lost. Go on with: synth resume {run.id}{_store_flag(store)}")
+        err.print(f"\nInterrupted; nothing is lost. Go on with: {command('synth')} resume {run.id}{_store_flag(store)}")
         raise
     if as_json:
         show_json(describe(version))

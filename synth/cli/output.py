@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -19,6 +21,18 @@ StoreOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for machines.")]
+
+
+def command(name: str) -> str:
+    """How to type a command of this environment: its name where it is on the path, else where it lies.
+
+    >>> command("synth")
+    '.venv/bin/synth'
+    """
+    beside = Path(sys.executable).parent / name
+    if not beside.exists() or shutil.which(name) == str(beside):
+        return name
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def show_json(value: Any) -> None:

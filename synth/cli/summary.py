@@ -10,7 +10,7 @@ from rich.table import Table
 
 from schemas.manifest import Manifest
 from synth.catalog import outcomes
-from synth.cli.output import out
+from synth.cli.output import command, out
 from synth.store import VersionRef
 
 EXAMPLES = 3
@@ -49,25 +49,25 @@ def show_next_steps(version: VersionRef, manifest: Manifest, store: str) -> None
     out.print(f"\nPublished [bold green]{version}[/]: {version.path}")
     if manifest.partial:
         out.print(f"[yellow]Partial:[/] {escape(manifest.partial)}")
-    name = version.name
+    name, synth = version.name, command("synth")
     out.print("\n[bold]Next[/]")
-    for command, meaning in (
-        (f"synth datasets show {name}{store}", "this summary again"),
+    for line, meaning in (
+        (f"{synth} datasets show {name}{store}", "this summary again"),
         (
-            f"synth sql 'SELECT reason, count(*) FROM \"{name}_rejects\" GROUP BY ALL'{store}",
+            f"{synth} sql 'SELECT reason, count(*) FROM \"{name}_rejects\" GROUP BY ALL'{store}",
             "what was rejected, and why",
         ),
-        (f"synth datasets export {name} --format triplet --out triplets{store}", "Parquet for a trainer"),
-        (f"synth push {name} --dry-run{store}", "the folder that would go to the Hugging Face Hub"),
+        (f"{synth} datasets export {name} --format triplet --out triplets{store}", "Parquet for a trainer"),
+        (f"{synth} push {name} --dry-run{store}", "the folder that would go to the Hugging Face Hub"),
     ):
-        out.print(f"  {escape(command)}  [dim]# {meaning}[/]")
+        out.print(f"  {escape(line)}  [dim]# {meaning}[/]")
     if manifest.recipe.generator == "extractive":
         out.print(
             "\nThese queries were [bold]cut out of real text[/], not written: good for a cold start and for trying things out. An LLM behind vLLM will write questions in each persona's words (`--llm http://HOST:8000/v1`, in preparation)."
         )
     if manifest.recipe.teacher == "lexical":
         out.print(
-            "The teacher was BM25. A real embedder finds harder negatives and false ones: pip install 'synth\\[teacher]', then add `--teacher sentence-transformers/all-MiniLM-L6-v2` (or any model name or folder)."
+            f"The teacher was BM25. A real embedder finds harder negatives and false ones: {command('pip')} install 'synth\\[teacher]', then add `--teacher sentence-transformers/all-MiniLM-L6-v2` (or any model name or folder)."
         )
 
 
