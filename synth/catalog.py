@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from glob import escape
 
 import duckdb
 import pyarrow as pa
@@ -47,7 +47,7 @@ def rebuild_catalog(store: Store) -> int:
         with duckdb.connect(str(temporary)) as session:
             count = _fill(session, store)
         os.replace(temporary, store.catalog)
-    except (OSError, duckdb.IOException) as error:
+    except (OSError, duckdb.Error) as error:
         raise StoreError(f"can't write {store.catalog}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -116,9 +116,9 @@ def outcomes(manifest: Manifest) -> Iterator[tuple[str, str, int]]:
 
 def _add_views(session: duckdb.DuckDBPyConnection, name: str, version: VersionRef) -> None:
     for suffix, path in (("", "records/*.parquet"), ("_rejects", "rejects.parquet"), ("_passages", "passages.parquet")):
-        _add_view(session, f"{name}{suffix}", version.path / path)
+        _add_view(session, f"{name}{suffix}", f"{escape(str(version.path))}/{path}")
 
 
-def _add_view(session: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
-    quoted_name, quoted_path = name.replace('"', '""'), str(path).replace("'", "''")
+def _add_view(session: duckdb.DuckDBPyConnection, name: str, path: str) -> None:
+    quoted_name, quoted_path = name.replace('"', '""'), path.replace("'", "''")
     session.execute(f"CREATE VIEW \"{quoted_name}\" AS SELECT * FROM read_parquet('{quoted_path}')")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -102,24 +103,21 @@ def _merge_documents(folder: Path) -> int:
         config={"memory_limit": "512MB", "threads": 2, "temp_directory": str(folder / "spill")}
     ) as session:
         session.execute("SET preserve_insertion_order = false")
-        session.read_parquet(str(folder / "read.parquet")).create_view("read")
+        session.read_parquet(escape(str(folder / "read.parquet"))).create_view("read")
         session.execute(
             """
             CREATE TEMP TABLE kept AS
-            SELECT min_by(id, (id, source)) AS id, min_by(title, (id, source)) AS title,
-                   min_by(source, (id, source)) AS source, text_key, count(*) AS copies
+            SELECT text_key, min(struct_pack(id, source, title, licence, text)) AS first, count(*) AS copies
             FROM read GROUP BY text_key
             """
         )
         session.execute(
             """
             CREATE TEMP VIEW merged AS
-            SELECT CASE WHEN count(*) OVER (PARTITION BY k.id) > 1 THEN k.id || '~' || k.text_key[:8] ELSE k.id END AS id,
-                   k.title, r.text, k.source, r.licence
-            FROM kept k JOIN (
-                SELECT text_key, min_by(text, (id, source)) AS text, min_by(licence, (id, source)) AS licence
-                FROM read GROUP BY text_key
-            ) r USING (text_key)
+            SELECT CASE WHEN count(*) OVER (PARTITION BY first.id) > 1 THEN first.id || '~' || text_key[:8]
+                        ELSE first.id END AS id,
+                   first.title AS title, first.text AS text, first.source AS source, first.licence AS licence
+            FROM kept
             """
         )
         rows = session.sql("SELECT * FROM merged ORDER BY id").to_arrow_reader(1024)

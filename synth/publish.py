@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -73,7 +72,8 @@ def publish(
     """
     check_name(info.name)
     reporter.stage("mine and publish", assessment.funnel.planned)
-    hidden = store.versions / info.name / f".{uuid.uuid4().hex}.tmp"
+    hidden = store.versions / info.name / f".{info.id}.tmp"
+    shutil.rmtree(hidden, ignore_errors=True)
     try:
         hidden.mkdir(parents=True)
         tally = _write_data(hidden, workshop, assessment, info.licence, reporter)

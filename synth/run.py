@@ -148,9 +148,9 @@ def create_run(
     return run
 
 
-def discard_unread(run: Run) -> None:
-    """Remove a run whose documents could not be read: there is nothing in it to resume."""
-    if not run.recipe.corpus_sha256:
+def discard_unmade(run: Run) -> None:
+    """Remove a run that made no item yet, because its documents or teacher can't be used: there is nothing to resume."""
+    if not (run.folder / "items").exists():
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
@@ -261,7 +261,7 @@ def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: M
             return assessment
         accepted_before, stop_before = assessment.accepted, stop
         rate = max(assessment.accepted / stop, LOWEST_YIELD)
-        stop += _whole_blocks((limit - assessment.accepted) / rate * 1.1)
+        stop += min(_whole_blocks((limit - assessment.accepted) / rate * 1.1), stop)
 
 
 def _whole_blocks(items: float) -> int:

@@ -21,11 +21,19 @@ from synth.errors import StoreError, suggest
 
 DEFAULT_STORE = "synth-store"
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
+_TAKEN = re.compile(r"versions|funnel|files|.*_(rejects|passages)")
+"""Tables and views of the catalogue; a dataset of such a name would hide them."""
 
 
 def choose_store(flag: str | None) -> Store:
     """`--store` wins over `SYNTH_STORE`, which wins over `./synth-store`."""
-    return Store(Path(flag or os.environ.get("SYNTH_STORE") or DEFAULT_STORE).expanduser().absolute())
+    chosen = flag or os.environ.get("SYNTH_STORE") or DEFAULT_STORE
+    try:
+        store = Store(Path(chosen).expanduser().absolute())
+        store.root.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreError(f"the store {chosen!r} can't be used: {error}; choose another with --store PATH") from error
+    return store
 
 
 def check_name(name: str) -> str:
@@ -34,6 +42,8 @@ def check_name(name: str) -> str:
         raise StoreError(
             f"{name!r} can't name a dataset: use lower-case letters, digits, '-', '_' and '.', such as 'my-dataset'"
         )
+    if _TAKEN.fullmatch(name):
+        raise StoreError(f"{name!r} can't name a dataset: the catalogue uses that name; choose another with --name")
     return name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from glob import escape
 
 import duckdb
 import pyarrow as pa
@@ -23,6 +24,10 @@ def verify_version(version: VersionRef) -> list[str]:
 
 
 def _check_files(version: VersionRef, manifest: Manifest) -> Iterator[str]:
+    known = {file.path for file in manifest.files}
+    for path in sorted(version.path.rglob("*.parquet")):
+        if path.relative_to(version.path).as_posix() not in known:
+            yield f"{path.relative_to(version.path)} is not in the manifest"
     for file in manifest.files:
         path = version.path / file.path
         if not path.is_file():
@@ -70,8 +75,8 @@ _REFERENCES = {
 
 def _check_references(version: VersionRef) -> Iterator[str]:
     with duckdb.connect() as session:
-        session.read_parquet(str(version.path / "records" / "*.parquet")).create_view("records")
-        session.read_parquet(str(version.path / "passages.parquet")).create_view("passages")
+        session.read_parquet(f"{escape(str(version.path))}/records/*.parquet").create_view("records")
+        session.read_parquet(f"{escape(str(version.path))}/passages.parquet").create_view("passages")
         for problem, statement in _REFERENCES.items():
             found = session.execute(statement).fetchone()
             if found and found[0]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli.output import JsonOption, StoreOption, command, err, show_json
-from synth.errors import InputError
+from synth.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from synth.run import Run
@@ -83,7 +83,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     """Make a dataset: plan, generate, gate, mine hard negatives, publish a version."""
     from synth.documents import read_documents
     from synth.recipe import Choices, resolve
-    from synth.run import create_run, discard_unread
+    from synth.run import create_run, discard_unmade
     from synth.store import check_name, choose_store
 
     choices = Choices(
@@ -104,8 +104,9 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     )
     try:
         finish(run, chosen_store, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)
-    except InputError:
-        discard_unread(run)
+    except InputError as error:
+        if not isinstance(error, StoreError):
+            discard_unmade(run)
         raise
 
 

@@ -59,7 +59,7 @@ class Bars:
             self._progress.advance(self._progress.task_ids[self._task], amount)
 
     def note(self, message: str) -> None:
-        self._progress.console.print(message)
+        self._progress.console.print(message, markup=False)
 
     def _finish(self) -> None:
         if self._task is not None:
@@ -105,7 +105,7 @@ class Lines:
             self._console.print(f"{self._name}: {self._done:,} done, {rate:,.0f}/s{left}")
 
     def note(self, message: str) -> None:
-        self._console.print(message)
+        self._console.print(message, markup=False)
 
 
 def choose_reporter() -> Bars | Lines:

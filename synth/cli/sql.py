@@ -26,6 +26,6 @@ def sql(
         show_json(result.to_pylist())
         return
     table = Table(*(escape(name) for name in result.column_names))
-    for row in result.to_pylist():
-        table.add_row(*(escape(str(value)) for value in row.values()))
+    for row in zip(*(column.to_pylist() for column in result.columns), strict=True):
+        table.add_row(*(escape(str(value)) for value in row))
     out.print(table)

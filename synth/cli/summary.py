@@ -82,7 +82,8 @@ def examples(version: VersionRef) -> list[dict[str, Any]]:
     for batch in pq.ParquetFile(file).iter_batches(batch_size=256) if file else ():
         for row in batch.to_pylist():
             method, passage = row["provenance"]["method"], row["positive"]["passage_id"]
-            if row["negatives"] and method not in found and passage not in used:
+            better = method not in found or (row["negatives"] and not found[method]["negatives"])
+            if better and passage not in used:
                 found[method] = row
                 used.add(passage)
     preferred = sorted(

@@ -3,8 +3,8 @@
     python tests/benchmarks/pipeline.py [SIZES ...]
 
 Documents are synthetic: one passage of about 120 words each, words drawn from a Zipf law
-over a vocabulary that grows with the square root of the corpus (as in real text). One item
-a passage, the whole pass. Each size runs in a process of its own, so that its peak memory
+over a vocabulary that grows with the square root of the corpus, the most frequent ones
+being English function words (as in real text). One item a passage, the whole pass. Each size runs in a process of its own, so that its peak memory
 is its own. Nothing is downloaded.
 """
 
@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from synth.text import STOP_WORDS
 
 SIZES = (1_000, 10_000, 100_000)
 WORDS = 120
@@ -48,11 +50,13 @@ class Clock:
 def write_documents(path: Path, count: int) -> None:
     """Sentences of 8 to 20 words, so that chunking has something to find."""
     source = np.random.default_rng(7)
+    common = sorted(STOP_WORDS)
     vocabulary = 2_000 + 100 * int(count**0.5)
     with path.open("w") as file:
         for number in range(count):
-            ranks = np.minimum(source.zipf(1.15, WORDS), vocabulary)
-            words = [f"w{rank:x}ing" for rank in ranks.tolist()]
+            ranks = source.zipf(1.15, WORDS)
+            ranks = np.where(ranks < vocabulary, ranks, source.integers(len(common), vocabulary, WORDS))
+            words = [common[rank] if rank < len(common) else f"w{rank:x}" for rank in ranks.tolist()]
             cuts = np.cumsum(source.integers(8, 20, 12))
             text = " ".join(
                 word.capitalize() if i in {0, *cuts.tolist()} else f"{word}." if i + 1 in cuts else word
@@ -91,13 +95,20 @@ def main() -> None:
     sizes = [int(size) for size in sys.argv[1:]] or list(SIZES)
     results = []
     for size in sizes:
-        done = subprocess.run([sys.executable, __file__, "--one", str(size)], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", str(size)], check=True, capture_output=True, text=True
+        )
         results.append(json.loads(done.stdout.splitlines()[-1]))
     stages = list(results[0]["stages"])
     print("| passages | accepted | seconds | passages/s | peak MB | " + " | ".join(f"{s}, s" for s in stages) + " |")
     print("|" + "---|" * (5 + len(stages)))
     for r in results:
-        cells = [f"{r['passages']:,}", f"{r['accepted']:,}", f"{r['seconds']:.1f}", f"{r['passages'] / r['seconds']:,.0f}"]
+        cells = [
+            f"{r['passages']:,}",
+            f"{r['accepted']:,}",
+            f"{r['seconds']:.1f}",
+            f"{r['passages'] / r['seconds']:,.0f}",
+        ]
         cells += [f"{r['peak_mb']:.0f}", *(f"{r['stages'].get(stage, 0):.1f}" for stage in stages)]
         print("| " + " | ".join(cells) + " |")
 

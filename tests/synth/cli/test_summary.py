@@ -88,7 +88,7 @@ def test_long_texts_are_cut_to_one_line(shown: str) -> None:
 def test_next_steps_repeat_the_store(finance: Any, capsys: pytest.CaptureFixture[str]) -> None:
     show_next_steps(finance.version, finance.manifest, " --store /my/store")
     out = capsys.readouterr().out
-    commands = [line for line in out.splitlines() if line.startswith("  synth ")]
+    commands = re.findall(r"^  \S*synth .*$", out, re.MULTILINE)
     assert len(commands) >= 4
     assert all(" --store /my/store" in line for line in commands)
     assert "Partial" not in out
