@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from synth.errors import StoreError
 
-ROW_GROUP = 16_384
+ROW_GROUP = 4_096
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def _merge_documents(folder: Path) -> int:
     Returns how many documents were merged away.
     """
     with duckdb.connect(
-        config={"memory_limit": "512MB", "threads": 2, "temp_directory": str(folder / "spill")}
+        config={"memory_limit": "256MB", "threads": 2, "temp_directory": str(folder / "spill")}
     ) as session:
         session.execute("SET preserve_insertion_order = false")
         session.read_parquet(escape(str(folder / "read.parquet"))).create_view("read")

@@ -24,8 +24,10 @@ from synth.teachers import Floats, Hits, Ints, order_hits, round_scores
 
 __all__ = ["Lexical"]
 
-TILE = 65_536
-"""Passages per tile of the index."""
+TILE = 32_768
+"""Passages per tile of the index; bounds the memory that building it takes."""
+TIE = 1e-4
+"""Scores closer than this may be equal once they are rounded."""
 
 
 class Lexical:
@@ -75,7 +77,8 @@ class Lexical:
                 scores /= best_possible
             if tile.start <= positive < tile.start + tile.count:
                 positive_score = float(round_scores(scores[positive - tile.start : positive - tile.start + 1])[0])
-            blocks.append(_best_of(scores, depth, tile.start))
+            found, values = _best_of(scores, depth, tile.promising(terms, depth))
+            blocks.append((found + tile.start, values))
         passages, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return *order_hits(passages, values, depth), positive_score
 
@@ -92,9 +95,21 @@ class _Tile:
     def score(self, terms: Sequence[int]) -> Floats:
         scores = np.zeros(self.count, dtype=np.float32)
         for term in terms:
-            rows = slice(int(self._pointers[term]), int(self._pointers[term + 1]))
+            rows = self._rows(term)
             scores[self._passages[rows]] += self._weights[rows]
         return scores
+
+    def promising(self, terms: Sequence[int], depth: int) -> npt.NDArray[np.int32]:
+        """At least `depth` passages that hold the rarest terms, or all that hold any."""
+        found = np.empty(0, dtype=np.int32)
+        for rows in sorted(map(self._rows, terms), key=lambda rows: rows.stop - rows.start):
+            if len(found) >= depth:
+                break
+            found = np.union1d(found, self._passages[rows])
+        return found
+
+    def _rows(self, term: int) -> slice:
+        return slice(int(self._pointers[term]), int(self._pointers[term + 1]))
 
 
 def _map(path: Path) -> npt.NDArray[Any]:
@@ -103,13 +118,21 @@ def _map(path: Path) -> npt.NDArray[Any]:
     return mapped
 
 
-def _best_of(scores: Floats, depth: int, start: int) -> tuple[Ints, Floats]:
-    """The best `depth` of a tile and everything that ties with the last of them."""
-    touched = np.flatnonzero(scores)
-    if len(touched) > depth:
-        cut = np.partition(scores[touched], len(touched) - depth)[len(touched) - depth]
-        touched = touched[scores[touched] >= cut - 10.0**-4]
-    return touched + start, round_scores(scores[touched])
+def _best_of(scores: Floats, depth: int, promising: npt.NDArray[np.int32]) -> tuple[Ints, Floats]:
+    """The best `depth` of a tile and everything that ties with the last of them.
+
+    Whatever the best `depth` of the promising passages reach is a lower bound for the best
+    of all, so that one comparison a passage replaces sorting.
+    """
+    cut = _nth_best(scores[promising], depth)
+    rows = np.flatnonzero(scores >= cut - TIE) if cut > TIE else np.flatnonzero(scores)
+    rows = rows[scores[rows] >= _nth_best(scores[rows], depth) - TIE]
+    return rows, round_scores(scores[rows])
+
+
+def _nth_best(scores: Floats, depth: int) -> float:
+    """The score at place `depth`, 0 where there are fewer."""
+    return float(np.partition(scores, len(scores) - depth)[len(scores) - depth]) if len(scores) > depth else 0.0
 
 
 def _write_tile(folder: Path, lexicon: Lexicon, idf: Floats, texts: Sequence[str]) -> None:
