@@ -32,13 +32,30 @@ app.command()(serve.serve)
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 the input is wrong, 130 interrupted."""
     try:
-        app()
+        app(args=spread_documents(sys.argv[1:]))
     except SynthError as error:
         err.print(f"[bold red]Error:[/] {_escape(str(error))}")
         sys.exit(2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
         err.print("Interrupted.")
         sys.exit(130)
+
+
+def spread_documents(arguments: list[str]) -> list[str]:
+    """`--documents a b` as `--documents a --documents b`, so that shell patterns work.
+
+    >>> spread_documents(["generate", "--documents", "a.md", "b.md", "--limit", "5"])
+    ['generate', '--documents', 'a.md', '--documents', 'b.md', '--limit', '5']
+    """
+    spread: list[str] = []
+    inside = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            inside = argument == "--documents"
+        elif inside and spread[-1] != "--documents":
+            spread.append("--documents")
+        spread.append(argument)
+    return spread
 
 
 def _escape(text: str) -> str:

@@ -21,7 +21,8 @@ DomainOption = Annotated[
 DocumentsOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--documents", help="Files or folders to make queries about; repeatable. Default: the domain's sample corpus."
+        "--documents",
+        help="Files and folders to make queries about, one or several. Default: the domain's sample corpus.",
     ),
 ]
 TextFieldOption = Annotated[

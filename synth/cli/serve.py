@@ -16,7 +16,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
         list[Path] | None,
         typer.Option(
             "--documents",
-            help="File or folder of documents; repeatable. Default: the domain's sample corpus.",
+            help="Files and folders to make queries about, one or several. Default: the domain's sample corpus.",
             show_default=False,
         ),
     ] = None,

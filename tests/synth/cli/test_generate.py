@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from synth.cli import spread_documents
 from synth.run import iterate_runs
 from synth.store import Store
 from synth.verify import verify_version
@@ -306,3 +307,16 @@ def test_a_real_process_ends_with_the_same_codes_and_words(start: Any, tmp_path:
     assert done.code == 2
     assert "did you mean 'finance'" in done.error
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["--documents", "a", "b", "--limit", "5"], ["--documents", "a", "--documents", "b", "--limit", "5"]),
+        (["--documents", "a", "--documents", "b", "c"], ["--documents", "a", "--documents", "b", "--documents", "c"]),
+        (["--documents=a", "--name", "x"], ["--documents=a", "--name", "x"]),
+        (["--limit", "5"], ["--limit", "5"]),
+    ],
+)
+def test_one_flag_takes_several_documents(typed: list[str], meant: list[str]) -> None:
+    assert spread_documents(["generate", *typed]) == ["generate", *meant]
