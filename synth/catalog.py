@@ -10,6 +10,7 @@ same views in memory, so that it never waits for a lock and is never out of date
     "NAME"                records of the newest version; "NAME@N" those of version N
     "NAME_rejects"        what was rejected or failed; "NAME@N_rejects"
     "NAME_passages"       the passages; "NAME@N_passages"
+    "NAME_sources"        files and rows that gave no passage, and why; "NAME@N_sources"
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ from schemas.manifest import Manifest
 from synth.errors import InputError, StoreError
 from synth.store import Store, VersionRef
 
+_VIEWS = {
+    "": "records/*.parquet",
+    "_rejects": "rejects.parquet",
+    "_passages": "passages.parquet",
+    "_sources": "rejected_sources.parquet",
+}
 _TABLES = """
 CREATE TABLE versions (name VARCHAR, version BIGINT, created VARCHAR, domain VARCHAR, planned BIGINT, accepted BIGINT,
                        train BIGINT, test BIGINT, passages BIGINT, teacher VARCHAR, partial VARCHAR, recipe_sha256 VARCHAR,
@@ -115,7 +122,7 @@ def outcomes(manifest: Manifest) -> Iterator[tuple[str, str, int]]:
 
 
 def _add_views(session: duckdb.DuckDBPyConnection, name: str, version: VersionRef) -> None:
-    for suffix, path in (("", "records/*.parquet"), ("_rejects", "rejects.parquet"), ("_passages", "passages.parquet")):
+    for suffix, path in _VIEWS.items():
         _add_view(session, f"{name}{suffix}", f"{escape(str(version.path))}/{path}")
 
 

@@ -42,11 +42,11 @@ def ingest(
     """
     reporter.stage("read documents")
     scrubbers = [gate for gate in build_record_gates(recipe.gates) if hasattr(gate, "clean_passage")]
-    rejected = _write_read(sources, scrubbers, folder, reporter)
-    rejected["duplicate_document"] += _merge_documents(folder)
-    corpus_sha256, without_passages, kept = _write_passages(recipe, scrubbers, folder, reporter)
-    rejected["no_passage"] += without_passages
-    dropped = {reason: count for reason, count in sorted(rejected.items()) if count}
+    with _Rejects(folder) as rejects:
+        _write_read(sources, scrubbers, folder, rejects, reporter)
+        _merge_documents(folder, rejects)
+        corpus_sha256, kept = _write_passages(recipe, scrubbers, folder, rejects, reporter)
+    dropped = dict(sorted(rejects.counts.items()))
     if not kept:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "nothing was read"
         raise DocumentError(
@@ -72,66 +72,79 @@ def main_language(recipe: Recipe) -> str:
     return max(sorted(weights), key=lambda name: weights[name])
 
 
+class _Rejects(ParquetSink):
+    """Sources that did not become documents with passages: counted, and kept by name."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "rejected_sources.parquet", arrow_schema(RejectedSource))
+        self.counts: Counter[str] = Counter()
+
+    def add(self, rejected: RejectedSource) -> None:
+        self.counts[rejected.reason] += 1
+        self.add_rows([rejected.model_dump()])
+
+
 def _write_read(
-    sources: Iterable[Document | RejectedSource], scrubbers: Sequence[Any], folder: Path, reporter: Reporter
-) -> Counter[str]:
-    rejected: Counter[str] = Counter()
-    with (
-        ParquetSink(folder / "read.parquet", _READ) as documents,
-        ParquetSink(folder / "rejected_sources.parquet", arrow_schema(RejectedSource)) as rejects,
-    ):
+    sources: Iterable[Document | RejectedSource],
+    scrubbers: Sequence[Any],
+    folder: Path,
+    rejects: _Rejects,
+    reporter: Reporter,
+) -> None:
+    with ParquetSink(folder / "read.parquet", _READ) as documents:
         for source in sources:
             reporter.advance()
             if isinstance(source, RejectedSource):
-                rejected[source.reason] += 1
-                rejects.add_rows([source.model_dump()])
+                rejects.add(source)
                 continue
             row = source.model_dump()
             for gate in scrubbers:
                 row |= {"text": gate.clean_source(row["text"]), "title": gate.clean_source(row["title"])}
             key = hashlib.sha256(normalise(row["text"]).encode()).hexdigest()
             documents.add_rows([row | {"text_key": key}])
-    return rejected
 
 
-def _merge_documents(folder: Path) -> int:
-    """Sort by id, merge exact duplicates, tell apart different texts under one id.
-
-    Returns how many documents were merged away.
-    """
+def _merge_documents(folder: Path, rejects: _Rejects) -> None:
+    """Sort by id, merge exact duplicates, tell apart different texts under one id."""
     with duckdb.connect(
         config={"memory_limit": "256MB", "threads": 2, "temp_directory": str(folder / "spill")}
     ) as session:
         session.execute("SET preserve_insertion_order = false")
         session.read_parquet(escape(str(folder / "read.parquet"))).create_view("read")
-        session.execute(
-            """
-            CREATE TEMP TABLE kept AS
-            SELECT text_key, min(struct_pack(id, source, title, licence, text)) AS first, count(*) AS copies
-            FROM read GROUP BY text_key
-            """
-        )
-        session.execute(
-            """
-            CREATE TEMP VIEW merged AS
-            SELECT CASE WHEN count(*) OVER (PARTITION BY first.id) > 1 THEN first.id || '~' || text_key[:8]
-                        ELSE first.id END AS id,
-                   first.title AS title, first.text AS text, first.source AS source, first.licence AS licence
-            FROM kept
-            """
-        )
-        rows = session.sql("SELECT * FROM merged ORDER BY id").to_arrow_reader(1024)
+        session.execute(_KEPT)
+        session.execute(_MERGED)
         with ParquetSink(folder / "documents.parquet", arrow_schema(Document)) as sink:
-            for batch in rows:
+            for batch in session.sql("SELECT * FROM merged ORDER BY id").to_arrow_reader(1024):
                 sink.add_table(pa.Table.from_batches([batch]).select(arrow_schema(Document).names))
-        merged = session.execute("SELECT coalesce(sum(copies - 1), 0) FROM kept").fetchone()
+        for batch in session.sql(_COPIES).to_arrow_reader(1024):
+            for row in batch.to_pylist():
+                rejects.add(RejectedSource(source=row["source"], reason="duplicate_document", detail=row["detail"]))
     (folder / "read.parquet").unlink()
-    return int(merged[0]) if merged else 0
 
 
-def _write_passages(recipe: Recipe, scrubbers: Sequence[Any], folder: Path, reporter: Reporter) -> tuple[str, int, int]:
+_KEPT = """
+CREATE TEMP TABLE kept AS
+SELECT text_key, min(struct_pack(id, source, title, licence, text)) AS first FROM read GROUP BY text_key
+"""
+_MERGED = """
+CREATE TEMP VIEW merged AS
+SELECT CASE WHEN count(*) OVER (PARTITION BY first.id) > 1 THEN first.id || '~' || text_key[:8] ELSE first.id END AS id,
+       first.title AS title, first.text AS text, first.source AS source, first.licence AS licence
+FROM kept
+"""
+_COPIES = """
+SELECT source, 'the same text as ' || first.source AS detail
+FROM (SELECT source, text_key, row_number() OVER (PARTITION BY text_key ORDER BY id, source, title, licence) AS place
+      FROM read) JOIN kept USING (text_key)
+WHERE place > 1 ORDER BY source, detail
+"""
+
+
+def _write_passages(
+    recipe: Recipe, scrubbers: Sequence[Any], folder: Path, rejects: _Rejects, reporter: Reporter
+) -> tuple[str, int]:
     digest = hashlib.sha256()
-    without = kept = 0
+    kept = 0
     reporter.stage("chunk documents")
     with ParquetSink(folder / "passages.parquet", arrow_schema(Passage)) as sink:
         for batch in read_batches(folder / "documents.parquet", size=256):
@@ -142,8 +155,16 @@ def _write_passages(recipe: Recipe, scrubbers: Sequence[Any], folder: Path, repo
                     digest.update(hashlib.sha256(part.encode()).digest())
                 passages = list(_passages_of(document, recipe, scrubbers))
                 sink.add_rows(passage.model_dump() for passage in passages)
-                kept, without = kept + bool(passages), without + (not passages)
-    return digest.hexdigest(), without, kept
+                kept += bool(passages)
+                if not passages:
+                    rejects.add(
+                        RejectedSource(
+                            source=document.source,
+                            reason="no_passage",
+                            detail="nothing but headings, or all of it dropped as sensitive",
+                        )
+                    )
+    return digest.hexdigest(), kept
 
 
 def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[Any]) -> Iterator[Passage]:

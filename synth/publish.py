@@ -113,6 +113,7 @@ def _write_data(hidden: Path, workshop: Workshop, assessment: Assessment, licenc
     with ParquetSink(hidden / "passages.parquet", arrow_schema(Passage)) as sink:
         for batch in read_batches(workshop.corpus.folder / "passages.parquet"):
             sink.add_table(pa.Table.from_batches([batch]))
+    shutil.copyfile(workshop.corpus.folder / "rejected_sources.parquet", hidden / "rejected_sources.parquet")
     return tally
 
 

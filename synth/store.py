@@ -21,7 +21,7 @@ from synth.errors import StoreError, suggest
 
 DEFAULT_STORE = "synth-store"
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
-_TAKEN = re.compile(r"versions|funnel|files|.*_(rejects|passages)")
+_TAKEN = re.compile(r"versions|funnel|files|.*_(rejects|passages|sources)")
 """Tables and views of the catalogue; a dataset of such a name would hide them."""
 
 

@@ -51,6 +51,9 @@ def _check_counts(manifest: Manifest) -> Iterator[str]:
     if records != manifest.funnel.accepted:
         yield f"{manifest.funnel.accepted} records were accepted but {records} are stored"
     left = manifest.funnel.planned - manifest.funnel.accepted
+    dropped = sum(manifest.sources.dropped.values())
+    if rows.get("rejected_sources.parquet") != dropped:
+        yield f"{dropped} sources were dropped but {rows.get('rejected_sources.parquet')} are stored"
     if rows.get("rejects.parquet") != left:
         yield f"{left} items were rejected or failed but {rows.get('rejects.parquet')} are stored"
 

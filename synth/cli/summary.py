@@ -116,6 +116,7 @@ def _facts(manifest: Manifest) -> str:
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in sources.dropped.items())
     splits = ", ".join(f"{split} {count:,}" for split, count in manifest.splits.items())
     negatives = manifest.candidates.get("selected", 0)
+    dropped = f'{dropped}; see "{manifest.name}_sources" in `synth sql`' if dropped else ""
     return (
         f"{sources.read:,} documents read{f' ({dropped})' if dropped else ''}, {manifest.passages:,} passages; "
         f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.rule} with {teacher.name} over {teacher.pool:,} passages"

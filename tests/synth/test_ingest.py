@@ -60,7 +60,9 @@ def test_sources_read_are_sources_kept_and_dropped(recipe: Recipe, make_texts: M
     _, count, _ = read(sources, recipe, tmp_path)
     assert (count.read, count.kept) == (8, 4)
     assert count.dropped == {"corrupt": 1, "duplicate_document": 1, "no_passage": 1, "no_text": 1}
-    assert [row["source"] for row in rows(tmp_path, "rejected_sources")] == ["broken.pdf", "rows.csv:3"]
+    named = [(row["source"], row["reason"]) for row in rows(tmp_path, "rejected_sources")]
+    assert [name for name, _ in named[:2]] == ["broken.pdf", "rows.csv:3"]
+    assert [reason for _, reason in named[2:]] == ["duplicate_document", "no_passage"]
 
 
 def test_an_exact_duplicate_is_kept_under_its_smallest_id(recipe: Recipe, make_texts: Make, tmp_path: Path) -> None:

@@ -54,7 +54,13 @@ def rewrite(version: VersionRef, name: str, change: Callable[[list[dict[str, Any
     change_manifest(version, sign)
 
 
-FILES = ["records/train.parquet", "records/test.parquet", "rejects.parquet", "passages.parquet"]
+FILES = [
+    "records/train.parquet",
+    "records/test.parquet",
+    "rejects.parquet",
+    "rejected_sources.parquet",
+    "passages.parquet",
+]
 
 
 def test_a_version_as_it_was_published_is_sound(sound: VersionRef) -> None:

@@ -79,7 +79,7 @@ def test_an_unknown_dataset_is_one_sentence(
 
 def test_a_sound_version_is_said_to_be_sound(cli: Cli, root: Path) -> None:
     done = cli("datasets", "verify", "finance", "--store", root)
-    assert (done.code, done.out) == (0, "finance@1 is sound: 4 files, 60 records.\n")
+    assert (done.code, done.out) == (0, "finance@1 is sound: 5 files, 60 records.\n")
     checked = cli("datasets", "verify", "finance", "--store", root, "--json")
     assert (checked.code, checked.json) == (0, {"dataset": "finance@1", "problems": []})
 
