@@ -133,11 +133,12 @@ def _execute(run: Run, use_prefect: bool) -> VersionRef:
         from flows.generate import run_with_prefect
 
         return run_with_prefect(run)
+    from synth.cli.interrupt import Attentive
     from synth.cli.progress import choose_reporter
     from synth.run import execute
 
-    with choose_reporter() as reporter:
-        return execute(run, reporter)
+    with choose_reporter() as reporter, Attentive(reporter) as attentive:
+        return execute(run, attentive)
 
 
 def _store_flag(store: Store) -> str:

@@ -77,8 +77,8 @@ def test_a_live_run_can_not_be_resumed_and_can_be_interrupted(cli: Cli, start: A
     live.send(signal.SIGINT)
     live.send(signal.SIGCONT)
     done = live.end()
+    assert done.code == 130, done.err
     run = find_run(store, None)
-    assert done.code == 130
     assert re.search(rf"Go on with: \S*synth resume {run.id} --store {store.root}\n", done.err)
     assert "Traceback" not in done.err
     assert done.out == ""

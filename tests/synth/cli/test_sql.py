@@ -70,3 +70,16 @@ def test_a_store_that_does_not_exist_holds_nothing(cli: Cli, tmp_path: Path) -> 
     assert done.code == 2
     assert "(datasets here: none yet)" in done.error
     assert not (tmp_path / "none").exists()
+
+
+def test_a_result_of_many_columns_is_one_block_a_row(cli: Cli, root: Path) -> None:
+    done = cli("sql", "SELECT * FROM versions ORDER BY version", "--store", root)
+    lines = done.out.splitlines()
+    assert [line for line in lines if line.startswith("row")] == ["row 1", "row 2"]
+    assert lines[1].split() == ["name", "bonds-eu"]
+    assert lines[-1].split() == ["path", str(root / "versions" / "bonds-eu" / "2")]
+
+
+def test_what_goes_to_a_pipe_is_never_cut(cli: Cli, root: Path) -> None:
+    done = cli("sql", f"SELECT '{'x' * 300}' AS wide, 2 AS b", "--store", root)
+    assert "x" * 300 in done.out
