@@ -17,6 +17,9 @@ class FlowReporter:
     def advance(self, amount: int = 1) -> None:
         """Progress within a stage shows as finished task runs."""
 
+    def status(self, text: str) -> None:
+        """Too fleeting for a log."""
+
     def note(self, message: str) -> None:
         _logger().info("%s", message)
 

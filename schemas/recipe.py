@@ -81,6 +81,26 @@ class SplitSettings(Strict):
     """Jaccard similarity of word 3-gram sets from which two passages count as the same."""
 
 
+class SamplingSettings(Strict):
+    """How an LLM is asked. A server's own defaults never apply: every value is sent."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.9
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_tokens: Annotated[int, Field(ge=16)] = 512
+    """Of one answer, with its thoughts where the model thinks."""
+    thinking: bool = False
+    """Whether a reasoning model may think first; give it more `max_tokens` then."""
+
+
+class ModelChoice(Strict):
+    """A model that items are drawn for."""
+
+    name: Annotated[str, Field(min_length=1)]
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    tasks: list[str] = []
+    """Tasks that it writes for; empty for all."""
+
+
 class Domain(Strict):
     """One declarative file: everything that is particular to a field of knowledge."""
 
@@ -110,6 +130,7 @@ class Domain(Strict):
     splits: SplitSettings = SplitSettings()
     teacher: str = "lexical"
     generator: str = "extractive"
+    sampling: SamplingSettings = SamplingSettings()
     seed: Annotated[int, Field(ge=0)] = 0
 
 
@@ -133,6 +154,9 @@ class Recipe(Strict):
     splits: SplitSettings
     teacher: str
     generator: str
+    models: list[ModelChoice] = []
+    """Models of the LLM generator; an item's model is drawn by weight."""
+    sampling: SamplingSettings = SamplingSettings()
     seed: int
 
     @property

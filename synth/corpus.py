@@ -66,7 +66,7 @@ class Corpus:
     def passages(self, ordinals: Sequence[int] | Ordinals) -> list[Passage]:
         """Whole passages, in the order asked for."""
         rows: list[dict[str, Any]] = self._mapped.take(pa.array(ordinals, type=pa.int64())).to_pylist()
-        return [Passage.model_construct(**row) for row in rows]
+        return [Passage(**row) for row in rows]
 
     def labelled_texts(self) -> Iterator[tuple[str, str, str]]:
         """(title, heading, text) of every passage, streaming."""

@@ -35,6 +35,8 @@ class Item:
     length: str
     language: str
     seed: int
+    model: str = ""
+    """Which model of the recipe writes it; empty for a generator without models."""
 
 
 class Plan:
@@ -44,6 +46,7 @@ class Plan:
         self._recipe = recipe
         self._passage_ids = passage_ids
         self._persona_ids = sorted(persona_ids)
+        self._models = {task: _models_of(recipe, task) for task in recipe.plan.tasks}
         self._order = lru_cache(maxsize=2)(self._order_of_round)
 
     @property
@@ -76,6 +79,7 @@ class Plan:
             length=choose(settings.length, *key, "length"),
             language=choose(settings.language, *key, "language"),
             seed=hash64(repr((*key, "seed"))) >> 1,
+            model=choose(self._models[task], *key, "model") if self._models[task] else "",
         )
 
     def _order_of_round(self, round_number: int) -> npt.NDArray[np.int64]:
@@ -83,11 +87,28 @@ class Plan:
         return np.argsort(np.asarray(keys, dtype=np.uint64), kind="stable")
 
 
+def _models_of(recipe: Recipe, task: str) -> dict[str, float]:
+    """Weights of the models that write for a task."""
+    weights: dict[str, float] = {}
+    for model in recipe.models:
+        if not model.tasks or task in model.tasks:
+            weights[model.name] = weights.get(model.name, 0.0) + model.weight
+    return weights
+
+
 def choose(weights: Mapping[str, float], *key: object) -> str:
     """One of the names, drawn by weight; depends only on `key`, not on the order of the names."""
-    point = draw(*key) * sum(weights.values())
-    for name in sorted(weights):
-        point -= weights[name]
+    names, values, total = _sorted_weights(tuple(weights.items()))
+    point = draw(*key) * total
+    for name, weight in zip(names, values, strict=True):
+        point -= weight
         if point < 0:
             return name
-    return max(weights)
+    return names[-1]
+
+
+@lru_cache(maxsize=256)
+def _sorted_weights(items: tuple[tuple[str, float], ...]) -> tuple[tuple[str, ...], tuple[float, ...], float]:
+    names = tuple(sorted(name for name, _ in items))
+    weights = dict(items)
+    return names, tuple(weights[name] for name in names), sum(weights.values())

@@ -14,6 +14,9 @@ class Reporter(Protocol):
     def advance(self, amount: int = 1) -> None:
         """`amount` more of the current stage is done."""
 
+    def status(self, text: str) -> None:
+        """How the current stage is doing right now; replaces what was said before."""
+
     def note(self, message: str) -> None:
         """One line a person should see."""
 
@@ -25,6 +28,9 @@ class Silent:
         pass
 
     def advance(self, amount: int = 1) -> None:
+        pass
+
+    def status(self, text: str) -> None:
         pass
 
     def note(self, message: str) -> None:

@@ -70,9 +70,30 @@ class Prompt:
                 f"prompt {self.name!r} takes the inputs {sorted(self.inputs)}; missing or unknown: {wrong}"
             )
         try:
-            return [Message(role, _ENVIRONMENT.from_string(body).render(inputs).strip()) for role, body in self.parts]
+            return [Message(role, _compile(body)(inputs)) for role, body in self.parts]
         except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
             raise InputError(f"prompt {self.name!r} can't be rendered: {error}") from error
+
+
+class _Part:
+    """A compiled part of a prompt; the instructions, which seldom change, are rendered once."""
+
+    def __init__(self, body: str) -> None:
+        self._template = _ENVIRONMENT.from_string(body)
+        self._used = sorted(meta.find_undeclared_variables(_ENVIRONMENT.parse(body)))
+        self._last: tuple[list[object], str] = ([_NOTHING], "")
+
+    def __call__(self, inputs: Mapping[str, object]) -> str:
+        values = [inputs[name] for name in self._used]
+        before, text = self._last
+        if values != before:
+            text = self._template.render(inputs).strip()
+            self._last = (values, text)
+        return text
+
+
+_NOTHING = object()
+_compile = functools.cache(_Part)
 
 
 @functools.cache

@@ -33,8 +33,9 @@ from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
 from synth.mine import Candidates, mine_negatives
 from synth.progress import Reporter
+from synth.rows import ItemRow, make_provenance
 from synth.scores import positive_ranks, read_teacher
-from synth.shard import ItemRow, Shard, Workshop, make_provenance
+from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
 
 if TYPE_CHECKING:
@@ -64,11 +65,17 @@ class _Tally:
 
 
 def publish(
-    run_folder: Path, info: RunInfo, workshop: Workshop, assessment: Assessment, store: Store, reporter: Reporter
+    run_folder: Path,
+    info: RunInfo,
+    workshop: Workshop,
+    assessment: Assessment,
+    store: Store,
+    reporter: Reporter,
+    spent: str = "",
 ) -> VersionRef:
     """Mine hard negatives, write the version, claim the next number.
 
-    Unchanged content returns the version that already holds it.
+    `spent` says which budget ended the run early. Unchanged content returns the version that already holds it.
     """
     check_name(info.name)
     reporter.stage("mine and publish", assessment.funnel.planned)
@@ -82,7 +89,7 @@ def publish(
             if existing.manifest.content_sha256 == tally.sha256:
                 reporter.note(f"nothing changed since {existing}")
                 return existing
-        return _claim(hidden, store, _manifest(run_folder, info, workshop, assessment, tally, hidden))
+        return _claim(hidden, store, _manifest(run_folder, info, workshop, assessment, tally, hidden, spent))
     except OSError as error:
         raise StoreError(
             f"can't publish to {store.root}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`"
@@ -250,10 +257,15 @@ def _check_conservation(assessment: Assessment, tally: _Tally) -> None:
 
 
 def _manifest(
-    run_folder: Path, info: RunInfo, workshop: Workshop, assessment: Assessment, tally: _Tally, hidden: Path
+    run_folder: Path,
+    info: RunInfo,
+    workshop: Workshop,
+    assessment: Assessment,
+    tally: _Tally,
+    hidden: Path,
+    spent: str,
 ) -> Manifest:
     recipe = workshop.recipe
-    short = recipe.limit is not None and assessment.accepted < recipe.limit
     return Manifest(
         name=info.name,
         version=1,
@@ -265,7 +277,7 @@ def _manifest(
         recipe=recipe,
         recipe_sha256=recipe.sha256,
         content_sha256=tally.sha256,
-        partial=f"the documents hold no more: {assessment.accepted} of {recipe.limit}" if short else "",
+        partial=_why_partial(recipe.limit, assessment.accepted, info, spent),
         sources=SourceCount.model_validate_json((run_folder / "corpus" / "sources.json").read_bytes()),
         passages=len(workshop.corpus),
         funnel=assessment.funnel,
@@ -281,6 +293,12 @@ def _manifest(
         licences=dict(sorted(tally.licences.items())),
         files=[_entry(path, hidden) for path in sorted(hidden.rglob("*.parquet"))],
     )
+
+
+def _why_partial(limit: int | None, accepted: int, info: RunInfo, spent: str) -> str:
+    if spent:
+        return f"budget: {spent} with {accepted} records{f' of {limit}' if limit else ''}; `synth resume {info.id}` goes on"
+    return f"the documents hold no more: {accepted} of {limit}" if limit is not None and accepted < limit else ""
 
 
 def _entry(path: Path, folder: Path) -> FileEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.persona import Persona
-from schemas.recipe import Domain, Recipe
+from schemas.recipe import Domain, ModelChoice, Recipe
 from synth import registry
 from synth.domains import LoadedDomain, hash_personas, load_domain, load_personas
-from synth.errors import DomainError
+from synth.errors import DomainError, suggest
 from synth.gates import build_record_gates, build_set_gates
 from synth.prompts import load_prompt
 from synth.yaml_model import load_yaml_model, read_yaml
+
+LLM = "llm"
+"""Name of the generator that asks LLMs."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Choices:
     teacher: str | None = None
     personas: Path | None = None
     config: Path | None = None
+    models: tuple[ModelChoice, ...] = ()
+    """Models that `--llm` reaches; with any, the generator is the one that asks them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def resolve(choices: Choices) -> Resolved:
     loaded = _override(load_domain(choices.domain), choices)
     domain = loaded.domain
     _check_parts(domain)
+    _check_models(domain, choices.models)
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
     shipped = not choices.documents
@@ -64,6 +71,7 @@ def resolve(choices: Choices) -> Resolved:
         personas_sha256=hash_personas(personas),
         prompts={task.prompt: load_prompt(task.prompt, task.prompt_folder).sha256 for task in _tasks(domain)},
         limit=limit,
+        models=list(choices.models),
         **{field: getattr(domain, field) for field in _SHARED},
     )
     return Resolved(
@@ -75,7 +83,7 @@ def resolve(choices: Choices) -> Resolved:
     )
 
 
-_SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "seed")
+_SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "sampling", "seed")
 
 
 def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
@@ -87,7 +95,9 @@ def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
                 changes[field] = str((choices.config.parent / changes[field]).absolute())
         merged = _merge(domain.model_dump(mode="json"), changes)
         domain = load_yaml_model(choices.config, Domain, merged)
-    flags = {k: v for k, v in (("seed", choices.seed), ("teacher", choices.teacher)) if v is not None}
+    generator = LLM if choices.models else None
+    chosen = (("seed", choices.seed), ("teacher", choices.teacher), ("generator", generator))
+    flags = {k: v for k, v in chosen if v is not None}
     try:
         return LoadedDomain(Domain.model_validate(domain.model_dump(mode="json") | flags), loaded.path)
     except ValidationError as error:
@@ -106,6 +116,24 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def _tasks(domain: Domain) -> list[Any]:
     return [registry.find("tasks", name) for name in sorted(domain.plan.tasks)]
+
+
+def _check_models(domain: Domain, models: Sequence[ModelChoice]) -> None:
+    """Every task has a model that writes for it, and no model is kept for a task that is not there."""
+    if domain.generator != LLM:
+        return
+    if not models:
+        raise DomainError(f"the generator {LLM!r} needs a server: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
+    steps = {step.name for task in _tasks(domain) for step in getattr(task, "later", ())}
+    for model in models:
+        for name in model.tasks:
+            if name not in domain.plan.tasks and name not in steps:
+                raise DomainError(
+                    f"--llm …,task={name}: this domain has no such task{suggest(name, [*domain.plan.tasks, *steps])}"
+                )
+    for name in domain.plan.tasks:
+        if not any(not model.tasks or name in model.tasks for model in models):
+            raise DomainError(f"no --llm server is left for the task {name!r}; add one without ,task=…")
 
 
 def _check_parts(domain: Domain) -> None:

@@ -31,13 +31,15 @@ from synth.corpus import Corpus
 from synth.documents import read_documents
 from synth.errors import RunError, StoreError, suggest
 from synth.files import write_bytes, write_model
+from synth.generators import Equipment, build_generator
 from synth.ingest import ingest
 from synth.lease import Lease, is_alive, read_holder
+from synth.llm.settings import LlmSettings
 from synth.plan import Plan
 from synth.progress import Reporter, Silent
 from synth.publish import publish
 from synth.recipe import Resolved
-from synth.shard import Shard, Workshop, make_shard
+from synth.shard import Shard, Workshop, make_shards
 from synth.store import Store, VersionRef
 from synth.teachers import build_teacher
 
@@ -51,7 +53,8 @@ _WORKSHOPS_KEPT = 2
 _workshops: dict[Path, Workshop] = {}
 _opening = threading.Lock()
 
-MapShards = Callable[["Run", Sequence[Shard], Reporter], None]
+MapShards = Callable[["Run", Sequence[Shard], Reporter], int | None]
+"""Makes shards; returns the plan position where a spent budget ended that, else None."""
 
 
 class RunInfo(Strict):
@@ -66,6 +69,8 @@ class RunInfo(Strict):
     id_field: str | None = None
     licence: str = ""
     shard_size: int = DEFAULT_SHARD_SIZE
+    llm: LlmSettings | None = None
+    """Servers and budget, where the generator asks an LLM."""
 
 
 class Result(Strict):
@@ -124,6 +129,7 @@ def create_run(
     text_field: str | None = None,
     title_field: str | None = None,
     id_field: str | None = None,
+    llm: LlmSettings | None = None,
 ) -> Run:
     """Write the run's folder; nothing is read or generated yet. Raises StoreError."""
     store.check_writable()
@@ -139,6 +145,7 @@ def create_run(
         id_field=id_field,
         licence=resolved.licence,
         shard_size=shard_size,
+        llm=llm,
     )
     write_bytes(
         run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas)
@@ -175,11 +182,9 @@ def find_run(store: Store, run_id: str | None) -> Run:
     raise StoreError(f"there is no run {run_id!r} in {store.root}{suggest(run_id, [r.id for r in runs])}")
 
 
-def map_in_process(run: Run, shards: Sequence[Shard], reporter: Reporter) -> None:
-    """Make the shards one after the other, here."""
-    workshop = open_workshop(run, reporter)
-    for shard in shards:
-        make_shard(workshop, shard, reporter)
+def map_in_process(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int | None:
+    """Make the shards as one stream, here."""
+    return make_shards(open_workshop(run, reporter), shards, reporter)
 
 
 def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = map_in_process) -> VersionRef:
@@ -193,9 +198,13 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
         if run.result is not None:
             return run.store.find(f"{run.result.name}@{run.result.version}")
         workshop = prepare(run, reporter)
-        assessment = _make_enough(run, workshop, reporter, map_shards)
-        version = publish(run.folder, run.info, workshop, assessment, run.store, reporter)
-        write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
+        try:
+            assessment, spent = _make_enough(run, workshop, reporter, map_shards)
+        finally:
+            close_workshop(run)
+        version = publish(run.folder, run.info, workshop, assessment, run.store, reporter, spent)
+        if not spent:
+            write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
         rebuild_catalog(run.store)
         return version
 
@@ -226,6 +235,15 @@ def open_workshop(run: Run, reporter: Reporter) -> Workshop:
         return _workshops[run.folder]
 
 
+def close_workshop(run: Run) -> None:
+    """Let go of a run's generator and with it of its connections; a later shard opens it anew."""
+    with _opening:
+        workshop = _workshops.pop(run.folder, None)
+    close = getattr(workshop.generator, "close", None) if workshop is not None else None
+    if close is not None:
+        close()
+
+
 def _open(run: Run, reporter: Reporter) -> Workshop:
     recipe, corpus = run.recipe, Corpus(run.folder / "corpus")
     if not recipe.corpus_sha256:
@@ -234,11 +252,15 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     teacher = build_teacher(recipe.teacher, run.folder / "teacher", run.store.embeddings)
     teacher.index(corpus, reporter)
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas])
-    return Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher)
+    generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
+    return Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher, generator)
 
 
-def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: MapShards) -> Assessment:
-    """Consume the plan until N records are accepted, or one pass where no N was asked for."""
+def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: MapShards) -> tuple[Assessment, str]:
+    """Consume the plan until N records are accepted, or one pass where no N was asked for.
+
+    Returns the assessment, and which budget ended it early ('' for none).
+    """
     recipe = workshop.recipe
     limit = recipe.limit
     stop = workshop.plan.items_per_round if limit is None else _whole_blocks(limit * 1.25)
@@ -247,21 +269,31 @@ def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: M
         shards = run.shards(stop)
         missing = [shard for shard in shards if not shard.is_made(run.folder)]
         reporter.stage("make items", stop - stop_before)
-        if missing:
-            map_shards(run, missing, reporter)
+        cut = map_shards(run, missing, reporter) if missing else None
+        if cut is not None:
+            shards = _shards_up_to(run, cut)
         reporter.stage("judge the whole set")
         assessment = assess(workshop, shards, limit)
         gained = assessment.accepted - accepted_before
-        if limit is None or assessment.accepted >= limit:
-            return assessment
+        if limit is None or assessment.accepted >= limit or cut is not None:
+            short = cut is not None and (limit is None or assessment.accepted < limit)
+            return assessment, "the budget is spent" if short else ""
         if gained < LOWEST_YIELD * (stop - stop_before):
             reporter.note(
                 f"{assessment.accepted} of {limit} records were accepted and the last {stop - stop_before} items brought only {gained}: the documents hold no more"
             )
-            return assessment
+            return assessment, ""
         accepted_before, stop_before = assessment.accepted, stop
         rate = max(assessment.accepted / stop, LOWEST_YIELD)
         stop += min(_whole_blocks((limit - assessment.accepted) / rate * 1.1), stop)
+
+
+def _shards_up_to(run: Run, cut: int) -> list[Shard]:
+    if cut == 0:
+        raise RunError(
+            f"the budget was spent before the first item was made; raise it: synth resume {run.id} --max-requests …"
+        )
+    return run.shards(cut)
 
 
 def _whole_blocks(items: float) -> int:

@@ -55,6 +55,8 @@ def mask(text: str, findings: Sequence[Finding]) -> str:
 
 def masked_kinds(text: str) -> list[Kind]:
     """The kinds of the masks in a text, one for each mask."""
+    if "[" not in text:
+        return []
     by_mask = {kind.upper(): kind for kind in KINDS}
     return [by_mask[found[1]] for found in _MASK.finditer(text)]
 

@@ -1,77 +1,36 @@
-"""A shard: a range of plan positions, made into one file of items and one score table.
+"""Shards: ranges of plan positions, each made into one file of items and one score table.
 
-Pure: the same recipe, passages and range give the same files, wherever it runs.
+Pure: the same recipe, passages, range and answers give the same files, wherever it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from schemas.arrow import arrow_schema
-from schemas.base import Strict
-from schemas.document import Passage, Split
 from schemas.persona import Persona
 from schemas.recipe import Recipe
-from schemas.record import Pair, PassageText, Provenance, Status, Verdict
 from synth import registry
 from synth.corpus import Corpus
 from synth.errors import ConservationError
 from synth.files import ParquetSink
 from synth.gates import RecordGate, build_record_gates, build_set_gates
-from synth.gates.duplicates import QUERY_SHINGLE
-from synth.generators import Answer, Call, Outcome, build_generator
-from synth.near import PERMUTATIONS, sign
-from synth.plan import Item, Plan
+from synth.generators import Call, Generator
+from synth.live import Live
+from synth.memory import few_collections
+from synth.plan import Plan
 from synth.progress import Reporter
-from synth.prompts import load_prompt
+from synth.rows import ITEMS, ItemRow, judge_outcome, leaked_row, with_keys
 from synth.scores import BEYOND, write_scores
-from synth.tasks import Failure, TaskInput
+from synth.tasks import TaskInput
 from synth.teachers import Teacher
-from synth.text import hash64, normalise
 
 WINDOW = 256
 """Items whose passages are read from disk at a time."""
-
-
-class ItemRow(Strict):
-    """A planned item and what became of it, before any set gate."""
-
-    position: int
-    id: str
-    status: Status
-    reason: str = ""
-    stage: str = ""
-    score: float | None = None
-    detail: str = ""
-    passage: int
-    split: Split
-    task: str
-    method: str = ""
-    model: str = ""
-    revision: str = ""
-    language: str
-    query: str = ""
-    positive: str = ""
-    persona: str
-    query_type: str
-    difficulty: str
-    length: str
-    seed: int
-    verdicts: list[Verdict] = []
-
-
-ITEMS = (
-    arrow_schema(ItemRow)
-    .append(pa.field("query_key", pa.uint64()))
-    .append(pa.field("signature", pa.binary(4 * PERMUTATIONS)))
-)
 
 
 @dataclass(frozen=True)
@@ -101,6 +60,7 @@ class Workshop:
     plan: Plan
     personas: Mapping[str, Persona]
     teacher: Teacher
+    generator: Generator
 
     @cached_property
     def gates(self) -> list[RecordGate]:
@@ -116,150 +76,113 @@ class Workshop:
         return min(max(self.recipe.mining.rank_max, *needed, 1), len(self.corpus), BEYOND - 1)
 
 
-def make_shard(workshop: Workshop, shard: Shard, reporter: Reporter) -> None:
-    """Generate, gate and score one shard; what its files already hold is not made again."""
-    if not shard.items_path(workshop.folder).exists():
-        rows = sorted(_make_items(workshop, shard, reporter), key=lambda row: row.position)
+def make_shard(workshop: Workshop, shard: Shard, reporter: Reporter) -> Shard:
+    """Make one shard; returns what the generator's budget allowed of it."""
+    cut = make_shards(workshop, [shard], reporter)
+    return shard if cut is None else Shard(shard.start, cut)
+
+
+def make_shards(workshop: Workshop, shards: Sequence[Shard], reporter: Reporter, *, score: bool = True) -> int | None:
+    """Generate, gate and score shards as one stream, without a pause between them.
+
+    What their files already hold is not made again. Returns the first plan position that was
+    not asked for because a budget is spent; the shard it lies in ends there. Without `score` the
+    teacher is left for later.
+    """
+    asked = [shard for shard in shards if not shard.items_path(workshop.folder).exists()]
+    for shard in shards:
+        if score and shard not in asked:
+            _score(workshop, shard)
+    live = Live(workshop.generator, reporter)
+    assembly = _Assembly(workshop, asked, live, score)
+    threading.Thread(target=lambda: workshop.gates, name="synth-gates", daemon=True).start()
+    with few_collections():
+        _fill(workshop, asked, assembly, reporter)
+    live.finish()
+    return assembly.finish()
+
+
+def _fill(workshop: Workshop, asked: Sequence[Shard], assembly: _Assembly, reporter: Reporter) -> None:
+    for outcome in workshop.generator.generate(_askable(workshop, asked, assembly), reporter):
+        position = outcome.call.input.item.position
+        if outcome.result is None:
+            assembly.cut_at(position)
+            continue
+        assembly.add(judge_outcome(outcome, workshop.recipe, workshop.gates))
+
+
+@dataclass
+class _Assembly:
+    """Rows that arrive in any order, put together shard by shard."""
+
+    workshop: Workshop
+    shards: Sequence[Shard]
+    live: Live
+    score: bool
+    cut: int | None = None
+    _rows: dict[Shard, list[ItemRow]] = field(default_factory=dict)
+    _written: set[Shard] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._by_position = sorted(self.shards, key=lambda shard: shard.start)
+
+    def add(self, row: ItemRow) -> None:
+        shard = self._by_position[bisect_right(self._by_position, row.position, key=lambda shard: shard.start) - 1]
+        rows = self._rows.setdefault(shard, [])
+        rows.append(row)
+        self.live.count(row)
+        if len(rows) == shard.stop - shard.start:
+            self._write(shard, self._rows.pop(shard))
+
+    def cut_at(self, position: int) -> None:
+        self.cut = position if self.cut is None else min(self.cut, position)
+
+    def finish(self) -> int | None:
+        """Write the shard that was cut short; nothing else may be left over."""
+        for shard in self._by_position:
+            rows = self._rows.pop(shard, [])
+            if self.cut is not None and self.cut < shard.stop:
+                if self.cut > shard.start:
+                    self._write(Shard(shard.start, self.cut), [row for row in rows if row.position < self.cut])
+            elif rows or shard not in self._written:
+                self._write(shard, rows)
+        return self.cut
+
+    def _write(self, shard: Shard, rows: list[ItemRow]) -> None:
+        rows.sort(key=lambda row: row.position)
         if [row.position for row in rows] != list(range(shard.start, shard.stop)):
             raise ConservationError(
                 f"shard {shard.start}-{shard.stop}: {len(rows)} items came back for {shard.stop - shard.start}"
             )
-        with ParquetSink(shard.items_path(workshop.folder), ITEMS) as sink:
-            sink.add_rows(_with_keys(row) for row in rows)
+        self._written.add(shard)
+        with ParquetSink(shard.items_path(self.workshop.folder), ITEMS) as sink:
+            sink.add_rows(with_keys(row) for row in rows)
+        if self.score:
+            _score(self.workshop, shard)
+
+
+def _score(workshop: Workshop, shard: Shard) -> None:
     if not shard.is_made(workshop.folder):
-        write_scores(
-            shard.items_path(workshop.folder),
-            shard.scores_folder(workshop.folder),
-            workshop.corpus,
-            workshop.teacher,
-            workshop.depth,
-        )
+        items, folder = shard.items_path(workshop.folder), shard.scores_folder(workshop.folder)
+        write_scores(items, folder, workshop.corpus, workshop.teacher, workshop.depth)
 
 
-def _make_items(workshop: Workshop, shard: Shard, reporter: Reporter) -> Iterator[ItemRow]:
-    generator = build_generator(workshop.recipe.generator, workshop.corpus.lexicon)
-    leaks: list[ItemRow] = []
-    for outcome in generator.generate(_calls(workshop, shard, leaks)):
-        reporter.advance()
-        yield _judge(workshop, generator.name, outcome)
-    reporter.advance(len(leaks))
-    yield from leaks
+def _askable(workshop: Workshop, shards: Iterable[Shard], assembly: _Assembly) -> Iterator[Call]:
+    """Items that may not be asked for go straight to the assembly."""
+    for call in plan_calls(workshop, shards):
+        if workshop.corpus.leaked[call.input.item.passage]:
+            assembly.add(leaked_row(call))
+        else:
+            yield call
 
 
-def _calls(workshop: Workshop, shard: Shard, leaks: list[ItemRow]) -> Iterator[Call]:
-    """Calls in plan order; items that may not be asked for are set aside as rejected."""
+def plan_calls(workshop: Workshop, shards: Iterable[Shard]) -> Iterator[Call]:
+    """Every planned item of some shards as a call, in plan order."""
     corpus, recipe = workshop.corpus, workshop.recipe
-    for start in range(shard.start, shard.stop, WINDOW):
-        items = list(workshop.plan.items(start, min(start + WINDOW, shard.stop)))
-        for item, passage in zip(items, corpus.passages([item.passage for item in items]), strict=True):
-            if corpus.leaked[item.passage]:
-                detail = "nearly identical to a passage of the test split"
-                leaks.append(_row(item, passage, "rejected", reason="split_leak", stage="plan", detail=detail))
-                continue
-            persona = workshop.personas[item.persona]
-            task_input = TaskInput(item, passage, persona, recipe.domain, recipe.instruction)
-            yield Call(registry.find("tasks", item.task), task_input)
-
-
-def _judge(workshop: Workshop, generator: str, outcome: Outcome) -> ItemRow:
-    task_input, result = outcome.call.input, outcome.result
-    item, passage = task_input.item, task_input.passage
-    if isinstance(result, Failure):
-        return _row(item, passage, "failed", reason=result.reason, stage="generate", detail=result.detail)
-    draft = outcome.call.task.draft(task_input, result.output, result.method)
-    if not draft.query or not draft.positive:
-        return _row(item, passage, "failed", reason="empty", stage="generate", method=draft.method)
-    record = _record(task_input, workshop.recipe, generator, result, draft.query, draft.positive)
-    record, verdicts = _apply_gates(workshop.gates, record)
-    last = verdicts[-1] if verdicts else None
-    made = {
-        "method": draft.method,
-        "model": result.model,
-        "revision": result.revision,
-        "query": record.query,
-        "positive": record.positive.text if record.positive.text != passage.text else "",
-        "verdicts": verdicts,
-    }
-    if last is not None and not last.keep:
-        return _row(
-            item, passage, "rejected", reason=last.reason, stage=last.gate, score=last.score, detail=last.detail, **made
-        )
-    return _row(item, passage, "accepted", **made)
-
-
-def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> tuple[Pair, list[Verdict]]:
-    """Verdicts up to and including the first that drops the record."""
-    verdicts: list[Verdict] = []
-    for gate in gates:
-        mend = getattr(gate, "mend", None)
-        if mend is not None:
-            record = mend(record)
-        verdicts.append(gate.judge(record))
-        if not verdicts[-1].keep:
-            break
-    return record, verdicts
-
-
-def _record(task_input: TaskInput, recipe: Recipe, generator: str, answer: Answer, query: str, positive: str) -> Pair:
-    item, passage = task_input.item, task_input.passage
-    return Pair(
-        id=item.id,
-        instruction=recipe.instruction,
-        language=item.language,
-        split=passage.split,
-        query=query,
-        positive=PassageText(passage_id=passage.id, document_id=passage.document_id, text=positive),
-        provenance=make_provenance(
-            item_row=_row(
-                item, passage, "accepted", method=answer.method, model=answer.model, revision=answer.revision
-            ),
-            generator=generator,
-            licence="",
-        ),
-    )
-
-
-def make_provenance(item_row: ItemRow, generator: str, licence: str) -> Provenance:
-    """Where a record comes from, out of its item row."""
-    task = registry.find("tasks", item_row.task)
-    prompt = load_prompt(task.prompt, task.prompt_folder)
-    return Provenance(
-        task=item_row.task,
-        method=item_row.method,
-        generator=generator,
-        generator_model=item_row.model,
-        generator_revision=item_row.revision,
-        prompt=prompt.name,
-        prompt_sha256=prompt.sha256,
-        persona_id=item_row.persona,
-        position=item_row.position,
-        seed=item_row.seed,
-        query_type=item_row.query_type,
-        difficulty=item_row.difficulty,
-        length=item_row.length,
-        licence=licence,
-    )
-
-
-def _row(item: Item, passage: Passage, status: Status, **made: Any) -> ItemRow:
-    return ItemRow(
-        position=item.position,
-        id=item.id,
-        status=status,
-        passage=item.passage,
-        split=passage.split,
-        task=item.task,
-        language=item.language,
-        persona=item.persona,
-        query_type=item.query_type,
-        difficulty=item.difficulty,
-        length=item.length,
-        seed=item.seed,
-        **made,
-    )
-
-
-def _with_keys(row: ItemRow) -> dict[str, Any]:
-    key = hash64(normalise(row.query)) if row.query else 0
-    signature = sign(row.query, QUERY_SHINGLE) if row.status == "accepted" else np.zeros(PERMUTATIONS, dtype=np.uint32)
-    return row.model_dump() | {"query_key": key, "signature": signature.astype("<u4").tobytes()}
+    for shard in shards:
+        for start in range(shard.start, shard.stop, WINDOW):
+            items = list(workshop.plan.items(start, min(start + WINDOW, shard.stop)))
+            for item, passage in zip(items, corpus.passages([item.passage for item in items]), strict=True):
+                persona = workshop.personas[item.persona]
+                task_input = TaskInput(item, passage, persona, recipe.domain, recipe.instruction)
+                yield Call(registry.find("tasks", item.task), task_input)

@@ -1,6 +1,7 @@
-"""The store: a folder with runs, embeddings, versions and the catalogue.
+"""The store: a folder with runs, answers, embeddings, versions and the catalogue.
 
 STORE/runs/RUN_ID/…            everything one execution made, stage by stage
+STORE/answers/GENERATION/…     what LLMs answered, shared by all runs
 STORE/embeddings/TEACHER/…     vectors by content, shared by all runs
 STORE/versions/NAME/N/…        immutable versions: manifest.json and Parquet
 STORE/catalog.duckdb           a cache of the manifests
@@ -86,6 +87,10 @@ class Store:
     @property
     def embeddings(self) -> Path:
         return self.root / "embeddings"
+
+    @property
+    def answers(self) -> Path:
+        return self.root / "answers"
 
     @property
     def versions(self) -> Path:

@@ -7,6 +7,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 import Stemmer
 
@@ -23,6 +24,7 @@ STOP_WORDS = frozenset(
 """English function words; they carry no content for titles and keyword queries."""
 
 
+@lru_cache(maxsize=1024)
 def normalise(text: str) -> str:
     """NFKC, lower case, single spaces: texts that differ only in these are the same text."""
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()

@@ -58,6 +58,29 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="YAML with any fields of a domain file. Precedence: domain file < --config < flags."),
 ]
+LlmOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--llm",
+        metavar="URL|vllm:MODEL",
+        help="A server that writes: http://HOST:8000/v1[,weight=2][,task=NAME][,model=NAME], or vllm:MODEL to start one. Repeat for several. An API key comes from SYNTH_LLM_API_KEY. Default: cut queries out of the documents.",
+        show_default=False,
+    ),
+]
+MaxRequestsOption = Annotated[
+    int | None, typer.Option("--max-requests", min=1, help="End the run cleanly after so many requests.")
+]
+MaxTokensOption = Annotated[
+    int | None, typer.Option("--max-tokens-total", min=1, help="End the run cleanly after so many tokens, in and out.")
+]
+MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="End the run cleanly after so many hours.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again.")
+]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option("--metrics-port", min=1, max=65_535, help="Serve live counters for Prometheus on this local port."),
+]
 
 
 def generate(  # noqa: PLR0913 - one parameter a flag
@@ -72,6 +95,12 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     teacher: TeacherOption = None,
     personas: PersonasOption = None,
     config: ConfigOption = None,
+    llm: LlmOption = None,
+    max_requests: MaxRequestsOption = None,
+    max_tokens_total: MaxTokensOption = None,
+    max_hours: MaxHoursOption = None,
+    request_timeout: TimeoutOption = 600.0,
+    metrics_port: MetricsPortOption = None,
     store: StoreOption = None,
     shard_size: Annotated[
         int, typer.Option("--shard-size", min=1, help="Items per shard; never changes the result.")
@@ -83,10 +112,13 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Make a dataset: plan, generate, gate, mine hard negatives, publish a version."""
     from synth.documents import read_documents
+    from synth.llm.budget import Budget
+    from synth.llm.settings import reach
     from synth.recipe import Choices, resolve
     from synth.run import create_run, discard_unmade
     from synth.store import check_name, choose_store
 
+    settings = reach(llm or ())
     choices = Choices(
         domain=domain,
         documents=tuple(documents or ()),
@@ -96,12 +128,21 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         teacher=teacher,
         personas=personas,
         config=config,
+        models=tuple(settings.models),
     )
     chosen_store = choose_store(store)
     resolved = resolve(choices)
     read_documents(resolved.documents)  # refuses wrong paths before a run is written
+    budget = Budget(requests=max_requests, tokens=max_tokens_total, hours=max_hours)
+    how = {"budget": budget, "request_timeout": request_timeout, "metrics_port": metrics_port}
     run = create_run(
-        resolved, chosen_store, shard_size=shard_size, text_field=text_field, title_field=title_field, id_field=id_field
+        resolved,
+        chosen_store,
+        shard_size=shard_size,
+        text_field=text_field,
+        title_field=title_field,
+        id_field=id_field,
+        llm=settings.model_copy(update=how) if llm else None,
     )
     try:
         finish(run, chosen_store, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)

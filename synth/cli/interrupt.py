@@ -42,6 +42,9 @@ class Attentive:
         self._check()
         self._reporter.advance(amount)
 
+    def status(self, text: str) -> None:
+        self._reporter.status(text)
+
     def note(self, message: str) -> None:
         self._reporter.note(message)
 

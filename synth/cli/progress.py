@@ -35,6 +35,7 @@ class Bars:
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[status]}", style="dim"),
             console=console,
         )
         self._task: int | None = None
@@ -52,11 +53,15 @@ class Bars:
 
     def stage(self, name: str, total: int | None = None) -> None:
         self._finish()
-        self._task = self._progress.add_task(name, total=total)
+        self._task = self._progress.add_task(name, total=total, status="")
 
     def advance(self, amount: int = 1) -> None:
         if self._task is not None:
             self._progress.advance(self._progress.task_ids[self._task], amount)
+
+    def status(self, text: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._progress.task_ids[self._task], status=text)
 
     def note(self, message: str) -> None:
         self._progress.console.print(message, markup=False)
@@ -79,7 +84,7 @@ class Lines:
 
     def __init__(self, console: Console = err) -> None:
         self._console = console
-        self._name, self._total, self._done = "", 0, 0
+        self._name, self._total, self._done, self._status = "", 0, 0, ""
         self._started = self._said = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -91,7 +96,7 @@ class Lines:
         pass
 
     def stage(self, name: str, total: int | None = None) -> None:
-        self._name, self._total, self._done = name, total or 0, 0
+        self._name, self._total, self._done, self._status = name, total or 0, 0, ""
         self._started = self._said = time.monotonic()
         self._console.print(f"{name} ({total:,})" if total else name)
 
@@ -102,7 +107,10 @@ class Lines:
             self._said = now
             rate = self._done / (now - self._started)
             left = f", {(self._total - self._done) / rate:,.0f} s left" if self._total else ""
-            self._console.print(f"{self._name}: {self._done:,} done, {rate:,.0f}/s{left}")
+            self._console.print(f"{self._name}: {self._done:,} done, {rate:,.0f}/s{left}{self._status}")
+
+    def status(self, text: str) -> None:
+        self._status = f"; {text}"
 
     def note(self, message: str) -> None:
         self._console.print(message, markup=False)

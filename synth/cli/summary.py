@@ -63,7 +63,7 @@ def show_next_steps(version: VersionRef, manifest: Manifest, store: str) -> None
         out.print(f"  {escape(line)}  [dim]# {meaning}[/]")
     if manifest.recipe.generator == "extractive":
         out.print(
-            "\nThese queries were [bold]cut out of real text[/], not written: good for a cold start and for trying things out. An LLM behind vLLM will write questions in each persona's words (`--llm http://HOST:8000/v1`, in preparation)."
+            "\nThese queries were [bold]cut out of real text[/], not written: good for a cold start and for trying things out. An LLM behind vLLM will write questions in each persona's words (`--llm http://HOST:8000/v1`, or `--llm vllm:MODEL` to start one)."
         )
     if manifest.recipe.teacher == "lexical":
         out.print(

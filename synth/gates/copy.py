@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
+import itertools
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -13,12 +14,12 @@ from synth.text import words
 
 __all__ = ["Copy"]
 
-_MIN_RUN = 2
-"""A lone shared word is no copying: with them, 0.92 of a human question's words occur in order in its passage."""
-
 
 class Copy:
-    """Measures the share of the query's words that stand in runs, in order, in the positive."""
+    """Measures the share of the query's words that stand in runs of the positive.
+
+    A lone shared word is no copying: with them, 0.92 of a human question's words occur in its passage.
+    """
 
     name = "copy"
 
@@ -34,7 +35,7 @@ class Copy:
 
     def judge(self, record: Pair) -> Verdict:
         query = words(record.query)
-        share = _copied_share(query, words(record.positive.text))
+        share = _copied_share(query, record.positive.text)
         abstention = self._abstention(len(query), record.provenance.method)
         copied = not abstention and share > self.settings.max_share
         return Verdict(
@@ -51,8 +52,17 @@ class Copy:
         return "abstained" if word_count < self.settings.min_words else ""
 
 
-def _copied_share(query: list[str], passage: list[str]) -> float:
+def _copied_share(query: list[str], passage: str) -> float:
+    """Share of the query's words that stand beside the same word as in the passage."""
     if not query:
         return 0.0
-    blocks = SequenceMatcher(None, query, passage, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks if block.size >= _MIN_RUN) / len(query)
+    runs = _pairs_of_words(passage)
+    copied = [pair in runs for pair in itertools.pairwise(query)]
+    return sum(before or after for before, after in zip([False, *copied], [*copied, False], strict=True)) / len(query)
+
+
+@lru_cache(maxsize=1024)
+def _pairs_of_words(passage: str) -> frozenset[tuple[str, str]]:
+    """Of a passage that has several queries, found once."""
+    found = words(passage)
+    return frozenset(itertools.pairwise(found))

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Protocol, cast
+from typing import Annotated
 
 from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
+from synth.language import identify, known_languages, primary
 
 __all__ = ["Language"]
-
-_READ_CHARS = 300
-"""What the identifier sees of a query: it is sure long before, and its cost grows with length."""
-
-
-class _Identifier(Protocol):
-    @property
-    def labels(self) -> list[str]: ...
-
-    def classify(self, text: str) -> tuple[str, float]: ...
 
 
 class Language:
@@ -42,32 +32,19 @@ class Language:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._identifier = _load_identifier()
-        self._known = frozenset(self._identifier.labels)
+        self._known = known_languages()
+        self._accepted = {primary(code) for code in settings.accept}
 
     def judge(self, record: Pair) -> Verdict:
-        expected = {_primary(code) for code in self.settings.accept or [record.language]}
-        letters = sum(map(str.isalpha, record.query))
-        if letters < self.settings.min_letters or not expected <= self._known:
+        expected = self._accepted or {primary(record.language)}
+        found = identify(record.query, self.settings.min_letters) if expected <= self._known else None
+        if found is None:
             return Verdict(gate=self.name, keep=True, detail="abstained")
-        found, probability = self._identifier.classify(record.query[:_READ_CHARS])
-        keep = found in expected or probability < self.settings.min_probability
+        keep = found.language in expected or found.probability < self.settings.min_probability
         return Verdict(
             gate=self.name,
             keep=keep,
             reason="" if keep else "wrong_language",
-            score=round(probability, 4),
-            detail=found,
+            score=round(found.probability, 4),
+            detail=found.language,
         )
-
-
-def _primary(code: str) -> str:
-    return code.replace("_", "-").split("-")[0].lower()
-
-
-@cache
-def _load_identifier() -> _Identifier:
-    # Loading takes about a second, hence neither at import nor twice. Classifying takes 0.1 ms.
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return cast(_Identifier, LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True))

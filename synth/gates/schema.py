@@ -45,15 +45,23 @@ class Schema:
 
 
 def _fault(query: str, instruction: str) -> tuple[str, str]:
-    if all(char.isspace() or unicodedata.category(char) in _INVISIBLE for char in query):
-        return "blank", ""
-    for char in query:
-        if char == "\ufffd" or (unicodedata.category(char) in _GARBLED and char not in "\t\n\r"):
-            return "garbled", f"U+{ord(char):04X}"
+    if not (query.isascii() and query.isprintable() and query.strip()):
+        reason, detail = _unreadable(query)
+        if reason:
+            return reason, detail
     if marker := _CHAT_MARKER.search(query):
         return "chat_marker", marker[0].strip()
     if start := _STRUCTURED.match(query):
         return "structured", start[0].strip()
     if instruction and normalise(query) == normalise(instruction):
         return "repeats_instruction", ""
+    return "", ""
+
+
+def _unreadable(query: str) -> tuple[str, str]:
+    if all(char.isspace() or unicodedata.category(char) in _INVISIBLE for char in query):
+        return "blank", ""
+    for char in query:
+        if char == "\ufffd" or (unicodedata.category(char) in _GARBLED and char not in "\t\n\r"):
+            return "garbled", f"U+{ord(char):04X}"
     return "", ""

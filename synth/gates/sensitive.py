@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from schemas.base import Strict
@@ -41,7 +42,7 @@ class Sensitive:
     def mend(self, record: Pair) -> Pair:
         if self.settings.action != "mask":
             return record
-        query, passage = find_sensitive(record.query), find_sensitive(record.positive.text)
+        query, passage = find_sensitive(record.query), _find_in_passage(record.positive.text)
         if not query and not passage:
             return record
         positive = record.positive.model_copy(update={"text": mask(record.positive.text, passage)})
@@ -62,3 +63,7 @@ class Sensitive:
         if self.settings.action == "mask":
             return masked_kinds(text)
         return [finding.kind for finding in find_sensitive(text)]
+
+
+_find_in_passage = lru_cache(maxsize=1024)(find_sensitive)
+"""A passage has several queries, and is the same text each time."""

@@ -7,14 +7,18 @@ keeps thousands in flight. Neither raises for a bad answer: that is a Failure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from schemas.recipe import Recipe
 from synth import registry
 from synth.lexicon import Lexicon
+from synth.llm.settings import LlmSettings
+from synth.progress import Reporter
 from synth.tasks import Failure, Task, TaskInput
 
 
@@ -34,26 +38,44 @@ class Answer:
     method: str
     model: str = ""
     revision: str = ""
+    later: Mapping[str, BaseModel] = field(default_factory=dict)
+    """Outputs of the task's later steps, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a call."""
+    """What became of a call; `result` is None for one that was not asked because the budget is spent."""
 
     call: Call
-    result: Answer | Failure
+    result: Answer | Failure | None
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a generator may use."""
+
+    recipe: Recipe
+    lexicon: Lexicon
+    answers: Path
+    """Folder of the store for answers that were paid for."""
+    run_folder: Path
+    llm: LlmSettings | None = None
 
 
 class Generator(Protocol):
-    """Made anew for each shard, with the term statistics of the corpus."""
+    """Made once a process for each run; several threads may call `generate` at once.
+
+    `close()` is called at the end of a run where a generator has it; `live()` may say in a
+    few words how it is doing.
+    """
 
     name: str
 
-    def generate(self, calls: Iterable[Call]) -> Iterator[Outcome]: ...
+    def generate(self, calls: Iterable[Call], reporter: Reporter, /) -> Iterator[Outcome]: ...
 
 
-def build_generator(name: str, lexicon: Lexicon) -> Generator:
+def build_generator(equipment: Equipment) -> Generator:
     """The generator that a recipe names."""
-    found: Any = registry.find("generators", name)
-    generator: Generator = found(lexicon)
+    found: Any = registry.find("generators", equipment.recipe.generator)
+    generator: Generator = found(equipment)
     return generator

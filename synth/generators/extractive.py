@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 
-from synth.generators import Answer, Call, Outcome
-from synth.lexicon import Lexicon
+from synth.generators import Answer, Call, Equipment, Outcome
+from synth.progress import Reporter
 from synth.tasks import Extracted
 
 __all__ = ["Extractive"]
@@ -17,10 +17,10 @@ class Extractive:
 
     name = "extractive"
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
+    def __init__(self, equipment: Equipment) -> None:
+        self._lexicon = equipment.lexicon
 
-    def generate(self, calls: Iterable[Call]) -> Iterator[Outcome]:
+    def generate(self, calls: Iterable[Call], _reporter: Reporter) -> Iterator[Outcome]:
         for call in calls:
             random_source = random.Random(call.input.item.seed)
             made = call.task.extract(call.input, self._lexicon, random_source)

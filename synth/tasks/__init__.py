@@ -8,7 +8,7 @@ package, with an entry point `synth.tasks`) that lists its class in `__all__`.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -49,8 +49,23 @@ class Draft:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One more question to an LLM about an item, after the outputs before it, such as a judgement.
+
+    Its model is the one that `--llm …,task=NAME` gives to the step's name, else the item's.
+    """
+
+    name: str
+    prompt: str
+    output: type[BaseModel]
+    inputs: Callable[[TaskInput, Mapping[str, BaseModel]], Mapping[str, Any]]
+    """From the outputs so far: the task's own under its name, earlier steps under theirs."""
+    prompt_folder: Path | None = None
+
+
 class Task(Protocol):
-    """One way of making records."""
+    """One way of making records. It may have `later: ClassVar[tuple[Step, ...]]`."""
 
     name: ClassVar[str]
     prompt: ClassVar[str]

@@ -177,6 +177,8 @@ CHANGES = {
     "splits.test": 0.2,
     "teacher": "other",
     "generator": "other",
+    "models": [{"name": "qwen", "weight": 2.0, "tasks": []}],
+    "sampling.temperature": 0.1,
     "seed": 4,
 }
 

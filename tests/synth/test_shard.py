@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from synth import registry
 from synth.errors import ConservationError
 from synth.generators import Answer, Call, Outcome
 from synth.generators.extractive import Extractive
-from synth.progress import Silent
+from synth.progress import Reporter, Silent
 from synth.run import prepare
 from synth.shard import Shard, Workshop, make_shard
 from synth.tasks import Failure
@@ -185,8 +185,8 @@ class _Plugin(Extractive):
     def change(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
         raise NotImplementedError
 
-    def generate(self, calls: Iterator[Call]) -> Iterator[Outcome]:
-        yield from self.change(super().generate(calls))
+    def generate(self, calls: Iterable[Call], reporter: Reporter) -> Iterator[Outcome]:
+        yield from self.change(super().generate(calls, reporter))
 
 
 class Lossy(_Plugin):

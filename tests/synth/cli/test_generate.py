@@ -248,7 +248,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_can_be_resumed(
     cli: Cli, store: Store, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("synth.run.make_shard", _fill_the_disk(patched))
+        patched.setattr("synth.run.make_shards", _fill_the_disk(patched))
         done = cli("generate", *of(documents), "--store", store.root)
     assert done.code == 2
     assert "No space left on device" in done.error
@@ -258,14 +258,14 @@ def test_a_full_disk_is_one_sentence_and_the_run_can_be_resumed(
 
 
 def _fill_the_disk(patched: pytest.MonkeyPatch) -> Callable[..., None]:
-    from synth.shard import make_shard
+    from synth.shard import make_shards
 
     def full(*args: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def make(*args: Any) -> None:
+    def make(*args: Any) -> int | None:
         patched.setattr(os, "fsync", full)
-        make_shard(*args)
+        return make_shards(*args)
 
     return make
 

@@ -14,6 +14,7 @@ from schemas.record import Verdict
 from synth.errors import DomainError
 from synth.gates import build_record_gates, build_set_gates
 from synth.gates.consistency import Consistency
+from synth.generators import Equipment, build_generator
 from synth.near import PERMUTATIONS
 from synth.plan import Plan
 from synth.shard import Workshop
@@ -91,7 +92,8 @@ def test_the_teacher_searches_as_deep_as_the_gate_needs(tmp_path: Path) -> None:
     )
     corpus = write_corpus(tmp_path / "corpus", [Row(f"d{n}", text=f"word{n}") for n in range(40)])
     teacher = Lexical("lexical", tmp_path, tmp_path)
-    assert Workshop(tmp_path, recipe, corpus, Plan(recipe, corpus.ids, ["someone"]), {}, teacher).depth >= 10
+    generator = build_generator(Equipment(recipe, corpus.lexicon, tmp_path, tmp_path))
+    assert Workshop(tmp_path, recipe, corpus, Plan(recipe, corpus.ids, ["someone"]), {}, teacher, generator).depth >= 10
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-10, 10), st.booleans())), st.integers(1, 30))

@@ -1,0 +1,285 @@
+"""The generator that asks LLMs: one request a step, one repair where an answer can't be used."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from pydantic import BaseModel
+
+from schemas.recipe import ModelChoice, Recipe, SamplingSettings
+from synth.errors import InputError
+from synth.generators import Answer, Call, Equipment, Outcome
+from synth.llm.answers import Fault, check_answer
+from synth.llm.archive import Archive, generation_hash
+from synth.llm.client import Client
+from synth.llm.endpoints import Endpoint
+from synth.llm.journal import Journal, Said, journal_path
+from synth.llm.link import Patience
+from synth.llm.markers import neutralise
+from synth.llm.prometheus import exported
+from synth.llm.requests import Body, Reply, Request, request_key
+from synth.llm.server import VllmServer
+from synth.llm.settings import LlmSettings
+from synth.llm.stream import Stream
+from synth.plan import choose
+from synth.progress import Reporter
+from synth.prompts import Message, load_prompt
+from synth.tasks import Failure, Step
+
+__all__ = ["Llm"]
+
+_ASK_AT_ONCE = 64
+_READ_AT_ONCE = 32
+_UNREAD_ROOMS = 4
+"""Answers that may wait to be read, as a multiple of the requests that may be out: bounds the memory."""
+_QUOTED = 600
+"""Characters of a bad answer that a repair quotes."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Where an item is: which step, which attempt, and what it has so far."""
+
+    call: Call
+    step: Step
+    rest: tuple[Step, ...]
+    model: str
+    messages: list[Message] = field(default_factory=list)
+    attempt: int = 0
+    outputs: dict[str, BaseModel] = field(default_factory=dict)
+
+
+class Llm:
+    """Asks the models of a recipe through one client; answers come from the archive where they were given before."""
+
+    name = "llm"
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._recipe = equipment.recipe
+        self._settings = equipment.llm or LlmSettings()
+        self._run_folder = equipment.run_folder
+        self._folder = equipment.answers / generation_hash(equipment.recipe)
+        self._journal = journal_path(self._folder)
+        self._opening = threading.Lock()
+        self._opened = ExitStack()
+        self._client: Client | None = None
+
+    def open_client(self, reporter: Reporter) -> Client:
+        """The client of this process, opened (and servers started) by the first who has something to ask."""
+        with self._opening:
+            if self._client is None:
+                endpoints = list(self._settings.endpoints)
+                for number, served in enumerate(self._settings.served):
+                    log = self._run_folder / f"vllm-{number}.log"
+                    endpoints.append(self._opened.enter_context(VllmServer(served, log, reporter)))
+                _check_reachable(endpoints, self._recipe)
+                patience = Patience(request=self._settings.request_timeout)
+                client = Client(endpoints, self._journal, self._settings.budget, patience)
+                self._client = self._opened.enter_context(client)
+                if self._settings.metrics_port is not None:
+                    self._opened.enter_context(exported(client.counters, self._settings.metrics_port))
+            return self._client
+
+    def close(self) -> None:
+        """Stop asking, and stop servers of ours; answers that arrived are kept."""
+        with self._opening:
+            self._client = None
+            self._opened.close()
+
+    def _forget(self, rows: Sequence[Said]) -> None:
+        """Rows of the journal that the archive holds now."""
+        client = self._client
+        if client is not None:
+            client.forget(rows)
+        else:
+            with closing(Journal(self._journal)) as journal:
+                journal.forget(rows)
+
+    def live(self) -> str:
+        """Rates, tokens, slots and cache, in a few words."""
+        client = self._client
+        return client.counters.describe() if client is not None else "answers are known already"
+
+    def generate(self, calls: Iterable[Call], reporter: Reporter) -> Iterator[Outcome]:
+        """Outcomes as they come; the result of a call that the budget did not reach is None."""
+        archive = Archive(self._folder, self._journal, self._forget)
+        talk = _Talk(self._recipe, self._settings.revisions, lambda: self.open_client(reporter), archive, reporter)
+        try:
+            yield from talk.hold(calls)
+        finally:
+            talk.close()
+            archive.close()
+
+
+class _Talk:
+    """All items of one stream, each somewhere between its first request and its outcome."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        revisions: dict[str, str],
+        open_client: Callable[[], Client],
+        archive: Archive,
+        reporter: Reporter,
+    ) -> None:
+        self._recipe, self._revisions = recipe, revisions
+        self._open_client, self._archive, self._reporter = open_client, archive, reporter
+        self._stream: Stream | None = None
+        self._ready: list[Request] = []
+        self._unread: deque[Reply] = deque()
+        self._asked = 0
+        """Requests without a reply."""
+        self._open = 0
+        """Items that were begun and have no outcome."""
+
+    def hold(self, calls: Iterable[Call]) -> Iterator[Outcome]:
+        """Asking goes before reading: a server must not wait while gates look at its answers."""
+        source = iter(calls)
+        more = True
+        while more or self._open:
+            while more and self._asked < self._room:
+                call = next(source, None)
+                if call is None:
+                    more = False
+                    break
+                yield from self._begin(call)
+            self._flush()
+            if self._asked or self._unread:
+                self._listen()
+            for _ in range(min(_READ_AT_ONCE, len(self._unread))):
+                reply = self._unread.popleft()
+                more = more and reply.reason != "unasked"
+                yield from self._hear(reply)
+
+    @property
+    def _room(self) -> int:
+        """Requests that should be with the client; none while far more answers wait to be read."""
+        room = self._stream.room if self._stream is not None else _ASK_AT_ONCE
+        return room if len(self._unread) < _UNREAD_ROOMS * room else 0
+
+    def _listen(self) -> None:
+        """Take what has come; wait for something only when there is nothing to read."""
+        assert self._stream is not None
+        delivery = self._stream.receive(wait=not self._unread)
+        while delivery is not None:
+            if isinstance(delivery, str):
+                self._reporter.note(delivery)
+            else:
+                self._asked -= len(delivery)
+                self._unread.extend(delivery)
+            delivery = self._stream.receive(wait=False)
+
+    def _begin(self, call: Call) -> Iterator[Outcome]:
+        self._archive.begin(call.input.item.position)
+        self._open += 1
+        first, *rest = steps_of(call)
+        yield from self._take(_Turn(call, first, tuple(rest), call.input.item.model))
+
+    def _take(self, turn: _Turn) -> Iterator[Outcome]:
+        """Ask for the turn's step, unless the answer is known."""
+        item = turn.call.input.item
+        if not turn.messages:
+            prompt = load_prompt(turn.step.prompt, turn.step.prompt_folder)
+            inputs = turn.step.inputs(turn.call.input, turn.outputs)
+            turn.messages = prompt.render({k: neutralise(v) if isinstance(v, str) else v for k, v in inputs.items()})
+        body = _body(turn.model, turn.step.output, self._recipe.sampling).of(turn.messages)
+        key = request_key(body, item.id, turn.attempt)
+        said = self._archive.find(item.position, key)
+        if said is not None:
+            yield from self._read(turn, said)
+            return
+        first = turn.attempt == 0 and not turn.outputs
+        kind = "write" if first else "repair" if turn.attempt else turn.step.name
+        request = Request(key, item.position, kind, turn.model, body, item.passage, urgent=not first, context=turn)
+        self._ready.append(request)
+        self._asked += 1
+        if len(self._ready) >= _ASK_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._ready:
+            if self._stream is None:
+                self._stream = self._open_client().open_stream()
+            self._stream.ask(self._ready)
+            self._ready = []
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _hear(self, reply: Reply) -> Iterator[Outcome]:
+        turn: _Turn = reply.request.context
+        if reply.said is not None:
+            self._archive.add(reply.said)
+            yield from self._read(turn, reply.said)
+        elif reply.reason == "unasked":
+            yield self._end(turn, None)
+        else:
+            yield self._end(turn, Failure(reply.reason, reply.detail))
+
+    def _read(self, turn: _Turn, said: Said) -> Iterator[Outcome]:
+        language = turn.call.input.item.language
+        checked = check_answer(said, turn.step.output, turn.messages[:1], language)
+        if not isinstance(checked, Fault):
+            yield from self._go_on(turn, checked)
+        elif turn.attempt or not checked.advice:
+            yield self._end(turn, checked.failure)
+        else:
+            yield from self._take(_repair(turn, said, checked.advice))
+
+    def _go_on(self, turn: _Turn, output: BaseModel) -> Iterator[Outcome]:
+        outputs = {**turn.outputs, turn.step.name: output}
+        if not turn.rest:
+            first = turn.call.task.name
+            model = turn.call.input.item.model
+            later = {name: found for name, found in outputs.items() if name != first}
+            yield self._end(turn, Answer(outputs[first], "llm", model, self._revisions.get(model, ""), later))
+            return
+        step, *rest = turn.rest
+        model = _model_of(step, turn.call, self._recipe.models)
+        yield from self._take(_Turn(turn.call, step, tuple(rest), model, outputs=outputs))
+
+    def _end(self, turn: _Turn, result: Answer | Failure | None) -> Outcome:
+        self._open -= 1
+        self._archive.finish(turn.call.input.item.position)
+        return Outcome(turn.call, result)
+
+
+def steps_of(call: Call) -> list[Step]:
+    """The task itself as a step, then its later ones."""
+    task = call.task
+    first = Step(task.name, task.prompt, task.output, lambda given, _: task.prompt_inputs(given), task.prompt_folder)
+    return [first, *getattr(task, "later", ())]
+
+
+def _model_of(step: Step, call: Call, models: list[ModelChoice]) -> str:
+    weights = {model.name: model.weight for model in models if step.name in model.tasks}
+    return choose(weights, call.input.item.id, step.name) if weights else call.input.item.model
+
+
+def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:
+    """The conversation so far, what is wrong with the answer, and the question again."""
+    quoted = neutralise(said.content[:_QUOTED].strip()) or "(nothing)"
+    request = f"{advice} Answer the request above again, with JSON that fits the schema and nothing else."
+    messages = [*turn.messages, Message("assistant", quoted), Message("user", request)]
+    return replace(turn, messages=messages, attempt=turn.attempt + 1)
+
+
+@lru_cache(maxsize=256)
+def _body(model: str, output: type[BaseModel], sampling: SamplingSettings) -> Body:
+    return Body(model, output.model_json_schema(), sampling)
+
+
+def _check_reachable(endpoints: Sequence[Endpoint], recipe: Recipe) -> None:
+    """Every model of the recipe has a server."""
+    served = {endpoint.model for endpoint in endpoints}
+    missing = sorted({model.name for model in recipe.models} - served)
+    if missing:
+        raise InputError(
+            f"this run asks the model {missing[0]!r}, and no server given serves it (they serve: {', '.join(sorted(served)) or 'nothing'}); name one: synth resume --llm http://HOST:8000/v1"
+        )

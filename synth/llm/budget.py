@@ -1,0 +1,60 @@
+"""What an execution may spend at most; when it is spent the run ends cleanly and can be resumed."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.base import Strict
+
+
+class Budget(Strict):
+    """`--max-requests`, `--max-tokens-total`, `--max-hours`; None means no bound.
+
+    Tokens are counted once an answer is there, so that those in flight are estimated.
+    """
+
+    requests: Annotated[int, Field(ge=1)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+
+
+class Purse:
+    """A budget being spent."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._started = time.monotonic()
+        self._sent = self._answered = self._tokens = 0
+
+    @property
+    def spent(self) -> str:
+        """Which bound is reached, in words; empty while there is something left."""
+        budget = self._budget
+        if budget.requests is not None and self._sent >= budget.requests:
+            return f"{budget.requests:,} requests"
+        if budget.tokens is not None and self._tokens + self._expected_in_flight >= budget.tokens:
+            return f"{budget.tokens:,} tokens"
+        if budget.hours is not None and time.monotonic() - self._started >= budget.hours * 3600:
+            return f"{budget.hours:g} hours"
+        return ""
+
+    @property
+    def _expected_in_flight(self) -> float:
+        each = self._tokens / self._answered if self._answered else 0.0
+        return each * (self._sent - self._answered)
+
+    def send(self) -> None:
+        """A request goes out."""
+        self._sent += 1
+
+    def take_back(self) -> None:
+        """A request was not answered and will be sent again: for the budget it is one."""
+        self._sent -= 1
+
+    def receive(self, tokens: int) -> None:
+        """Its answer came, or it failed for good."""
+        self._answered += 1
+        self._tokens += tokens

@@ -1,0 +1,360 @@
+"""One continuously fed queue to every model, in a thread of its own.
+
+The thread runs an event loop and does nothing but network and journal, so that whatever the
+callers do meanwhile (gates, Parquet, a teacher) the servers stay busy. Callers open a
+`Stream`, hand it requests and take replies from it, in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+import sys
+import threading
+from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from synth.errors import RunError, SynthError
+from synth.llm.answers import Bad, read_completion
+from synth.llm.budget import Budget, Purse
+from synth.llm.counters import Counters
+from synth.llm.endpoints import Endpoint
+from synth.llm.health import Health
+from synth.llm.journal import Journal, Said
+from synth.llm.link import Link, Patience
+from synth.llm.pool import Pool
+from synth.llm.requests import Reply, Request
+from synth.llm.stream import Stream
+from synth.llm.transport import Response
+
+COMMIT_ANSWERS, COMMIT_SECONDS = 64, 0.02
+LOOKAHEAD = 256
+"""Requests that callers keep ready beyond the limits, so that a free slot never waits for a prompt."""
+MOST_TRIES = 6
+MOST_OVERLOADS = 60
+_REFUSALS = 16
+"""A server whose first answers are all HTTP 4xx is wrongly set up; the run stops and says so."""
+
+
+class Client:
+    """Drives all endpoints of a run; open it with `with`."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        journal: Path,
+        budget: Budget | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self.purse = Purse(budget or Budget())
+        self._patience = patience or Patience()
+        self._journal_path = journal
+        self.links = [Link(endpoint, self._patience) for endpoint in endpoints]
+        self._pools: dict[str, Pool] = {}
+        for link in self.links:
+            self._pools.setdefault(link.endpoint.model, Pool(link.endpoint.model)).links.append(link)
+        self._streams: set[Stream] = set()
+        self._asker: dict[Request, Stream] = {}
+        self._uncommitted: list[tuple[Link, Request, Said]] = []
+        self._commit_timer: asyncio.TimerHandle | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._failure: SynthError | None = None
+        self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="synth-llm", daemon=True)
+
+    def __enter__(self) -> Client:
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self.call(self._stop)
+            self._thread.join(timeout=10.0)
+
+    @property
+    def room(self) -> int:
+        """Items that each caller should have under way."""
+        wanted = sum(link.limit.value for link in self.links if not link.parked)
+        return (wanted + max(LOOKAHEAD, wanted // 4)) // max(1, len(self._streams))
+
+    def open_stream(self) -> Stream:
+        """A caller's own end; several threads may have one each."""
+        stream = Stream(
+            ask=functools.partial(self.call, self._enqueue),
+            leave=functools.partial(self.call, self._streams.discard),
+            room=lambda: self.room,
+        )
+        self.call(self._add_stream, stream)
+        return stream
+
+    def call(self, function: object, *arguments: object) -> None:
+        """Run a function in the client's thread, soon."""
+        if self._loop is not None and not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(function, *arguments)  # type: ignore[arg-type]
+            except RuntimeError:
+                return  # the loop has just closed: there is nobody left to tell
+
+    def forget(self, rows: Sequence[Said]) -> None:
+        """The archive holds these rows: the journal need not."""
+        self.call(self._forget, rows)
+
+    # ---- everything below runs in the client's thread ----
+
+    def _run(self) -> None:
+        loop = _new_loop()
+        loop.set_exception_handler(self._unexpected)
+        self._loop = loop
+        try:
+            self._journal = Journal(self._journal_path)
+            self._stopping = asyncio.Event()
+            loop.run_until_complete(self._work())
+        except SynthError as error:
+            self._fail(error)
+        finally:
+            self._started.set()
+            loop.close()
+
+    async def _work(self) -> None:
+        self._health = Health(
+            self._pools,
+            self._patience,
+            note=self._note,
+            fail=self._fail,
+            spawn=self._spawn,
+            timed_out=self._time_out,
+            revived=self._pump,
+        )
+        for link in self.links:
+            link.open(asyncio.get_running_loop())
+            self._spawn(self._watch(link))
+        self._spawn(self._health.tick())
+        self._started.set()
+        await self._stopping.wait()
+        for link in self.links:
+            for exchange, _ in link.out.values():
+                exchange.cancel()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._commit()
+        self._journal.close()
+        for link in self.links:
+            link.transport.close()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+
+    @property
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _add_stream(self, stream: Stream) -> None:
+        self._streams.add(stream)
+        if self._failure is not None:
+            stream.deliver(self._failure)
+
+    def _enqueue(self, stream: Stream, requests: Iterable[Request]) -> None:
+        for request in requests:
+            self._asker[request] = stream
+            self._pools[request.model].add(request)
+        if self._failure is not None:
+            stream.deliver(self._failure)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Fill every free slot."""
+        for pool in self._pools.values():
+            while pool.waiting:
+                if self.purse.spent:
+                    self._hand_back(pool)
+                    break
+                taken = pool.take()
+                if taken is None:
+                    break
+                request, link = taken
+                self.purse.send()
+                self.counters.sent(request.kind)
+                done = functools.partial(self._hear, link, request)
+                link.out[request] = (link.transport.post(link.chat, request.body, done), self._now)
+
+    def _hand_back(self, pool: Pool) -> None:
+        """The budget is spent: what was not sent goes back to the askers."""
+        replies: dict[Stream, list[Reply]] = {}
+        for request in pool.drain():
+            replies.setdefault(self._asker.pop(request), []).append(Reply(request, None, "unasked"))
+        for stream, batch in replies.items():
+            stream.deliver(batch)
+
+    def _hear(self, link: Link, request: Request, response: Response) -> None:
+        """A reply came, or the connection went."""
+        if response.error:
+            self._health.failed(link, response.error, reached=response.connected)
+            self._try_again(link, request, "connection", response.error)
+        else:
+            self._receive(link, request, response)
+        self._pump()
+
+    def _age(self, link: Link, request: Request) -> float:
+        return self._now - link.out[request][1]
+
+    def _receive(self, link: Link, request: Request, response: Response) -> None:
+        seconds = self._age(link, request)
+        answer = read_completion(response.status, response.body)
+        if isinstance(answer, Bad):
+            self._refused(link, request, response, answer)
+            return
+        said = Said(
+            request.key,
+            request.position,
+            request.kind,
+            request.model,
+            answer.content,
+            answer.finish_reason,
+            answer.prompt_tokens,
+            answer.completion_tokens,
+            seconds,
+        )
+        link.answered(seconds, self._now)
+        self._health.answered()
+        self._keep(link, request, said)
+
+    def _refused(self, link: Link, request: Request, response: Response, bad: Bad) -> None:
+        if bad.reason == "overloaded":
+            link.limit.overloaded(self._now)
+            self._health.failed(link, bad.detail)
+            wait = _seconds((response.headers or {}).get(b"retry-after"))
+            self._try_again(link, request, bad.reason, bad.detail, wait=wait)
+        elif bad.is_final:
+            self._final(link, request, response.status, bad)
+        else:
+            self._health.failed(link, bad.detail)
+            self._try_again(link, request, bad.reason, bad.detail)
+
+    def _final(self, link: Link, request: Request, status: int, bad: Bad) -> None:
+        """The server will never take this request: as good as an answer, and kept like one."""
+        link.refusals += 1
+        wrong_set_up = status in (401, 403, 404) or (bad.reason != "too_long" and link.refusals >= _REFUSALS)
+        if wrong_set_up and not link.answers:
+            self._fail(RunError(f"{link.endpoint.url} refuses every request (HTTP {status}): {bad.detail}"))
+            return
+        said = Said(
+            request.key, request.position, request.kind, request.model, bad.detail, f"refused:{bad.reason}", 0, 0, 0.0
+        )
+        self._keep(link, request, said)
+
+    def _keep(self, link: Link, request: Request, said: Said) -> None:
+        """Commit soon; the slot stays taken until then."""
+        del link.out[request]
+        link.held += 1
+        self._uncommitted.append((link, request, said))
+        if len(self._uncommitted) >= COMMIT_ANSWERS:
+            self._commit()
+        elif self._commit_timer is None:
+            assert self._loop is not None
+            self._commit_timer = self._loop.call_later(COMMIT_SECONDS, self._commit)
+
+    def _commit(self) -> None:
+        if self._commit_timer is not None:
+            self._commit_timer.cancel()
+            self._commit_timer = None
+        batch, self._uncommitted = self._uncommitted, []
+        if not batch:
+            return
+        try:
+            self._journal.commit([said for _, _, said in batch])
+        except SynthError as error:
+            self._fail(error)
+            return
+        replies: dict[Stream, list[Reply]] = {}
+        for link, request, said in batch:
+            link.held -= 1
+            self.purse.receive(said.prompt_tokens + said.completion_tokens)
+            self.counters.answered(said)
+            replies.setdefault(self._asker.pop(request), []).append(Reply(request, said))
+        for stream, ready in replies.items():
+            stream.deliver(ready)
+        self._pump()
+
+    def _try_again(self, link: Link, request: Request, reason: str, detail: str, wait: float | None = None) -> None:
+        """Free the slot at once; the request comes back after a pause, or fails for good."""
+        del link.out[request]
+        self.counters.retried(reason)
+        request.tries += 1
+        most = MOST_OVERLOADS if reason == "overloaded" else MOST_TRIES
+        if request.tries >= most:
+            self.purse.receive(0)
+            self.counters.gave_up(reason)
+            self._asker.pop(request).deliver([Reply(request, None, reason, detail)])
+            return
+        self.purse.take_back()
+        pause = self._patience.backoff * 2 ** min(request.tries - 1, 5) * random.uniform(0.5, 1.0)
+        assert self._loop is not None
+        self._loop.call_later(wait if wait is not None else pause, self._come_back, request)
+
+    def _time_out(self, link: Link, request: Request, detail: str) -> None:
+        self._health.failed(link, "requests time out")
+        self._try_again(link, request, "timeout", detail)
+        self._pump()
+
+    def _come_back(self, request: Request) -> None:
+        request.urgent = True
+        self._pools[request.model].add(request)
+        self._pump()
+
+    async def _watch(self, link: Link) -> None:
+        while link.has_metrics:
+            before = link.limit.value
+            pause = await link.poll()
+            self.counters.see(self.links)
+            if link.limit.value > before:
+                for stream in self._streams:
+                    stream.deliver([])  # there is more room: a caller may be waiting for replies
+            self._pump()
+            await asyncio.sleep(pause)
+
+    def _note(self, text: str) -> None:
+        for stream in list(self._streams)[:1]:
+            stream.deliver(text)
+
+    def _fail(self, error: SynthError) -> None:
+        """Nothing can go on: everyone is told."""
+        self._failure = error
+        for stream in self._streams:
+            stream.deliver(error)
+
+    def _unexpected(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A bug of ours in the client's thread must end the run, not hang it."""
+        error = context.get("exception")
+        failure = RunError(f"the client failed: {context.get('message')}: {error!r}; `synth resume` goes on")
+        failure.__cause__ = error
+        self._fail(failure)
+
+    def _forget(self, rows: Sequence[Said]) -> None:
+        self._journal.forget(rows)
+
+
+def _seconds(header: bytes | None) -> float | None:
+    """A Retry-After in seconds, at most a minute; None where there is none."""
+    return min(float(header), 60.0) if header and header.replace(b".", b"", 1).isdigit() else None
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()

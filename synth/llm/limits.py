@@ -1,0 +1,100 @@
+"""How many requests a server can use at once, found while it works.
+
+With `/metrics` the server is kept with a short queue: a quarter more than it runs. Without,
+the limit rises while that brings more answers a second. Overload (HTTP 429 and 503) and
+preemptions cut it by 0.7.
+"""
+
+from __future__ import annotations
+
+import math
+
+from synth.llm.metrics import Load
+
+FIRST = 64
+SPARE = 0.25
+"""Requests that should wait at the server, as a share of those that run: no slot is ever without a successor."""
+_GROWTH = 3.0
+"""Of the limit from one look at the server to the next, until it is full: a queue there does no harm, an idle slot does."""
+_CUT = 0.7
+_CUT_EVERY = 2.0
+"""Seconds between two cuts: the first must show before the second."""
+_GAIN = 1.1
+"""A rise that brings less than this many times the answers has found the limit."""
+_GENERATIONS_HELD = 8
+"""Without metrics: windows until a higher limit is tried again."""
+_MOST = 65_536
+
+
+class Limit:
+    """The number of requests in flight that one server is given."""
+
+    def __init__(self) -> None:
+        self._value = float(FIRST)
+        self.searching = True
+        """Whether the limit still grows by leaps."""
+        self._running = 0
+        self._preemptions: int | None = None
+        self._cut_at = -math.inf
+        self._window_start = 0.0
+        self._window_answers = 0
+        self._best = 0.0
+        self._held = 0
+
+    @property
+    def value(self) -> int:
+        return max(1, int(self._value))
+
+    def overloaded(self, now: float) -> None:
+        """The server turned a request away or preempted one."""
+        if now - self._cut_at >= _CUT_EVERY:
+            self._cut_at = now
+            self.searching = False
+            self._value = max(1.0, self._value * _CUT)
+
+    def observe(self, load: Load, in_flight: int, now: float) -> None:
+        """What `/metrics` says while `in_flight` of our requests are out.
+
+        A request that has just arrived counts as waiting until the engine's next step, so a queue
+        only means that the server is full when the number that run no longer grows.
+        """
+        preempted = self._preemptions is not None and load.preemptions > self._preemptions
+        self._preemptions = load.preemptions
+        full = load.waiting > 0 and load.running <= self._running
+        self._running = load.running
+        if preempted:
+            self.overloaded(now)
+        elif full:
+            self.searching = False
+            target = in_flight - load.waiting + max(1, math.ceil(load.running * SPARE))
+            self._value = min(max(1.0, float(target)), self._ceiling(now))
+        elif load.waiting == 0 and in_flight >= 0.9 * self._value:
+            self._raise(now)
+
+    def answered(self, in_flight: int, now: float) -> None:
+        """One more answer came from a server without `/metrics`."""
+        self._window_answers += 1
+        if self._window_answers < self.value:
+            return
+        rate = self._window_answers / max(now - self._window_start, 1e-6) if self._window_start else 0.0
+        self._window_answers, self._window_start = 0, now
+        if rate == 0.0 or in_flight < 0.9 * self._value:
+            return
+        if rate > self._best * _GAIN:
+            self._best, self._held = rate, 0
+            self._raise(now)
+        elif self.searching:
+            self.searching = False
+            self._value = max(1.0, self._value / _GROWTH * (1 + SPARE))
+        else:
+            self._held += 1
+            if self._held >= _GENERATIONS_HELD:
+                self._held, self._best = 0, rate
+                self._raise(now)
+
+    def _raise(self, now: float) -> None:
+        self._value = min(self._value * (_GROWTH if self.searching else 1 + SPARE), self._ceiling(now))
+
+    def _ceiling(self, now: float) -> float:
+        """A cut holds for a while, then the limit may rise again."""
+        return self._value if now - self._cut_at < _CUT_EVERY else float(_MOST)

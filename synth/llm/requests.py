@@ -1,0 +1,71 @@
+"""One request to a chat server: its bytes, its key, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.recipe import SamplingSettings
+from synth.llm.journal import Said
+from synth.prompts import Message
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A chat completion to ask for.
+
+    `group` names the prompt prefix it shares with others: those go to the same server.
+    `urgent` requests belong to an item that was begun and go before new ones.
+    """
+
+    key: bytes
+    position: int
+    kind: str
+    model: str
+    body: bytes
+    group: int
+    urgent: bool = False
+    tries: int = 0
+    context: Any = None
+    """Whatever the asker wants to find in the reply."""
+
+
+@dataclass(slots=True, frozen=True)
+class Reply:
+    """A request and what came of it: an answer that is on disk, or why there is none."""
+
+    request: Request
+    said: Said | None
+    reason: str = ""
+    """`http_500`, `timeout`, `connection` … after the last try; `unasked` when the budget was spent."""
+    detail: str = ""
+
+
+class Body:
+    """Builds the bodies of requests to one model that share a schema and sampling."""
+
+    def __init__(self, model: str, schema: Mapping[str, Any], sampling: SamplingSettings) -> None:
+        self._model = model
+        wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+        self._fixed = {
+            "response_format": orjson.Fragment(orjson.dumps(wanted)),
+            "max_completion_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+        }
+        if not sampling.thinking:
+            self._fixed["chat_template_kwargs"] = {"enable_thinking": False}
+
+    def of(self, messages: Sequence[Message]) -> bytes:
+        """The same bytes for the same messages, always."""
+        said = [{"role": message.role, "content": message.content} for message in messages]
+        return orjson.dumps({"model": self._model, "messages": said, **self._fixed})
+
+
+def request_key(body: bytes, draw: str, attempt: int) -> bytes:
+    """16 bytes of everything that determines an answer; `draw` tells equal prompts of two items apart."""
+    return hashlib.sha256(b"%b\x1f%b\x1f%d" % (body, draw.encode(), attempt)).digest()[:16]

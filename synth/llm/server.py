@@ -1,0 +1,180 @@
+"""A vLLM of our own: started with flags that suit this work, watched while it loads, always stopped."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from schemas.base import Strict
+from synth.errors import InputError, RunError
+from synth.llm.endpoints import Endpoint, parse_options
+from synth.llm.install import find_vllm, has_gpu
+from synth.progress import Reporter
+
+PREFIX = "vllm:"
+_TAIL = 15
+"""Lines of the log that an error quotes."""
+_LOOK_EVERY = 0.5
+_STOP_SECONDS = 30.0
+_CPU_CACHE_GIB = "2"
+"""Key-value cache of a server without a GPU, unless VLLM_CPU_KVCACHE_SPACE says otherwise."""
+
+
+class Served(Strict):
+    """A model that synth serves by itself: `--llm "vllm:MODEL[,weight=…][,task=…] [flags of vllm serve]"`."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """Name on the Hugging Face Hub, or folder."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    tasks: list[str] = []
+    revision: str = ""
+    flags: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """What records call it: the folder's own name, never its path."""
+        return Path(self.model).expanduser().resolve().name if Path(self.model).expanduser().is_dir() else self.model
+
+
+def parse_served(text: str) -> Served:
+    """An `--llm` flag that begins with `vllm:`. Raises InputError."""
+    try:
+        first, *flags = shlex.split(text.removeprefix(PREFIX))
+    except ValueError as error:
+        raise InputError(
+            f'--llm {text!r}: write "vllm:MODEL", with flags of `vllm serve` after a space ({error})'
+        ) from error
+    model, *options = first.split(",")
+    if not model:
+        raise InputError(f"--llm {text!r} names no model: write vllm:MODEL, such as vllm:Qwen/Qwen3-8B")
+    if model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().is_dir():
+        raise InputError(f"--llm {text!r}: there is no folder {model}")
+    fields = parse_options(options, text, known=("weight", "task", "revision"))
+    return Served(model=model, flags=flags, **fields)
+
+
+class VllmServer:
+    """`with VllmServer(served, log, reporter) as endpoint: …`
+
+    The server runs under `synth.llm.supervisor`, which ends it when this process ends, however that happens.
+    """
+
+    def __init__(self, served: Served, log: Path, reporter: Reporter) -> None:
+        self._served, self._log, self._reporter = served, log, reporter
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Endpoint:
+        vllm = find_vllm()
+        port = _free_port()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.write_bytes(b"")
+        command = serve_command(vllm, self._served, port)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "synth.llm.supervisor", str(self._log), *command],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env=_environment(),
+        )
+        try:
+            self._wait(port)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        served = self._served
+        return Endpoint(
+            url=f"http://127.0.0.1:{port}/v1",
+            model=served.name,
+            weight=served.weight,
+            tasks=served.tasks,
+            revision=served.revision,
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def tail(self) -> str:
+        """The last lines of the server's log."""
+        return "\n".join(_lines(self._log)[-_TAIL:])
+
+    def _wait(self, port: int) -> None:
+        """Until /health answers; shows the log's last line meanwhile."""
+        assert self._process is not None
+        started = time.monotonic()
+        self._reporter.stage(f"start vLLM with {self._served.name}")
+        while not _is_healthy(port):
+            if self._process.poll() is not None:
+                raise RunError(
+                    f"vLLM ended while it was loading {self._served.model}; the end of {self._log}:\n{self.tail()}"
+                )
+            lines = _lines(self._log)
+            self._reporter.status(f"{time.monotonic() - started:.0f} s: {lines[-1][:100] if lines else 'starting'}")
+            time.sleep(_LOOK_EVERY)
+        self._reporter.note(
+            f"vLLM serves {self._served.name} after {time.monotonic() - started:.0f} s (log: {self._log})"
+        )
+
+
+def serve_command(vllm: Path, served: Served, port: int) -> list[str]:
+    """`vllm serve` with grammars that can't spin on white space, and no defaults of the model's own."""
+    command = [
+        str(vllm),
+        "serve",
+        str(Path(served.model).expanduser()) if Path(served.model).expanduser().is_dir() else served.model,
+    ]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", served.name]
+    command += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
+    command += ["--generation-config", "vllm", "--disable-uvicorn-access-log", "--enable-prompt-tokens-details"]
+    if served.revision:
+        command += ["--revision", served.revision]
+    if not has_gpu():
+        command += ["--dtype", "float32", "--enforce-eager"]
+    return command + list(served.flags)
+
+
+def _environment() -> dict[str, str]:
+    quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    cpu = {} if has_gpu() else {"VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", _CPU_CACHE_GIB)}
+    return {**os.environ, **quiet, **cpu}
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: Any = found.getsockname()[1]
+        return int(port)
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _lines(log: Path) -> Sequence[str]:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return [line for line in text[-20_000:].splitlines() if line.strip()]

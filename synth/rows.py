@@ -1,0 +1,182 @@
+"""Item rows: what became of every planned item, before any set gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.arrow import arrow_schema
+from schemas.base import Strict
+from schemas.document import Passage, Split
+from schemas.recipe import Recipe
+from schemas.record import Pair, PassageText, Provenance, Status, Verdict
+from synth import registry
+from synth.gates import RecordGate
+from synth.gates.duplicates import QUERY_SHINGLE
+from synth.generators import Answer, Call, Outcome
+from synth.near import PERMUTATIONS, sign
+from synth.plan import Item
+from synth.prompts import load_prompt
+from synth.tasks import Draft, Failure, TaskInput
+from synth.text import hash64, normalise
+
+
+class ItemRow(Strict):
+    """A planned item and what became of it."""
+
+    position: int
+    id: str
+    status: Status
+    reason: str = ""
+    stage: str = ""
+    score: float | None = None
+    detail: str = ""
+    passage: int
+    split: Split
+    task: str
+    method: str = ""
+    model: str = ""
+    revision: str = ""
+    language: str
+    query: str = ""
+    positive: str = ""
+    persona: str
+    query_type: str
+    difficulty: str
+    length: str
+    seed: int
+    verdicts: list[Verdict] = []
+
+
+ITEMS = (
+    arrow_schema(ItemRow)
+    .append(pa.field("query_key", pa.uint64()))
+    .append(pa.field("signature", pa.binary(4 * PERMUTATIONS)))
+)
+
+
+def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate]) -> ItemRow:
+    """The row of a call that was answered or failed; record gates are applied in order."""
+    task_input, result = outcome.call.input, outcome.result
+    item, passage = task_input.item, task_input.passage
+    if not isinstance(result, Answer):
+        failure = result or Failure("unasked")
+        return _row(item, passage, "failed", reason=failure.reason, stage="generate", detail=failure.detail)
+    draft = outcome.call.task.draft(task_input, result.output, result.method)
+    made = {"method": draft.method, "model": result.model, "revision": result.revision}
+    if not draft.query or not draft.positive:
+        return _row(item, passage, "failed", reason="empty", stage="generate", **made)
+    record, verdicts = _apply_gates(gates, _record(task_input, recipe, result, draft))
+    made["query"] = record.query
+    made["positive"] = record.positive.text if record.positive.text != passage.text else ""
+    last = verdicts[-1] if verdicts else None
+    if last is None or last.keep:
+        return _row(item, passage, "accepted", verdicts=verdicts, **made)
+    why = {"reason": last.reason, "stage": last.gate, "score": last.score, "detail": last.detail}
+    return _row(item, passage, "rejected", verdicts=verdicts, **why, **made)
+
+
+def leaked_row(call: Call) -> ItemRow:
+    """The row of an item that may not be asked for."""
+    detail = "nearly identical to a passage of the test split"
+    return _row(call.input.item, call.input.passage, "rejected", reason="split_leak", stage="plan", detail=detail)
+
+
+def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> tuple[Pair, list[Verdict]]:
+    """Verdicts up to and including the first that drops the record."""
+    verdicts: list[Verdict] = []
+    for gate in gates:
+        mend = getattr(gate, "mend", None)
+        if mend is not None:
+            record = mend(record)
+        verdicts.append(gate.judge(record))
+        if not verdicts[-1].keep:
+            break
+    return record, verdicts
+
+
+def _record(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft) -> Pair:
+    item, passage = task_input.item, task_input.passage
+    prompt, prompt_sha256 = _prompt_of(item.task)
+    provenance = Provenance(
+        prompt=prompt,
+        prompt_sha256=prompt_sha256,
+        task=item.task,
+        method=draft.method,
+        generator=recipe.generator,
+        generator_model=answer.model,
+        generator_revision=answer.revision,
+        persona_id=item.persona,
+        position=item.position,
+        seed=item.seed,
+        query_type=item.query_type,
+        difficulty=item.difficulty,
+        length=item.length,
+    )
+    positive = PassageText(passage_id=passage.id, document_id=passage.document_id, text=draft.positive)
+    return Pair(
+        id=item.id,
+        instruction=recipe.instruction,
+        language=item.language,
+        split=passage.split,
+        query=draft.query,
+        positive=positive,
+        provenance=provenance,
+    )
+
+
+@cache
+def _prompt_of(task_name: str) -> tuple[str, str]:
+    task = registry.find("tasks", task_name)
+    prompt = load_prompt(task.prompt, task.prompt_folder)
+    return prompt.name, prompt.sha256
+
+
+def make_provenance(item_row: ItemRow, generator: str, licence: str) -> Provenance:
+    """Where a record comes from, out of its item row."""
+    prompt, prompt_sha256 = _prompt_of(item_row.task)
+    return Provenance(
+        prompt=prompt,
+        prompt_sha256=prompt_sha256,
+        task=item_row.task,
+        method=item_row.method,
+        generator=generator,
+        generator_model=item_row.model,
+        generator_revision=item_row.revision,
+        persona_id=item_row.persona,
+        position=item_row.position,
+        seed=item_row.seed,
+        query_type=item_row.query_type,
+        difficulty=item_row.difficulty,
+        length=item_row.length,
+        licence=licence,
+    )
+
+
+def _row(item: Item, passage: Passage, status: Status, **made: Any) -> ItemRow:
+    return ItemRow(
+        position=item.position,
+        id=item.id,
+        status=status,
+        passage=item.passage,
+        split=passage.split,
+        task=item.task,
+        language=item.language,
+        persona=item.persona,
+        query_type=item.query_type,
+        difficulty=item.difficulty,
+        length=item.length,
+        seed=item.seed,
+        **made,
+    )
+
+
+def with_keys(row: ItemRow) -> dict[str, Any]:
+    """The row as a file holds it, with what set gates compare."""
+    key = hash64(normalise(row.query)) if row.query else 0
+    signature = sign(row.query, QUERY_SHINGLE) if row.status == "accepted" else np.zeros(PERMUTATIONS, dtype=np.uint32)
+    return row.model_dump() | {"query_key": key, "signature": signature.astype("<u4").tobytes()}
