@@ -18,25 +18,29 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from schemas.base import Strict
 from schemas.persona import Persona
 from schemas.recipe import Recipe
+from synth import registry
 from synth.assess import Assessment, assess
 from synth.catalog import rebuild_catalog
 from synth.corpus import Corpus
 from synth.documents import read_documents
-from synth.errors import RunError, StoreError, suggest
+from synth.errors import InputError, RunError, StoreError, suggest
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
 from synth.ingest import ingest
 from synth.lease import Lease, is_alive, read_holder
+from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
 from synth.plan import Plan
 from synth.progress import Reporter, Silent
+from synth.prompts import load_prompt
 from synth.publish import publish
 from synth.recipe import Resolved
 from synth.shard import Shard, Workshop, make_shards
@@ -182,6 +186,43 @@ def find_run(store: Store, run_id: str | None) -> Run:
     raise StoreError(f"there is no run {run_id!r} in {store.root}{suggest(run_id, [r.id for r in runs])}")
 
 
+def change_llm(run: Run, reached: LlmSettings | None, changes: Mapping[str, Any]) -> None:
+    """Other servers, another budget: these are no part of the recipe, so a run may change them.
+
+    Raises InputError when the servers do not have the models that the run asks.
+    """
+    before = run.info.llm
+    if reached is None and not changes:
+        return
+    if before is None:
+        raise InputError(f"the run {run.id} asks no LLM: `synth generate … --llm …` starts one that does")
+    settings = before
+    if reached is not None:
+        settings = before.model_copy(update={"endpoints": reached.endpoints, "served": reached.served})
+        missing = sorted({model.name for model in run.recipe.models} - {model.name for model in reached.models})
+        if missing:
+            have = ", ".join(sorted(model.name for model in reached.models))
+            raise InputError(
+                f"the run {run.id} asks the model {missing[0]!r} and the servers named have {have}; either (1) name one that serves it, or (2) start a run with the other model: synth generate --domain {run.recipe.domain} --llm …"
+            )
+    write_model(run.folder / "run.json", run.info.model_copy(update={"llm": settings.model_copy(update=dict(changes))}))
+    del run.__dict__["info"]
+
+
+def check_unchanged(run: Run) -> None:
+    """What a run's requests are made of is what it was; InputError says what differs and lists the ways out."""
+    different = []
+    for name in sorted(run.recipe.plan.tasks):
+        task = registry.find("tasks", name)
+        then, now = run.recipe.prompts.get(task.prompt, ""), load_prompt(task.prompt, task.prompt_folder).sha256
+        if then != now:
+            different.append(f"the prompt {task.prompt!r} was {then[:12]} and is {now[:12]}")
+    if different:
+        raise InputError(
+            f"the run {run.id} was begun with another recipe: {'; '.join(different)}. Either (1) put it back as it was and resume, (2) start anew: synth generate --domain {run.recipe.domain} … (answers to what did not change are not asked for again), or (3) remove {run.folder} if you no longer want it"
+        )
+
+
 def map_in_process(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int | None:
     """Make the shards as one stream, here."""
     return make_shards(open_workshop(run, reporter), shards, reporter)
@@ -277,7 +318,7 @@ def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: M
         gained = assessment.accepted - accepted_before
         if limit is None or assessment.accepted >= limit or cut is not None:
             short = cut is not None and (limit is None or assessment.accepted < limit)
-            return assessment, "the budget is spent" if short else ""
+            return assessment, _budget_of(run) if short else ""
         if gained < LOWEST_YIELD * (stop - stop_before):
             reporter.note(
                 f"{assessment.accepted} of {limit} records were accepted and the last {stop - stop_before} items brought only {gained}: the documents hold no more"
@@ -286,6 +327,13 @@ def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: M
         accepted_before, stop_before = assessment.accepted, stop
         rate = max(assessment.accepted / stop, LOWEST_YIELD)
         stop += min(_whole_blocks((limit - assessment.accepted) / rate * 1.1), stop)
+
+
+def _budget_of(run: Run) -> str:
+    """The bounds that a run was given, in words."""
+    budget = run.info.llm.budget if run.info.llm is not None else Budget()
+    bounds = {"requests": budget.requests, "tokens": budget.tokens, "hours": budget.hours}
+    return ", ".join(f"{bound:,} {unit}" for unit, bound in bounds.items() if bound is not None)
 
 
 def _shards_up_to(run: Run, cut: int) -> list[Shard]:

@@ -7,25 +7,54 @@ from typing import Annotated
 
 import typer
 
+from synth.cli.generate import (
+    LlmOption,
+    MaxHoursOption,
+    MaxRequestsOption,
+    MaxTokensOption,
+    MetricsPortOption,
+)
 from synth.cli.output import JsonOption, StoreOption, err
 
 
-def resume(
+def resume(  # noqa: PLR0913 - one parameter a flag
     run_id: Annotated[
         str | None, typer.Argument(help="The run. Default: the newest unfinished one.", show_default=False)
     ] = None,
+    llm: LlmOption = None,
+    max_requests: MaxRequestsOption = None,
+    max_tokens_total: MaxTokensOption = None,
+    max_hours: MaxHoursOption = None,
+    request_timeout: Annotated[
+        float | None,
+        typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again."),
+    ] = None,
+    metrics_port: MetricsPortOption = None,
     store: StoreOption = None,
     prefect: Annotated[
         bool, typer.Option("--prefect", help="Run as a Prefect flow. Default: when PREFECT_API_URL is set.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on with an unfinished run; what its files hold is not made again."""
+    """Go on with an unfinished run; what its files hold is not made again, and no answer is asked for twice.
+
+    Servers and budget are those it was started with, unless you name others.
+    """
     from synth.cli.generate import finish
-    from synth.run import find_run
+    from synth.llm.budget import Budget
+    from synth.llm.settings import reach
+    from synth.run import change_llm, check_unchanged, find_run
     from synth.store import choose_store
 
     chosen = choose_store(store)
     run = find_run(chosen, run_id)
+    check_unchanged(run)
+    budget = Budget(requests=max_requests, tokens=max_tokens_total, hours=max_hours)
+    changes = {
+        "budget": budget if budget != Budget() else None,
+        "request_timeout": request_timeout,
+        "metrics_port": metrics_port,
+    }
+    change_llm(run, reach(llm) if llm else None, {name: value for name, value in changes.items() if value is not None})
     err.print(f"Resuming {run.id}")
     finish(run, chosen, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)

@@ -88,7 +88,8 @@ class Transport:
         payload = b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode(), self._head)
         exchange = self._send(Exchange(payload, lambda response: None if found.done() else found.set_result(response)))
         try:
-            return await asyncio.wait_for(found, timeout)
+            async with asyncio.timeout(timeout):
+                return await found
         except TimeoutError:
             return Response(error=f"no answer in {timeout:.0f} s")
         finally:
