@@ -40,6 +40,8 @@ class Limit:
         self._window_answers = 0
         self._best = 0.0
         self._held = 0
+        self._lower = 0.0
+        """The limit before the last rise, while it is not known whether that helped."""
 
     @property
     def value(self) -> int:
@@ -60,7 +62,7 @@ class Limit:
         """
         preempted = self._preemptions is not None and load.preemptions > self._preemptions
         self._preemptions = load.preemptions
-        full = load.waiting > 0 and load.running <= self._running
+        full = load.waiting > 0 and 0 < load.running <= self._running
         self._running = load.running
         if preempted:
             self.overloaded(now)
@@ -82,14 +84,15 @@ class Limit:
             return
         if rate > self._best * _GAIN:
             self._best, self._held = rate, 0
+            self._lower = self._value
             self._raise(now)
-        elif self.searching:
-            self.searching = False
-            self._value = max(1.0, self._value / _GROWTH * (1 + SPARE))
+        elif self._lower:
+            self._value = min(self._value, self._lower * (1 + SPARE) if self.searching else self._lower)
+            self._lower, self._held, self.searching = 0.0, 0, False
         else:
             self._held += 1
             if self._held >= _GENERATIONS_HELD:
-                self._held, self._best = 0, rate
+                self._best, self._lower = rate, self._value
                 self._raise(now)
 
     def _raise(self, now: float) -> None:
