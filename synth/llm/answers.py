@@ -28,7 +28,9 @@ _REFUSAL = re.compile(
     r"|i(?: am|'m) (?:unable|not able) to|as an ai\b|i must decline)",
     re.IGNORECASE,
 )
-_PLACEHOLDER = re.compile(r"[\s.…_\-<>\[\]\"'?]*|<[^<>]{1,40}>|(?:your|the) (?:query|answer|text)(?: here)?", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"[\s.…_\-<>\[\]\"'?]*|<[^<>]{1,40}>|(?:your|the) (?:query|answer|text)(?: here)?", re.IGNORECASE
+)
 _BLANK_TAIL = 24
 """So much white space at the end of a cut-off answer is a grammar spinning."""
 _ECHO_WORDS = 5

@@ -1,0 +1,161 @@
+"""The real vLLM, with a tiny random model: a hostile LLM, half of whose answers are odd."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from synth.errors import InputError
+from synth.llm.endpoints import Endpoint
+from synth.llm.install import find_vllm
+from synth.llm.server import Served, VllmServer
+from synth.progress import Silent
+from synth.store import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[3]
+FLAGS = ["--max-model-len", "2048", "--max-num-seqs", "64"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3 with a tokenizer trained on our own documents."""
+    try:
+        vllm = find_vllm()
+    except InputError as error:
+        message = f"THE TESTS WITH A REAL VLLM DID NOT RUN: {error}"
+        if os.environ.get("SYNTH_REQUIRE_VLLM"):
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    script = Path(__file__).with_name("make_tiny_model.py")
+    corpus = ROOT / "data" / "corpora" / "finance"
+    subprocess.run([vllm.with_name("python"), script, folder, corpus], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    log = tmp_path_factory.mktemp("log") / "vllm.log"
+    with VllmServer(Served(model=str(model), flags=FLAGS), log, Silent()) as endpoint:
+        yield endpoint
+
+
+def synth(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from synth.cli import main; main()", *map(str, arguments)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PREFECT_API_URL": ""}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def generate(store: Path, config: Path, *more: object) -> subprocess.Popen[str]:
+    config.write_text("set_gates: []\nplan: {items_per_passage: 10}\nsampling: {max_tokens: 128}\n")
+    return synth("generate", "--domain", "finance", "--config", config, "--store", store, *more)
+
+
+def test_every_item_ends_accepted_or_with_a_reason(server: Endpoint, tmp_path: Path) -> None:
+    process = generate(tmp_path / "store", tmp_path / "c.yaml", "--llm", server.url, "--limit", "150")
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    manifest = Store(tmp_path / "store").find("finance").manifest
+    assert manifest.funnel.accepted == 150
+    assert manifest.methods == {"llm": 150}
+    assert manifest.recipe.models[0].name == "tiny"
+    known = {
+        "truncated",
+        "whitespace_loop",
+        "empty",
+        "invalid_json",
+        "invalid_answer",
+        "wrong_language",
+        "echo",
+        "refusal",
+    }
+    assert set(manifest.funnel.failed) <= known
+    shares = [int(share) for share in re.findall(r"(\d+)% of prompt tokens cached", err)]
+    assert shares
+    assert shares[-1] >= 50
+
+
+def test_a_killed_run_is_resumed_and_asks_no_answered_question_again(server: Endpoint, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = generate(store, tmp_path / "c.yaml", "--llm", server.url, "--max-requests", "300")
+    time.sleep(15)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = synth("resume", "--store", store)
+    _, err = resumed.communicate(timeout=600)
+    assert resumed.returncode == 0, err
+    rows = pq.read_table([*(store / "answers").rglob("*.parquet")], columns=["key"])["key"].to_pylist()
+    assert len(rows) == len(set(rows)) > 0
+    again = generate(store, tmp_path / "c.yaml", "--llm", server.url, "--limit", "50")
+    _, err = again.communicate(timeout=600)
+    assert again.returncode == 0, err
+
+
+def test_synth_starts_its_own_vllm_and_stops_it(model: Path, tmp_path: Path) -> None:
+    flag = f"vllm:{model} {' '.join(FLAGS)}"
+    process = generate(tmp_path / "store", tmp_path / "c.yaml", "--llm", flag, "--max-requests", "40")
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert "vLLM serves tiny after" in err
+    assert serving(model) == []
+
+
+def test_killing_synth_stops_its_vllm(model: Path, tmp_path: Path) -> None:
+    flag = f"vllm:{model} {' '.join(FLAGS)}"
+    process = generate(tmp_path / "store", tmp_path / "c.yaml", "--llm", flag)
+    until = time.monotonic() + 60
+    while not serving(model):
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    until = time.monotonic() + 40
+    while serving(model):
+        assert time.monotonic() < until, "vLLM outlived synth"
+        time.sleep(0.5)
+
+
+def serving(model: Path) -> list[str]:
+    """Command lines of live processes that serve the model from a run of this test."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if (
+            "vllm" in line
+            and "serve" in line
+            and str(model) in line
+            and state != "Z"
+            and int(folder.name) not in _KNOWN
+        ):
+            found.append(line)
+    return found
+
+
+_KNOWN: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _remember_the_shared_server(request: pytest.FixtureRequest, model: Path) -> None:
+    """The server of the module serves the same folder; it is not what these tests look for."""
+    _KNOWN.clear()
+    if "server" not in request.fixturenames:
+        _KNOWN.update(
+            int(folder.name)
+            for folder in Path("/proc").glob("[0-9]*")
+            if (folder / "cmdline").exists() and str(model).encode() in (folder / "cmdline").read_bytes()
+        )
