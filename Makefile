@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all lint types bench clean
+.PHONY: help demo test test-all vllm lint types bench clean
 
 help:
 	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
 	@echo "make test      lint, types and the quick tests (under 5 minutes)"
-	@echo "make test-all  the slow tests too: a real Prefect server, a real embedding model"
+	@echo "make test-all  the slow tests: a real Prefect server, a real embedding model, a real vLLM"
+	@echo "make vllm      an environment for vLLM in your cache; synth --llm vllm:MODEL finds it there"
 	@echo "make lint      ruff         make types   mypy --strict"
 	@echo "make bench     measurements under tests/benchmarks"
 	@echo "make clean     remove .venv, caches and the demo's store"
@@ -18,10 +19,14 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/synth generate --domain finance
 
 test: lint types
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-all: $(VENV)/test-all.stamp
+	@$(BIN)/python -m synth.llm.install || echo "vLLM can't be installed here: its tests will be skipped"
 	$(BIN)/python -m pytest -m slow
+
+vllm: $(VENV)/demo.stamp
+	$(BIN)/python -m synth.llm.install
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .

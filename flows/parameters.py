@@ -8,7 +8,10 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from schemas.base import Strict
+from schemas.recipe import ModelChoice
 from synth.errors import InputError
+from synth.llm.budget import Budget
+from synth.llm.settings import reach
 from synth.recipe import Choices, resolve
 from synth.run import DEFAULT_SHARD_SIZE, Run, create_run, find_run
 from synth.store import choose_store
@@ -91,9 +94,25 @@ class GenerateParameters(Strict):
         str | None,
         Field(description="YAML file that changes settings of the domain.", json_schema_extra=_position(10)),
     ] = None
+    llm: Annotated[
+        list[str],
+        Field(
+            default_factory=list,
+            description="Servers that write, such as http://HOST:8000/v1, or vllm:MODEL to start one. None: queries are cut out of the documents. An API key comes from the environment of the worker.",
+            json_schema_extra=_position(11),
+        ),
+    ]
+    max_requests: Annotated[
+        int | None,
+        Field(ge=1, description="End the run cleanly after so many requests.", json_schema_extra=_position(12)),
+    ] = None
+    max_hours: Annotated[
+        float | None,
+        Field(gt=0, description="End the run cleanly after so many hours.", json_schema_extra=_position(13)),
+    ] = None
     store: Annotated[
         str | None,
-        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(11)),
+        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(14)),
     ] = None
     shard_size: Annotated[
         int,
@@ -101,20 +120,19 @@ class GenerateParameters(Strict):
             ge=1,
             le=100_000,
             description="Planned items a task makes. It changes nothing in the dataset; aim at minutes of work.",
-            json_schema_extra=_position(12),
+            json_schema_extra=_position(15),
         ),
     ] = DEFAULT_SHARD_SIZE
     run_id: Annotated[
         str | None,
         Field(
             description="Continue this unfinished run of the store; every other field but the store is then ignored.",
-            json_schema_extra=_position(13),
+            json_schema_extra=_position(16),
         ),
     ] = None
 
-    @property
-    def choices(self) -> Choices:
-        """The same, as the engine wants it."""
+    def choices(self, models: tuple[ModelChoice, ...] = ()) -> Choices:
+        """The same, as the engine wants it; `models` are those that `llm` reaches."""
         return Choices(
             domain=self.domain,
             documents=tuple(Path(path).expanduser() for path in self.documents),
@@ -124,6 +142,7 @@ class GenerateParameters(Strict):
             teacher=self.teacher,
             personas=_path(self.personas),
             config=_path(self.config),
+            models=models,
         )
 
     def anchored(self) -> GenerateParameters:
@@ -155,13 +174,16 @@ def open_run(parameters: GenerateParameters) -> Run:
     store = choose_store(parameters.store)
     if parameters.run_id is not None:
         return find_run(store, parameters.run_id)
+    budget = Budget(requests=parameters.max_requests, hours=parameters.max_hours)
+    llm = reach(parameters.llm).model_copy(update={"budget": budget})
     return create_run(
-        resolve(parameters.choices),
+        resolve(parameters.choices(tuple(llm.models))),
         store,
         shard_size=parameters.shard_size,
         text_field=parameters.text_field,
         title_field=parameters.title_field,
         id_field=parameters.id_field,
+        llm=llm if parameters.llm else None,
     )
 
 
@@ -178,6 +200,7 @@ def parameters_of(run: Run) -> GenerateParameters:
         limit=recipe.limit,
         teacher=recipe.teacher,
         seed=recipe.seed,
+        llm=[endpoint.url for endpoint in info.llm.endpoints] if info.llm else [],
         store=str(run.store.root),
         shard_size=info.shard_size,
         run_id=run.id,

@@ -51,16 +51,30 @@ def make_shard_task(store_root: str, run_id: str, start: int, stop: int) -> Shar
     """Make plan positions start … stop - 1 of a run."""
     run, shard = Run(Store(Path(store_root)), run_id), Shard(start, stop)
     reporter = FlowReporter()
-    make_shard(open_workshop(run, reporter), shard, reporter)
-    return {"start": start, "stop": stop, "items": str(shard.items_path(run.folder))}
+    made = make_shard(open_workshop(run, reporter), shard, reporter)
+    return {"start": made.start, "stop": made.stop, "items": str(made.items_path(run.folder))}
 
 
-def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> None:
-    """Make the shards as task runs of the current flow run; raises what the first failed one raised."""
-    waiting: deque[PrefectFuture[ShardMade]] = deque()
+def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> int | None:
+    """Make the shards as task runs of the current flow run; raises what the first failed one raised.
+
+    Returns where a spent budget ended the first shard that it cut short.
+    """
+    waiting: deque[tuple[Shard, PrefectFuture[ShardMade]]] = deque()
+    cuts: list[int] = []
+
+    def take() -> None:
+        shard, future = waiting.popleft()
+        stop = future.result()["stop"]
+        if stop < shard.stop:
+            cuts.append(stop)
+
     for shard in shards:
         if len(waiting) == AHEAD:
-            waiting.popleft().result()
-        waiting.append(make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop))
+            take()
+        if cuts:
+            break
+        waiting.append((shard, make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop)))
     while waiting:
-        waiting.popleft().result()
+        take()
+    return min(cuts, default=None)

@@ -178,11 +178,18 @@ def _askable(workshop: Workshop, shards: Iterable[Shard], assembly: _Assembly) -
 
 def plan_calls(workshop: Workshop, shards: Iterable[Shard]) -> Iterator[Call]:
     """Every planned item of some shards as a call, in plan order."""
-    corpus, recipe = workshop.corpus, workshop.recipe
     for shard in shards:
-        for start in range(shard.start, shard.stop, WINDOW):
-            items = list(workshop.plan.items(start, min(start + WINDOW, shard.stop)))
-            for item, passage in zip(items, corpus.passages([item.passage for item in items]), strict=True):
-                persona = workshop.personas[item.persona]
-                task_input = TaskInput(item, passage, persona, recipe.domain, recipe.instruction)
-                yield Call(registry.find("tasks", item.task), task_input)
+        yield from calls_between(
+            workshop.recipe, workshop.corpus, workshop.plan, workshop.personas, shard.start, shard.stop
+        )
+
+
+def calls_between(
+    recipe: Recipe, corpus: Corpus, plan: Plan, personas: Mapping[str, Persona], start: int, stop: int
+) -> Iterator[Call]:
+    """Plan positions start … stop - 1 as calls."""
+    for begin in range(start, stop, WINDOW):
+        items = list(plan.items(begin, min(begin + WINDOW, stop)))
+        for item, passage in zip(items, corpus.passages([item.passage for item in items]), strict=True):
+            task_input = TaskInput(item, passage, personas[item.persona], recipe.domain, recipe.instruction)
+            yield Call(registry.find("tasks", item.task), task_input)

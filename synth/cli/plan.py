@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +15,23 @@ from synth.cli.generate import (
     DomainOption,
     IdFieldOption,
     LimitOption,
+    LlmOption,
     PersonasOption,
     SeedOption,
     TeacherOption,
     TextFieldOption,
     TitleFieldOption,
 )
-from synth.cli.output import JsonOption, out, show_json
+from synth.cli.output import JsonOption, StoreOption, out, show_json
+
+if TYPE_CHECKING:
+    from schemas.recipe import Recipe
+    from synth.corpus import Corpus
+    from synth.llm.settings import LlmSettings
+    from synth.plan import Plan
+    from synth.progress import Reporter
+    from synth.recipe import Resolved
+    from synth.store import Store
 
 
 def plan(  # noqa: PLR0913 - one parameter a flag
@@ -34,16 +45,25 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     teacher: TeacherOption = None,
     personas: PersonasOption = None,
     config: ConfigOption = None,
+    llm: LlmOption = None,
+    store: StoreOption = None,
     show: Annotated[int, typer.Option("--show", min=1, help="Items of the plan to show.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the recipe and the first items of the plan; nothing is generated or kept."""
+    """Show the recipe and the first items of the plan.
+
+    With --llm also requests, tokens, time and cache share; of what it asks the server to find out, answers are kept
+    in the store for the run that follows. Nothing else is generated or kept.
+    """
     from synth.cli.progress import choose_reporter
     from synth.documents import read_documents
     from synth.ingest import ingest
+    from synth.llm.settings import reach
     from synth.plan import Plan
     from synth.recipe import Choices, resolve
+    from synth.store import choose_store
 
+    settings = reach(llm or ())
     choices = Choices(
         domain=domain,
         documents=tuple(documents or ()),
@@ -52,6 +72,7 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         teacher=teacher,
         personas=personas,
         config=config,
+        models=tuple(settings.models),
     )
     resolved = resolve(choices)
     with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder, choose_reporter() as reporter:
@@ -69,6 +90,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
             "test_passages": int(corpus.is_test.sum()),
             "leaked_passages": int(corpus.leaked.sum()),
             "items_in_one_pass": sequence.items_per_round,
+            "llm": _forecast(resolved, recipe, corpus, sequence, settings, choose_store(store), reporter)
+            if llm
+            else None,
             "items": [
                 {
                     "position": item.position,
@@ -91,6 +115,30 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         _show(summary)
 
 
+def _forecast(
+    resolved: Resolved,
+    recipe: Recipe,
+    corpus: Corpus,
+    sequence: Plan,
+    settings: LlmSettings,
+    store: Store,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    from synth.preflight import equipment_for, forecast, sample
+    from synth.shard import calls_between
+
+    personas = {persona.id: persona for persona in resolved.personas}
+    items = math.ceil(recipe.limit * 1.25) if recipe.limit else sequence.items_per_round
+    reporter.stage("ask the server")
+
+    def calls_of(start: int, stop: int) -> Any:
+        return calls_between(recipe, corpus, sequence, personas, start, stop)
+
+    calls = sample(calls_of, items, recipe.plan.items_per_passage)
+    equipment = equipment_for(recipe, corpus, store.answers, settings)
+    return forecast(calls, items, equipment, reporter).model_dump()
+
+
 def _show(summary: dict[str, Any]) -> None:
     from rich.markup import escape
 
@@ -104,9 +152,25 @@ def _show(summary: dict[str, Any]) -> None:
     out.print(
         f"passages {summary['passages']:,}, of them {summary['test_passages']:,} test and {summary['leaked_passages']:,} train ones too like a test passage"
     )
+    if summary["llm"]:
+        _show_forecast(summary["llm"])
     out.print(f"plan     {summary['items_in_one_pass']:,} items in one pass; the first {len(summary['items'])}:")
     for item in summary["items"]:
         drawn = ", ".join(item[name] for name in ("query_type", "difficulty", "length", "language"))
         out.print(
             f"  [bold]{item['position']}[/] {item['split']}, {drawn}: {escape(item['persona'])} asks about {escape(item['passage'])}"
         )
+
+
+def _show_forecast(llm: dict[str, Any]) -> None:
+    how = "counted by the server on a sample" if llm["counted_by"] == "server" else "about four characters each"
+    out.print(
+        f"llm      {llm['requests']:,} requests, {llm['prompt_tokens']:,} prompt tokens ({how}), {llm['cacheable_share']:.0%} of them a prefix cache can serve"
+    )
+    if llm["seconds"] is not None:
+        hours, rest = divmod(round(llm["seconds"]), 3600)
+        out.print(
+            f"         {llm['output_tokens']:,} output tokens and {hours} h {rest // 60:02} min {rest % 60:02} s at the pace of {llm['probed']} requests, kept for the run; a server that is kept full is faster"
+        )
+    else:
+        out.print("         no time: the server is not running yet, or has answered the sample before")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synth.cli.generate import LlmOption
 from synth.cli.output import StoreOption, err
 
 
@@ -26,6 +27,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Accepted records to publish.", show_default=False)
     ] = None,
+    llm: LlmOption = None,
     cron: Annotated[
         str | None, typer.Option("--cron", help="When to run, such as '0 3 * * *' (UTC).", show_default=False)
     ] = None,
@@ -48,14 +50,20 @@ def serve(  # noqa: PLR0913 - one parameter an option
     from flows.parameters import build_parameters
     from flows.serve import Timetable, register, work
     from flows.server import require_server, ui_url
+    from synth.llm.settings import reach
     from synth.recipe import resolve
 
     timetable = Timetable(cron, interval)
     timetable.check()
     parameters = build_parameters(
-        domain=domain, documents=[str(path) for path in documents or ()], name=name, limit=limit, store=store
+        domain=domain,
+        documents=[str(path) for path in documents or ()],
+        name=name,
+        limit=limit,
+        llm=llm or [],
+        store=store,
     ).anchored()
-    resolved = resolve(parameters.choices)
+    resolved = resolve(parameters.choices(tuple(reach(llm or ()).models)))
     require_server()
     served = register(parameters, deployment_name or resolved.name, timetable)
     err.print(f"Serving [bold]{served.reference}[/] {timetable}; versions go to {parameters.store}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -184,9 +184,7 @@ class _Talk:
         """Ask for the turn's step, unless the answer is known."""
         item = turn.call.input.item
         if not turn.messages:
-            prompt = load_prompt(turn.step.prompt, turn.step.prompt_folder)
-            inputs = turn.step.inputs(turn.call.input, turn.outputs)
-            turn.messages = prompt.render({k: neutralise(v) if isinstance(v, str) else v for k, v in inputs.items()})
+            turn.messages = _render(turn.step, turn.call, turn.outputs)
         body = _body(turn.model, turn.step.output, self._recipe.sampling).of(turn.messages)
         key = request_key(body, item.id, turn.attempt)
         said = self._archive.find(item.position, key)
@@ -255,6 +253,17 @@ def steps_of(call: Call) -> list[Step]:
     task = call.task
     first = Step(task.name, task.prompt, task.output, lambda given, _: task.prompt_inputs(given), task.prompt_folder)
     return [first, *getattr(task, "later", ())]
+
+
+def first_messages(call: Call) -> list[Message]:
+    """What a call asks first."""
+    return _render(steps_of(call)[0], call, {})
+
+
+def _render(step: Step, call: Call, outputs: Mapping[str, BaseModel]) -> list[Message]:
+    inputs = step.inputs(call.input, outputs)
+    safe = {name: neutralise(value) if isinstance(value, str) else value for name, value in inputs.items()}
+    return load_prompt(step.prompt, step.prompt_folder).render(safe)
 
 
 def _model_of(step: Step, call: Call, models: list[ModelChoice]) -> str:

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from schemas.base import Strict
 
+_BYTES_PER_TOKEN = 4
+
 
 class Budget(Strict):
     """`--max-requests`, `--max-tokens-total`, `--max-hours`; None means no bound.
@@ -27,7 +29,7 @@ class Purse:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._started = time.monotonic()
-        self._sent = self._answered = self._tokens = 0
+        self._sent = self._answered = self._tokens = self._completion_tokens = self._prompts_out = 0
 
     @property
     def spent(self) -> str:
@@ -43,18 +45,23 @@ class Purse:
 
     @property
     def _expected_in_flight(self) -> float:
-        each = self._tokens / self._answered if self._answered else 0.0
-        return each * (self._sent - self._answered)
+        """Prompts by their length, answers by the mean so far."""
+        mean = self._completion_tokens / self._answered if self._answered else 0.0
+        return self._prompts_out + mean * (self._sent - self._answered)
 
-    def send(self) -> None:
+    def send(self, body: bytes) -> None:
         """A request goes out."""
         self._sent += 1
+        self._prompts_out += len(body) // _BYTES_PER_TOKEN
 
-    def take_back(self) -> None:
+    def take_back(self, body: bytes) -> None:
         """A request was not answered and will be sent again: for the budget it is one."""
         self._sent -= 1
+        self._prompts_out -= len(body) // _BYTES_PER_TOKEN
 
-    def receive(self, tokens: int) -> None:
+    def receive(self, body: bytes, prompt_tokens: int, completion_tokens: int) -> None:
         """Its answer came, or it failed for good."""
         self._answered += 1
-        self._tokens += tokens
+        self._prompts_out -= len(body) // _BYTES_PER_TOKEN
+        self._tokens += prompt_tokens + completion_tokens
+        self._completion_tokens += completion_tokens

@@ -186,7 +186,7 @@ class Client:
                 if taken is None:
                     break
                 request, link = taken
-                self.purse.send()
+                self.purse.send(request.body)
                 self.counters.sent(request.kind)
                 done = functools.partial(self._hear, link, request)
                 link.out[request] = (link.transport.post(link.chat, request.body, done), self._now)
@@ -282,7 +282,7 @@ class Client:
         replies: dict[Stream, list[Reply]] = {}
         for link, request, said in batch:
             link.held -= 1
-            self.purse.receive(said.prompt_tokens + said.completion_tokens)
+            self.purse.receive(request.body, said.prompt_tokens, said.completion_tokens)
             self.counters.answered(said)
             replies.setdefault(self._asker.pop(request), []).append(Reply(request, said))
         for stream, ready in replies.items():
@@ -296,11 +296,11 @@ class Client:
         request.tries += 1
         most = MOST_OVERLOADS if reason == "overloaded" else MOST_TRIES
         if request.tries >= most:
-            self.purse.receive(0)
+            self.purse.receive(request.body, 0, 0)
             self.counters.gave_up(reason)
             self._asker.pop(request).deliver([Reply(request, None, reason, detail)])
             return
-        self.purse.take_back()
+        self.purse.take_back(request.body)
         pause = self._patience.backoff * 2 ** min(request.tries - 1, 5) * random.uniform(0.5, 1.0)
         assert self._loop is not None
         self._loop.call_later(wait if wait is not None else pause, self._come_back, request)

@@ -119,7 +119,7 @@ def discover(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
 
 
 def _discover(endpoint: Endpoint) -> Endpoint:
-    status, body = _get(f"{endpoint.url}/models")
+    status, body = fetch(f"{endpoint.url}/models")
     if status in (401, 403):
         raise InputError(
             f"{endpoint.url} refuses the API key (HTTP {status}); put the right one into {KEY_VARIABLES[0]}"
@@ -138,11 +138,16 @@ def _discover(endpoint: Endpoint) -> Endpoint:
     return endpoint.model_copy(update={"model": name, "context": int(served[name].get("max_model_len") or 0)})
 
 
-def _get(address: str) -> tuple[int, bytes]:
-    """Status and body; proxies of the environment are not used, as the client does not use them either."""
+def fetch(address: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """Status and body of a GET, or of a POST of JSON. Raises InputError where nothing answers.
+
+    Proxies of the environment are not used, as the client does not use them either.
+    """
+    headers = {**auth_headers(), "Content-Type": "application/json"}
+    request = urllib.request.Request(address, data=body, headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(address, headers=auth_headers()), timeout=_PATIENCE) as response:
+        with opener.open(request, timeout=_PATIENCE) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

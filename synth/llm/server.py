@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from synth.progress import Reporter
 
 PREFIX = "vllm:"
 _TAIL = 15
+_ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): (?!\[Errno).+")
 """Lines of the log that an error quotes."""
 _LOOK_EVERY = 0.5
 _STOP_SECONDS = 30.0
@@ -123,18 +125,17 @@ class VllmServer:
         """Until /health answers; shows the log's last line meanwhile."""
         assert self._process is not None
         started = time.monotonic()
-        self._reporter.stage(f"start vLLM with {self._served.name}")
+        self._reporter.note(f"starting vLLM with {self._served.model} (log: {self._log})")
         while not _is_healthy(port):
             if self._process.poll() is not None:
+                cause = _cause(_lines(self._log))
                 raise RunError(
-                    f"vLLM ended while it was loading {self._served.model}; the end of {self._log}:\n{self.tail()}"
+                    f"vLLM ended while it was loading {self._served.model}{cause}; the end of {self._log}:\n{self.tail()}"
                 )
             lines = _lines(self._log)
             self._reporter.status(f"{time.monotonic() - started:.0f} s: {lines[-1][:100] if lines else 'starting'}")
             time.sleep(_LOOK_EVERY)
-        self._reporter.note(
-            f"vLLM serves {self._served.name} after {time.monotonic() - started:.0f} s (log: {self._log})"
-        )
+        self._reporter.note(f"vLLM serves {self._served.name} after {time.monotonic() - started:.0f} s")
 
 
 def serve_command(vllm: Path, served: Served, port: int) -> list[str]:
@@ -150,8 +151,14 @@ def serve_command(vllm: Path, served: Served, port: int) -> list[str]:
     if served.revision:
         command += ["--revision", served.revision]
     if not has_gpu():
-        command += ["--dtype", "float32", "--enforce-eager"]
+        command += ["--dtype", "float32", "--enforce-eager", "--block-size", "32"]
     return command + list(served.flags)
+
+
+def _cause(lines: Sequence[str]) -> str:
+    """The first error in a log: later ones only pass it on."""
+    named = (found[0] for line in lines if (found := _ERROR.search(line)) and not line.lstrip("( ").startswith("raise"))
+    return f" ({first[:300]})" if (first := next(named, "")) else ""
 
 
 def _environment() -> dict[str, str]:
@@ -177,4 +184,4 @@ def _is_healthy(port: int) -> bool:
 
 def _lines(log: Path) -> Sequence[str]:
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return [line for line in text[-20_000:].splitlines() if line.strip()]
+    return [line for line in text.splitlines() if line.strip()]

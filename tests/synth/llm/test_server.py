@@ -77,13 +77,15 @@ def test_it_is_started_watched_and_stopped_with_its_children(vllm: Callable[[], 
         running = vllm()
         assert all(map(is_running, running))
     wait_for(lambda: not any(map(is_running, running)))
-    assert reporter.said[0] == "start vLLM with Qwen/Qwen3-8B"
+    assert reporter.said[0] == f"starting vLLM with Qwen/Qwen3-8B (log: {tmp_path / 'log'})"
     assert "vLLM serves Qwen/Qwen3-8B" in reporter.said[-1]
 
 
 def test_when_it_dies_the_error_shows_the_end_of_its_log(vllm: Callable[[], list[int]], tmp_path: Path) -> None:
     server = VllmServer(Served(model="m", flags=["--fail"]), tmp_path / "log", Silent())
-    with pytest.raises(RunError, match=r"(?s)vLLM ended while it was loading m.*not enough memory for the KV cache"):
+    with pytest.raises(
+        RunError, match=r"(?s)loading m \(ValueError: not enough memory for the KV cache\); the end of .*\nloading m\n"
+    ):
         server.__enter__()
     wait_for(lambda: not any(map(is_running, vllm())))
 
