@@ -163,7 +163,10 @@ def _invalid(content: str, error: ValidationError) -> Fault:
 
 
 def _check_text(value: BaseModel, instructions: Sequence[Message], language: str) -> Any | Fault:
-    text = " ".join(_strings(value))
+    texts = list(_strings(value))
+    if not texts:
+        return value  # numbers and choices alone
+    text = " ".join(texts)
     if _PLACEHOLDER.fullmatch(text):
         return Fault(Failure("empty", "only a placeholder"), "Your answer has no text. Write real text.")
     if _REFUSAL.match(text.lstrip()):

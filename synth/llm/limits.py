@@ -16,6 +16,8 @@ SPARE = 0.25
 """Requests that should wait at the server, as a share of those that run: no slot is ever without a successor."""
 _GROWTH = 3.0
 """Of the limit from one look at the server to the next, until it is full: a queue there does no harm, an idle slot does."""
+_SETTLED = 0.2
+"""Seconds that a queue must stand at a server whose running requests no longer grow."""
 _CUT = 0.7
 _CUT_EVERY = 2.0
 """Seconds between two cuts: the first must show before the second."""
@@ -34,6 +36,7 @@ class Limit:
         self.searching = True
         """Whether the limit still grows by leaps."""
         self._running = 0
+        self._full_since = math.inf
         self._preemptions: int | None = None
         self._cut_at = -math.inf
         self._window_start = 0.0
@@ -58,20 +61,25 @@ class Limit:
         """What `/metrics` says while `in_flight` of our requests are out.
 
         A request that has just arrived counts as waiting until the engine's next step, so a queue
-        only means that the server is full when the number that run no longer grows.
+        only means that the server is full when the number that run stays where it is for a while,
+        and nothing at all is learnt while less is out than the limit allows.
         """
         preempted = self._preemptions is not None and load.preemptions > self._preemptions
         self._preemptions = load.preemptions
-        full = load.waiting > 0 and 0 < load.running <= self._running
+        grew = load.running > self._running
         self._running = load.running
         if preempted:
             self.overloaded(now)
-        elif full:
+        if in_flight < 0.9 * self._value or load.waiting == 0:
+            self._full_since = math.inf
+            if in_flight >= 0.9 * self._value:
+                self._raise(now)
+            return
+        self._full_since = now if grew and self.searching else min(self._full_since, now)
+        if now - self._full_since >= _SETTLED or not self.searching:
             self.searching = False
             target = in_flight - load.waiting + max(1, math.ceil(load.running * SPARE))
             self._value = min(max(1.0, float(target)), self._ceiling(now))
-        elif load.waiting == 0 and in_flight >= 0.9 * self._value:
-            self._raise(now)
 
     def answered(self, in_flight: int, now: float) -> None:
         """One more answer came from a server without `/metrics`."""

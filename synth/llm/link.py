@@ -104,10 +104,11 @@ class Link:
         now = time.monotonic()
         self.load = load
         self.first_load = self.first_load or load
+        before = self.limit.value
         self.limit.observe(load, self.in_flight, now)
         if self.limit.searching:
             return max(FASTEST_POLL, (now - asked) / _POLL_SHARE)
-        return SLOWEST_POLL
+        return SLOWEST_POLL / 4 if abs(self.limit.value - before) > before / 20 else SLOWEST_POLL
 
     async def is_back(self) -> bool:
         """Whether a parked server answers again."""

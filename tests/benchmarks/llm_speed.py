@@ -1,6 +1,6 @@
 """The LLM client beside a bare aiohttp + uvloop loop, on a simulated vLLM server.
 
-    python tests/benchmarks/llm_speed.py [makespan] [cpu] [startup] [--repeats 3]
+    python tests/benchmarks/llm_speed.py [makespan] [endpoints] [stages] [cpu] [--repeats 3]
 
 The server is `bench/sim_vllm.py` under SYNTH_SHARED (default ../shared), which is no part of synth.
 Both clients send the same requests about the same passages; the bare loop is told how many
@@ -99,7 +99,31 @@ def bare(url: str, bodies: Path, count: int, in_flight: int) -> None:
     print(json.dumps({"cpu": cpu() - began, "done": done, **stats(url)}))
 
 
-def ours(url: str, count: int) -> None:
+def add_judge(folder: Path) -> None:
+    """Gives the task a second step, as a plug-in would."""
+    from typing import ClassVar
+
+    from pydantic import Field
+
+    from schemas.base import Strict
+    from synth.tasks import Step
+    from synth.tasks.query_from_passage import QueryFromPassage
+
+    class Judgement(Strict):
+        relevance: int = Field(ge=1, le=5)
+
+    (folder / "judge.j2").write_text(
+        "---\nname: judge\nversion: 1\ninputs: [passage, query]\n---\n## system\nJudge how well the passage answers the query.\n## user\n{{ passage }}\n\nQuery: {{ query }}\n"
+    )
+
+    def inputs(given: object, outputs: object) -> dict[str, str]:
+        return {"passage": given.passage.text, "query": outputs[QueryFromPassage.name].query}  # type: ignore[attr-defined,index]
+
+    steps: ClassVar = (Step("judge", "judge", Judgement, inputs, folder),)
+    QueryFromPassage.later = steps  # type: ignore[attr-defined]
+
+
+def ours(url: str, count: int, staged: bool = False) -> None:
     """Plan, generate, journal, validate, gate and write Parquet; no teacher."""
     from synth.llm.settings import reach
     from synth.progress import Silent
@@ -110,15 +134,17 @@ def ours(url: str, count: int) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         settings = reach(url.split("+"))
+        if staged:
+            add_judge(Path(folder))
         choices = choices_for(Path(folder), models=tuple(settings.models))
         run = create_run(resolve(choices), Store(Path(folder) / "store"), llm=settings)
         workshop = prepare(run, Silent())
         shards = [Shard(start, min(start + 1_000, count)) for start in range(0, count, 1_000)]
-        began = cpu()
+        began, started = cpu(), time.monotonic()
         make_shards(workshop, shards, Silent(), score=False)
-        used = cpu() - began
+        used, seconds = cpu() - began, time.monotonic() - started
         close_workshop(run)
-        print(json.dumps({"cpu": used, "done": count, **stats(url.split("+")[0])}))
+        print(json.dumps({"cpu": used, "seconds": seconds, "done": count, **stats(url.split("+")[0].split(",")[0])}))
 
 
 def choices_for(folder: Path, **more: object) -> object:
@@ -186,6 +212,46 @@ def makespan(bodies: Path, repeats: int) -> None:
         )
 
 
+def two_endpoints(bodies: Path, repeats: int) -> None:
+    """64 and 256 slots together, beside one server of 320 for the bare loop."""
+    theirs, mine = [], []
+    for _ in range(repeats):
+        with simulator("--max-num-seqs", "320") as url:
+            theirs.append(run_child("bare", url, bodies, ITEMS, 400)["makespan"])
+        with simulator("--max-num-seqs", "64") as small, simulator("--max-num-seqs", "256") as large:
+            run_child("ours", f"{small}+{large}", ITEMS)
+            seen = [stats(url) for url in (small, large)]
+            mine.append(max(row["makespan"] for row in seen))
+    one, other = statistics.median(theirs), statistics.median(mine)
+    print(
+        f"two endpoints, 64 and 256 slots: bare on one of 320 {one:.2f} s, ours {other:.2f} s, ratio {other / one:.3f}"
+    )
+
+
+def stages(repeats: int) -> None:
+    """A query stage and a judge stage of the same length, apart and together."""
+    rows = []
+    for _ in range(repeats):
+        row = {}
+        with simulator() as url:
+            row["query"] = run_child("ours", url, ITEMS)["seconds"]
+        with simulator("--model", "judge") as url:
+            row["judge"] = run_child("ours", url, ITEMS)["seconds"]
+        with simulator() as query, simulator("--model", "judge") as judge:
+            staged = run_child("staged", f"{query}+{judge},task=judge", ITEMS)
+            row["own servers"] = staged["seconds"]
+        with simulator() as url:
+            row["one server"] = run_child("staged", url, ITEMS)["seconds"]
+        rows.append(row)
+    middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    slower, total = max(middle["query"], middle["judge"]), middle["query"] + middle["judge"]
+    print(f"query alone {middle['query']:.1f} s, judge alone {middle['judge']:.1f} s")
+    print(
+        f"each on its own server: {middle['own servers']:.1f} s, {middle['own servers'] / slower:.3f} x the slower alone"
+    )
+    print(f"both on one server: {middle['one server']:.1f} s, {middle['one server'] / total:.3f} x the sum")
+
+
 def slope(bodies: Path, repeats: int) -> None:
     found: dict[str, list[float]] = {"bare": [], "ours": []}
     for _ in range(repeats):
@@ -210,10 +276,10 @@ def main() -> None:
         if name == "bare":
             bare(url, Path(rest[0]), int(rest[1]), int(rest[2]))
         else:
-            ours(url, int(rest[0]))
+            ours(url, int(rest[0]), staged=name == "staged")
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["makespan", "cpu"])
+    parser.add_argument("what", nargs="*", default=["makespan", "endpoints", "stages", "cpu"])
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
     if not SIMULATOR.exists():
@@ -223,6 +289,10 @@ def main() -> None:
         write_bodies(bodies)
         if "makespan" in chosen.what:
             makespan(bodies, chosen.repeats)
+        if "endpoints" in chosen.what:
+            two_endpoints(bodies, chosen.repeats)
+        if "stages" in chosen.what:
+            stages(chosen.repeats)
         if "cpu" in chosen.what:
             slope(bodies, chosen.repeats)
 

@@ -86,6 +86,13 @@ def test_what_no_second_question_mends_has_no_advice(content: str, finish_reason
     assert (fault.failure.reason, fault.advice) == (reason, "")
 
 
+def test_an_answer_of_numbers_alone_needs_no_text() -> None:
+    class Judgement(Strict):
+        relevance: int
+
+    assert check_answer(said('{"relevance": 4}'), Judgement, INSTRUCTIONS, "en") == Judgement(relevance=4)
+
+
 def test_the_advice_quotes_the_validator() -> None:
     assert "query: String should have at most 60 characters" in check('{"query": "%s"}' % ("x" * 61)).advice
 

@@ -43,13 +43,21 @@ def test_the_limit_ends_a_quarter_above_what_the_server_runs(slots: int) -> None
 
 def test_requests_that_have_just_arrived_do_not_end_the_search() -> None:
     limit = Limit()
-    limit.observe(Load(0, FIRST, 0, 0, 0, 0), FIRST, 0.0)
-    assert limit.searching
-    assert limit.value == FIRST
-    growing = Limit()
-    growing.observe(Load(20, 0, 0, 0, 0, 0), FIRST, 0.0)
-    growing.observe(Load(60, 4, 0, 0, 0, 0), growing.value, 0.1)
-    assert growing.searching
+    for poll, (running, waiting) in enumerate([(0, FIRST), (20, FIRST - 20), (20, FIRST - 20), (60, 4)]):
+        limit.observe(Load(running, waiting, 0, 0, 0, 0), FIRST, poll * 0.05)
+        assert limit.searching
+        assert limit.value == FIRST
+    for poll in range(10):
+        limit.observe(Load(60, 4, 0, 0, 0, 0), FIRST, 0.2 + poll * 0.05)
+    assert not limit.searching
+
+
+def test_a_server_that_is_given_little_teaches_nothing() -> None:
+    """The server of a later step gets its first requests one by one."""
+    limit = Limit()
+    for poll in range(100):
+        limit.observe(Load(1, 1, 0, 0, 0, 0), 2, poll * 0.05)
+    assert (limit.value, limit.searching) == (FIRST, True)
 
 
 def test_preemptions_cut_the_limit_once_for_a_while() -> None:
