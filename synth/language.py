@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache, lru_cache
 from typing import NamedTuple, Protocol, cast
 
@@ -46,9 +47,17 @@ def _classify(text: str) -> Found:
     return Found(*_load().classify(text))
 
 
-@cache
+_loading = threading.Lock()
+
+
 def _load() -> _Identifier:
-    # Loading takes about a second, hence neither at import nor twice. Classifying takes 0.1 ms.
+    """Loading takes half a second, hence not at import, and once however many threads ask. Classifying takes 0.1 ms."""
+    with _loading:
+        return _loaded()
+
+
+@cache
+def _loaded() -> _Identifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return cast(_Identifier, LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True))

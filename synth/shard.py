@@ -20,6 +20,7 @@ from synth.errors import ConservationError
 from synth.files import ParquetSink
 from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator
+from synth.language import known_languages
 from synth.live import Live
 from synth.memory import few_collections
 from synth.plan import Plan
@@ -95,7 +96,9 @@ def make_shards(workshop: Workshop, shards: Sequence[Shard], reporter: Reporter,
             _score(workshop, shard)
     live = Live(workshop.generator, reporter)
     assembly = _Assembly(workshop, asked, live, score)
-    threading.Thread(target=lambda: workshop.gates, name="synth-gates", daemon=True).start()
+    threading.Thread(
+        target=known_languages, name="synth-warm", daemon=True
+    ).start()  # half a second, used by the first answer
     with few_collections():
         _fill(workshop, asked, assembly, reporter)
     live.finish()

@@ -32,12 +32,11 @@ class Language:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._known = known_languages()
         self._accepted = {primary(code) for code in settings.accept}
 
     def judge(self, record: Pair) -> Verdict:
         expected = self._accepted or {primary(record.language)}
-        found = identify(record.query, self.settings.min_letters) if expected <= self._known else None
+        found = identify(record.query, self.settings.min_letters) if expected <= known_languages() else None
         if found is None:
             return Verdict(gate=self.name, keep=True, detail="abstained")
         keep = found.language in expected or found.probability < self.settings.min_probability

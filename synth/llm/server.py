@@ -53,7 +53,7 @@ class Served(Strict):
 def parse_served(text: str) -> Served:
     """An `--llm` flag that begins with `vllm:`. Raises InputError."""
     try:
-        first, *flags = shlex.split(text.removeprefix(PREFIX))
+        first, *flags = shlex.split(text.removeprefix(PREFIX)) or [""]
     except ValueError as error:
         raise InputError(
             f'--llm {text!r}: write "vllm:MODEL", with flags of `vllm serve` after a space ({error})'

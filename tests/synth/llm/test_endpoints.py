@@ -103,7 +103,7 @@ def test_vllm_is_named_with_its_own_flags(tmp_path: object) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("vllm:", "vllm:MODEL"),
+        ("vllm:", "names no model"),
         ("vllm:/no/such", "no folder"),
         ("vllm:m,size=2", "is not understood"),
         ("vllm:m 'x", "quotation"),
