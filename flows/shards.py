@@ -69,12 +69,16 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> int 
         if stop < shard.stop:
             cuts.append(stop)
 
-    for shard in shards:
-        if len(waiting) == AHEAD:
+    try:
+        for shard in shards:
+            if len(waiting) == AHEAD:
+                take()
+            if cuts:
+                break
+            waiting.append((shard, make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop)))
+        while waiting:
             take()
-        if cuts:
-            break
-        waiting.append((shard, make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop)))
-    while waiting:
-        take()
+    finally:
+        for _, future in waiting:
+            future.wait()  # a shard that goes on after the run has ended would open its servers again
     return min(cuts, default=None)

@@ -339,7 +339,7 @@ def _budget_of(run: Run) -> str:
 def _shards_up_to(run: Run, cut: int) -> list[Shard]:
     if cut == 0:
         raise RunError(
-            f"the budget was spent before the first item was made; raise it: synth resume {run.id} --max-requests …"
+            f"the budget was spent before the first item of the plan was finished; raise it: synth resume {run.id} --max-requests …"
         )
     return run.shards(cut)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pydantic import BaseModel
 
 from schemas.recipe import ModelChoice, Recipe, SamplingSettings
-from synth.errors import InputError
+from synth.errors import InputError, RunError
 from synth.generators import Answer, Call, Equipment, Outcome
 from synth.llm.answers import Fault, check_answer
 from synth.llm.archive import Archive, generation_hash
@@ -68,26 +68,38 @@ class Llm:
         self._opening = threading.Lock()
         self._opened = ExitStack()
         self._client: Client | None = None
+        self._closed = False
 
     def open_client(self, reporter: Reporter) -> Client:
         """The client of this process, opened (and servers started) by the first who has something to ask."""
         with self._opening:
+            if self._closed:
+                raise RunError("the run was ended; `synth resume` goes on")
+            if self._client is not None and self._client.has_failed:
+                self._client = None
+                self._opened.close()
             if self._client is None:
-                endpoints = list(self._settings.endpoints)
-                for number, served in enumerate(self._settings.served):
-                    log = self._run_folder / f"vllm-{number}.log"
-                    endpoints.append(self._opened.enter_context(VllmServer(served, log, reporter)))
-                _check_reachable(endpoints, self._recipe)
-                patience = Patience(request=self._settings.request_timeout)
-                client = Client(endpoints, self._journal, self._settings.budget, patience)
-                self._client = self._opened.enter_context(client)
-                if self._settings.metrics_port is not None:
-                    self._opened.enter_context(exported(client.counters, self._settings.metrics_port))
+                with ExitStack() as opening:
+                    self._client = self._open(opening, reporter)
+                    self._opened = opening.pop_all()
             return self._client
+
+    def _open(self, opening: ExitStack, reporter: Reporter) -> Client:
+        endpoints = list(self._settings.endpoints)
+        for number, served in enumerate(self._settings.served):
+            log = self._run_folder / f"vllm-{number}.log"
+            endpoints.append(opening.enter_context(VllmServer(served, log, reporter)))
+        _check_reachable(endpoints, self._recipe)
+        patience = Patience(request=self._settings.request_timeout)
+        client = opening.enter_context(Client(endpoints, self._journal, self._settings.budget, patience))
+        if self._settings.metrics_port is not None:
+            opening.enter_context(exported(client.counters, self._settings.metrics_port))
+        return client
 
     def close(self) -> None:
         """Stop asking, and stop servers of ours; answers that arrived are kept."""
         with self._opening:
+            self._closed = True
             self._client = None
             self._opened.close()
 

@@ -65,13 +65,15 @@ class Block:
         self.start, self.stop = number * BLOCK, (number + 1) * BLOCK
         self._folder = folder / f"{number:012d}"
         self.known: dict[bytes, Said] = {}
+        in_journal = read_journal(journal, self.start, self.stop)  # first, as another process may be sealing
         for segment in sorted(self._folder.glob("*.parquet")):
             for row in zip(*pq.read_table(segment).to_pydict().values(), strict=True):
                 said = Said._make(row)
                 self.known[said.key] = said
-        unsealed = [said for said in read_journal(journal, self.start, self.stop) if said.key not in self.known]
-        self.known.update((said.key, said) for said in unsealed)
-        self._unsealed = unsealed
+        self.stale = [said for said in in_journal if said.key in self.known]
+        """Rows of the journal that were sealed before a kill."""
+        self._unsealed = [said for said in in_journal if said.key not in self.known]
+        self.known.update((said.key, said) for said in self._unsealed)
         self._sealed_at = time.monotonic()
 
     def add(self, said: Said) -> None:
@@ -137,5 +139,8 @@ class Archive:
     def _block(self, position: int) -> tuple[Block, set[int]]:
         number = position // BLOCK
         if number not in self._open:
-            self._open[number] = (Block(number, self._folder, self._journal), set())
+            block = Block(number, self._folder, self._journal)
+            if block.stale:
+                self._forget(block.stale)
+            self._open[number] = (block, set())
         return self._open[number]

@@ -54,11 +54,6 @@ class Purse:
         self._sent += 1
         self._prompts_out += len(body) // _BYTES_PER_TOKEN
 
-    def take_back(self, body: bytes) -> None:
-        """A request was not answered and will be sent again: for the budget it is one."""
-        self._sent -= 1
-        self._prompts_out -= len(body) // _BYTES_PER_TOKEN
-
     def receive(self, body: bytes, prompt_tokens: int, completion_tokens: int) -> None:
         """Its answer came, or it failed for good."""
         self._answered += 1

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-import sys
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from synth.llm.counters import Counters
 from synth.llm.endpoints import Endpoint
 from synth.llm.health import Health
 from synth.llm.journal import Journal, Said
+from synth.llm.limits import Limit
 from synth.llm.link import Link, Patience
 from synth.llm.pool import Pool
 from synth.llm.requests import Reply, Request
 from synth.llm.stream import Stream
-from synth.llm.transport import Response
+from synth.llm.transport import Response, connections_allowed, new_loop
 
 COMMIT_ANSWERS, COMMIT_SECONDS = 64, 0.02
 LOOKAHEAD = 256
@@ -35,7 +35,10 @@ LOOKAHEAD = 256
 MOST_TRIES = 6
 MOST_OVERLOADS = 60
 _REFUSALS = 16
-"""A server whose first answers are all HTTP 4xx is wrongly set up; the run stops and says so."""
+"""A server that answers so many requests in a row with HTTP 4xx is wrongly set up; the run stops and says so."""
+_ACCOUNT = (401, 402, 403, 404)
+"""Key, credit, rights, model: no request will fare better."""
+_CLOSED = RunError("the connection to the servers was closed; `synth resume` goes on")
 
 
 class Client:
@@ -52,7 +55,8 @@ class Client:
         self.purse = Purse(budget or Budget())
         self._patience = patience or Patience()
         self._journal_path = journal
-        self.links = [Link(endpoint, self._patience) for endpoint in endpoints]
+        most = connections_allowed() // max(1, len(endpoints))
+        self.links = [Link(endpoint, self._patience, Limit(most)) for endpoint in endpoints]
         self._pools: dict[str, Pool] = {}
         for link in self.links:
             self._pools.setdefault(link.endpoint.model, Pool(link.endpoint.model)).links.append(link)
@@ -87,20 +91,31 @@ class Client:
     def open_stream(self) -> Stream:
         """A caller's own end; several threads may have one each."""
         stream = Stream(
-            ask=functools.partial(self.call, self._enqueue),
-            leave=functools.partial(self.call, self._streams.discard),
+            ask=self._ask,
+            leave=functools.partial(self.call, self._leave),
             room=lambda: self.room,
         )
         self.call(self._add_stream, stream)
         return stream
 
-    def call(self, function: object, *arguments: object) -> None:
-        """Run a function in the client's thread, soon."""
-        if self._loop is not None and not self._loop.is_closed():
-            try:
-                self._loop.call_soon_threadsafe(function, *arguments)  # type: ignore[arg-type]
-            except RuntimeError:
-                return  # the loop has just closed: there is nobody left to tell
+    def call(self, function: Callable[..., object], *arguments: object) -> bool:
+        """Run a function in the client's thread, soon; False when that has ended."""
+        try:
+            if self._loop is None or self._loop.is_closed():
+                return False
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            return False  # the loop has just closed
+        return True
+
+    def _ask(self, stream: Stream, requests: Sequence[Request]) -> None:
+        if not self.call(self._enqueue, stream, requests):
+            stream.deliver(self._failure or _CLOSED)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether nothing can be asked through it any more."""
+        return self._failure is not None
 
     def forget(self, rows: Sequence[Said]) -> None:
         """The archive holds these rows: the journal need not."""
@@ -109,18 +124,22 @@ class Client:
     # ---- everything below runs in the client's thread ----
 
     def _run(self) -> None:
-        loop = _new_loop()
-        loop.set_exception_handler(self._unexpected)
-        self._loop = loop
         try:
+            self._loop = loop = new_loop()
+            loop.set_exception_handler(self._unexpected)
             self._journal = Journal(self._journal_path)
             self._stopping = asyncio.Event()
             loop.run_until_complete(self._work())
         except SynthError as error:
             self._fail(error)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for this thread must hear of it
+            self._unexpected(None, {"message": "it ended", "exception": error})
         finally:
+            for stream in list(self._streams):
+                stream.deliver(self._failure or _CLOSED)
             self._started.set()
-            loop.close()
+            if self._loop is not None:
+                self._loop.close()
 
     async def _work(self) -> None:
         self._health = Health(
@@ -177,27 +196,37 @@ class Client:
 
     def _pump(self) -> None:
         """Fill every free slot."""
+        if self._stopping.is_set() or self._failure is not None:
+            return
         for pool in self._pools.values():
             while pool.waiting:
                 if self.purse.spent:
                     self._hand_back(pool)
-                    break
-                taken = pool.take()
+                taken = pool.take() if pool.waiting else None
                 if taken is None:
                     break
                 request, link = taken
-                self.purse.send(request.body)
+                if not request.was_sent:
+                    request.was_sent = True
+                    self.purse.send(request.body)
                 self.counters.sent(request.kind)
                 done = functools.partial(self._hear, link, request)
                 link.out[request] = (link.transport.post(link.chat, request.body, done), self._now)
 
     def _hand_back(self, pool: Pool) -> None:
-        """The budget is spent: what was not sent goes back to the askers."""
+        """The budget is spent: what was never sent goes back to the askers."""
         replies: dict[Stream, list[Reply]] = {}
-        for request in pool.drain():
+        for request in pool.remove(lambda waiting: not waiting.was_sent):
             replies.setdefault(self._asker.pop(request), []).append(Reply(request, None, "unasked"))
         for stream, batch in replies.items():
             stream.deliver(batch)
+
+    def _leave(self, stream: Stream) -> None:
+        """Nobody waits for what this caller asked: what was not sent is not sent."""
+        self._streams.discard(stream)
+        for pool in self._pools.values():
+            for request in pool.remove(lambda waiting: self._asker.get(waiting) is stream):
+                del self._asker[request]
 
     def _hear(self, link: Link, request: Request, response: Response) -> None:
         """A reply came, or the connection went."""
@@ -245,16 +274,27 @@ class Client:
             self._try_again(link, request, bad.reason, bad.detail)
 
     def _final(self, link: Link, request: Request, status: int, bad: Bad) -> None:
-        """The server will never take this request: as good as an answer, and kept like one."""
+        """The server will never take this request. Only what is the request's own fault is kept like an answer."""
         link.refusals += 1
-        wrong_set_up = status in (401, 403, 404) or (bad.reason != "too_long" and link.refusals >= _REFUSALS)
-        if wrong_set_up and not link.answers:
-            self._fail(RunError(f"{link.endpoint.url} refuses every request (HTTP {status}): {bad.detail}"))
-            return
-        said = Said(
-            request.key, request.position, request.kind, request.model, bad.detail, f"refused:{bad.reason}", 0, 0, 0.0
-        )
-        self._keep(link, request, said)
+        if bad.reason != "too_long" and (status in _ACCOUNT or link.refusals >= _REFUSALS):
+            self._fail(
+                RunError(
+                    f"{link.endpoint.url} refuses what it is asked (HTTP {status}): {bad.detail}; mend that, then `synth resume`"
+                )
+            )
+        elif bad.reason == "too_long":
+            said = Said(
+                request.key, request.position, request.kind, request.model, bad.detail, "refused:too_long", 0, 0, 0.0
+            )
+            self._keep(link, request, said)
+        else:
+            del link.out[request]
+            self._give_up(request, bad.reason, bad.detail)
+
+    def _give_up(self, request: Request, reason: str, detail: str) -> None:
+        self.purse.receive(request.body, 0, 0)
+        self.counters.gave_up(reason)
+        self._asker.pop(request).deliver([Reply(request, None, reason, detail)])
 
     def _keep(self, link: Link, request: Request, said: Said) -> None:
         """Commit soon; the slot stays taken until then."""
@@ -279,6 +319,7 @@ class Client:
         except SynthError as error:
             self._fail(error)
             return
+        self.counters.see(self.links)
         replies: dict[Stream, list[Reply]] = {}
         for link, request, said in batch:
             link.held -= 1
@@ -293,15 +334,14 @@ class Client:
         """Free the slot at once; the request comes back after a pause, or fails for good."""
         del link.out[request]
         self.counters.retried(reason)
-        request.tries += 1
-        most = MOST_OVERLOADS if reason == "overloaded" else MOST_TRIES
-        if request.tries >= most:
-            self.purse.receive(request.body, 0, 0)
-            self.counters.gave_up(reason)
-            self._asker.pop(request).deliver([Reply(request, None, reason, detail)])
+        overloaded = reason == "overloaded"
+        request.overloads += overloaded
+        request.tries += not overloaded
+        if request.tries >= MOST_TRIES or request.overloads >= MOST_OVERLOADS:
+            self._give_up(request, reason, detail)
             return
-        self.purse.take_back(request.body)
-        pause = self._patience.backoff * 2 ** min(request.tries - 1, 5) * random.uniform(0.5, 1.0)
+        times = min(request.tries + request.overloads, 6)
+        pause = self._patience.backoff * 2 ** (times - 1) * random.uniform(0.5, 1.0)
         assert self._loop is not None
         self._loop.call_later(wait if wait is not None else pause, self._come_back, request)
 
@@ -311,6 +351,8 @@ class Client:
         self._pump()
 
     def _come_back(self, request: Request) -> None:
+        if self._asker.get(request) not in self._streams:
+            return  # nobody waits for it any more
         request.urgent = True
         self._pools[request.model].add(request)
         self._pump()
@@ -336,7 +378,7 @@ class Client:
         for stream in self._streams:
             stream.deliver(error)
 
-    def _unexpected(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _unexpected(self, _loop: asyncio.AbstractEventLoop | None, context: dict[str, Any]) -> None:
         """A bug of ours in the client's thread must end the run, not hang it."""
         error = context.get("exception")
         failure = RunError(f"the client failed: {context.get('message')}: {error!r}; `synth resume` goes on")
@@ -350,11 +392,3 @@ class Client:
 def _seconds(header: bytes | None) -> float | None:
     """A Retry-After in seconds, at most a minute; None where there is none."""
     return min(float(header), 60.0) if header and header.replace(b".", b"", 1).isdigit() else None
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()

@@ -70,7 +70,8 @@ class Counters:
             parts.append(f"{self.cache_share:.0%} of prompt tokens cached")
         if self.retries:
             parts.append(
-                "tried again: " + " ".join(f"{reason} {count:,}" for reason, count in self.retries.most_common(3))
+                "tried again: "
+                + " ".join(f"{reason} {count:,}" for reason, count in Counter(dict(self.retries)).most_common(3))
             )
         return ", ".join(parts)
 

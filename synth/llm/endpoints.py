@@ -59,13 +59,12 @@ def parse_endpoint(text: str) -> Endpoint:
     """
     url, *options = text.split(",")
     parts = urlsplit(url.strip())
+    if "@" in text or parts.query or parts.fragment:
+        raise InputError(
+            f"--llm takes an address without user, password or parameters: put an API key into {KEY_VARIABLES[0]}"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"--llm {text!r}: write http://HOST:PORT/v1 for a running server, or vllm:MODEL to start one")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        host = parts.netloc.rpartition("@")[2]
-        raise InputError(
-            f"--llm takes no user, password or parameters in the address of {host}: put an API key into {KEY_VARIABLES[0]}"
-        )
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     fields = parse_options(options, text, known=("model", "weight", "task"))
     return Endpoint(url=f"{parts.scheme}://{parts.netloc}{path or '/v1'}", **fields)
@@ -78,7 +77,7 @@ def parse_options(options: Sequence[str], text: str, known: Sequence[str]) -> di
         name, _, value = (part.strip() for part in option.partition("="))
         if name not in known or not value:
             raise InputError(
-                f"--llm {text!r}: {option!r} is not understood{suggest(name, known)}; write it like {known[0]}=VALUE"
+                f"--llm {text.split(',')[0]}: the option {name!r} is not understood or has no value{suggest(name, known)}; write it like {known[0]}=VALUE"
             )
         if name == "task":
             fields.setdefault("tasks", []).append(value)
@@ -100,8 +99,14 @@ def _weight(value: str, text: str) -> float:
 
 
 def api_key() -> str | None:
-    """The key from the environment, if there is one."""
-    return next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+    """The key from the environment, if there is one. Raises InputError without repeating it."""
+    for name in KEY_VARIABLES:
+        key = os.environ.get(name, "").strip()
+        if key and not (key.isascii() and key.isprintable()):
+            raise InputError(f"{name} holds characters that no API key has; set it again")
+        if key:
+            return key
+    return None
 
 
 def auth_headers() -> dict[str, str]:

@@ -109,7 +109,7 @@ def journal_path(answers: Path) -> Path:
     if not named and not _is_shared(answers):
         return answers / "journal.sqlite"
     cache = Path(named or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
-    digest = hashlib.sha256(str(answers.absolute()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(str(answers.resolve()).encode()).hexdigest()[:16]
     return (cache if named else cache / "synth" / "journal") / f"{digest}.sqlite"
 
 
@@ -120,7 +120,7 @@ def _is_shared(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
     where, kind = "", ""
     for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
         _, point, found, *_ = line.split(" ")
-        inside = path.absolute().is_relative_to(point.replace("\\040", " "))
+        inside = path.resolve().is_relative_to(point.replace("\\040", " "))
         if inside and len(point) >= len(where):
             where, kind = point, found
     return kind.startswith(_SHARED_KINDS)

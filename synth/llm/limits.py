@@ -31,8 +31,9 @@ _MOST = 65_536
 class Limit:
     """The number of requests in flight that one server is given."""
 
-    def __init__(self) -> None:
-        self._value = float(FIRST)
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = float(most)
+        self._value = min(float(FIRST), self._most)
         self.searching = True
         """Whether the limit still grows by leaps."""
         self._running = 0
@@ -108,4 +109,4 @@ class Limit:
 
     def _ceiling(self, now: float) -> float:
         """A cut holds for a while, then the limit may rise again."""
-        return self._value if now - self._cut_at < _CUT_EVERY else float(_MOST)
+        return self._value if now - self._cut_at < _CUT_EVERY else self._most

@@ -60,6 +60,7 @@ class Link:
     """Since its last answer."""
     answers: int = 0
     refusals: int = 0
+    """HTTP 4xx since its last answer."""
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -87,7 +88,7 @@ class Link:
 
     def answered(self, seconds: float, now: float) -> None:
         """It works."""
-        self.failures = 0
+        self.failures = self.refusals = 0
         self.answers += 1
         self.recent.append(seconds)
         if not self.has_metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from synth.llm.link import Link
 from synth.llm.requests import Request
@@ -38,12 +39,13 @@ class Pool:
         link = self._choose(line[0].group)
         return (line.popleft(), link) if link is not None else None
 
-    def drain(self) -> list[Request]:
-        """Take everything out, in order."""
-        everything = [*self._urgent, *self._new]
-        self._urgent.clear()
-        self._new.clear()
-        return everything
+    def remove(self, chosen: Callable[[Request], bool]) -> list[Request]:
+        """Take some out, in order."""
+        removed = [request for line in (self._urgent, self._new) for request in line if chosen(request)]
+        gone = set(removed)
+        self._urgent = deque(request for request in self._urgent if request not in gone)
+        self._new = deque(request for request in self._new if request not in gone)
+        return removed
 
     def _choose(self, group: int) -> Link | None:
         if len(self.links) == 1:

@@ -30,6 +30,10 @@ class Request:
     group: int
     urgent: bool = False
     tries: int = 0
+    overloads: int = 0
+    """Times a server was too busy to take it."""
+    was_sent: bool = False
+    """A budget counts it once, however often it is tried."""
     context: Any = None
     """Whatever the asker wants to find in the reply."""
 

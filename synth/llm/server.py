@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from synth.llm.install import find_vllm, has_gpu
 from synth.progress import Reporter
 
 PREFIX = "vllm:"
+_SECRET_FLAGS = ("--api-key", "--hf-token")
 _TAIL = 15
 _ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): (?!\[Errno).+")
 """Lines of the log that an error quotes."""
@@ -58,6 +59,11 @@ def parse_served(text: str) -> Served:
         raise InputError(
             f'--llm {text!r}: write "vllm:MODEL", with flags of `vllm serve` after a space ({error})'
         ) from error
+    for flag in flags:
+        if flag.split("=")[0] in _SECRET_FLAGS:
+            raise InputError(
+                f"--llm vllm:…: {flag.split('=')[0]} would be written into the run; put the key into VLLM_API_KEY or HF_TOKEN in the environment"
+            )
     model, *options = first.split(",")
     if not model:
         raise InputError(f"--llm {text!r} names no model: write vllm:MODEL, such as vllm:Qwen/Qwen3-8B")
@@ -175,10 +181,11 @@ def _free_port() -> int:
 
 
 def _is_healthy(port: int) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine is not behind a proxy
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as response:
+        with opener.open(f"http://127.0.0.1:{port}/health", timeout=2) as response:
             return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, HTTPException):
         return False
 
 

@@ -16,7 +16,10 @@ class Stream:
     """Made by `Client.open_stream`; belongs to one thread, while `deliver` may be called from any."""
 
     def __init__(
-        self, ask: Callable[[Stream, Sequence[Request]], None], leave: Callable[[Stream], None], room: Callable[[], int]
+        self,
+        ask: Callable[[Stream, Sequence[Request]], None],
+        leave: Callable[[Stream], object],
+        room: Callable[[], int],
     ) -> None:
         self._ask, self._leave, self._room = ask, leave, room
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()

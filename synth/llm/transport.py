@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,6 +23,7 @@ import httptools
 KEEPALIVE = 4.0
 """vLLM closes idle connections after 5 seconds; ours must be gone by then."""
 CONNECT_SECONDS = 10.0
+_OTHER_FILES = 192
 
 
 @dataclass(slots=True)
@@ -37,6 +39,28 @@ class Response:
 
 
 Done = Callable[[Response], None]
+
+
+def connections_allowed() -> int:
+    """Sockets that this process may open, as many as the system gives it; some files are left for everything else."""
+    if sys.platform == "win32":
+        return 8_192
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return 65_536 if soft == resource.RLIM_INFINITY else max(16, soft - _OTHER_FILES)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, where it runs."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 class Exchange:
@@ -166,6 +190,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None  # ours, not the server's: the loop's handler ends the run
         except httptools.HttpParserError as error:
             self._end(Response(error=f"not HTTP: {error}"))
             self.abort()

@@ -95,7 +95,7 @@ def test_a_request_that_will_never_be_taken_is_sent_once_and_kept_as_an_answer(s
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_server_that_refuses_everything_ends_the_run_with_its_own_words(serve: Serve, ask: Ask, status: int) -> None:
     fake = serve(lambda prompt, asked: Status(status, "no such model"))
-    with pytest.raises(RunError, match=rf"refuses every request \(HTTP {status}\): HTTP {status}: no such model"):
+    with pytest.raises(RunError, match=rf"refuses what it is asked \(HTTP {status}\): HTTP {status}: no such model"):
         ask([fake], 50)
 
 
@@ -247,3 +247,82 @@ def test_closing_keeps_what_has_arrived_and_ends_at_once(serve: Serve, tmp_path:
     assert time.monotonic() - started < 2
     with closing(sqlite3.connect(journal)) as connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchone()[0] <= 9
+
+
+def test_a_key_that_expires_stops_the_run_and_no_refusal_is_kept(serve: Serve, ask: Ask, tmp_path: Path) -> None:
+    fake = serve()
+    fake.script = lambda prompt, asked: Status(402, "no credit") if len(fake.bodies) > 30 else query_of(prompt)
+    with pytest.raises(RunError, match="no credit"):
+        ask([fake], 200)
+    kept = read_journal(tmp_path / "journal.sqlite", 0, 200)
+    assert kept
+    assert {said.finish_reason for said in kept} == {"stop"}
+
+
+def test_a_few_requests_that_are_refused_fail_alone_and_many_in_a_row_stop_the_run(serve: Serve, ask: Ask) -> None:
+    few = serve(lambda prompt, asked: Status(400, "odd") if "number7 " in prompt else query_of(prompt))
+    assert ask([few], 100).reasons() == {7: "http_400"}
+    with pytest.raises(RunError, match=r"HTTP 400\): HTTP 400: odd"):
+        ask([serve(lambda prompt, asked: Status(400, "odd"))], 100)
+
+
+def test_being_busy_does_not_use_up_the_tries(serve: Serve, ask: Ask) -> None:
+    def script(prompt: str, asked: int) -> Say | Status:
+        return (
+            Status(429, headers="Retry-After: 0\r\n") if asked < 10 else Status(500) if asked < 12 else query_of(prompt)
+        )
+
+    assert ask([serve(script)], 3).reasons() == {}
+
+
+def test_a_retry_is_sent_also_when_the_budget_is_spent_meanwhile(serve: Serve, ask: Ask) -> None:
+    fake = serve(lambda prompt, asked: Status(500) if asked == 0 and "number3 " in prompt else query_of(prompt))
+    asked = ask([fake], 100, budget=Budget(requests=40))
+    assert sorted(asked.reasons()) == list(range(40, 100))
+
+
+def test_whoever_waits_for_a_client_that_is_closed_is_told(serve: Serve, tmp_path: Path) -> None:
+    fake = serve(lambda prompt, asked: "hang")
+    with Client([Endpoint(url=fake.url, model="fake")], tmp_path / "journal.sqlite") as client:
+        stream = client.open_stream()
+        stream.ask([request(1)])
+        wait_for(lambda: len(fake.bodies) == 1)
+    with pytest.raises(RunError, match="was closed"):
+        stream.receive()
+    stream.ask([request(2)])
+    with pytest.raises(RunError, match="was closed"):
+        stream.receive()
+
+
+def test_an_error_of_ours_in_the_clients_thread_ends_the_run(tmp_path: Path, serve: Serve) -> None:
+    with (
+        pytest.raises(RunError, match="the client failed"),
+        Client([Endpoint(url="http://h:99999/v1")], tmp_path / "j"),
+    ):
+        pass
+    fake = serve()
+    with Client([Endpoint(url=fake.url, model="fake")], tmp_path / "journal.sqlite", patience=QUICK) as client:
+        client._keep = lambda *_: 1 / 0  # type: ignore[assignment, method-assign]
+        stream = client.open_stream()
+        stream.ask([request(1)])
+        with pytest.raises(RunError, match="the client failed.*ZeroDivisionError"):
+            stream.receive()
+
+
+def test_what_a_caller_that_left_had_asked_is_not_sent(serve: Serve, tmp_path: Path) -> None:
+    fake = serve(lambda prompt, asked: replace(query_of(prompt), seconds=0.2), slots=4)
+    with Client([Endpoint(url=fake.url, model="fake")], tmp_path / "journal.sqlite", patience=QUICK) as client:
+        stream = client.open_stream()
+        stream.ask([request(n) for n in range(2_000)])
+        wait_for(lambda: len(fake.bodies) > 10)
+        stream.close()
+        wait_for(lambda: not any(pool.waiting for pool in client._pools.values()))
+        sent = len(fake.bodies)
+        time.sleep(0.3)
+    assert len(fake.bodies) <= sent + 192
+
+
+def test_the_gauges_go_on_without_metrics(serve: Serve, ask: Ask) -> None:
+    asked = ask([serve(metrics=False)], 300)
+    assert asked.client.counters.in_flight < 70
+    assert asked.client.counters.answers.total() == 300

@@ -6,7 +6,7 @@ import pytest
 from fake_llm import FakeLlm
 
 from synth.errors import InputError
-from synth.llm.endpoints import Endpoint, choose_models, discover, parse_endpoint
+from synth.llm.endpoints import Endpoint, auth_headers, choose_models, discover, parse_endpoint
 from synth.llm.server import parse_served
 
 Serve = Callable[..., FakeLlm]
@@ -112,3 +112,32 @@ def test_vllm_is_named_with_its_own_flags(tmp_path: object) -> None:
 def test_a_wrong_vllm_flag_is_one_sentence(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         parse_served(text)
+
+
+@pytest.mark.parametrize("key", ["s3cret\r\n", " s3cret "])
+def test_white_space_around_a_key_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("SYNTH_LLM_API_KEY", key)
+    assert auth_headers() == {"Authorization": "Bearer s3cret"}
+
+
+def test_a_key_that_can_not_be_one_is_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTH_LLM_API_KEY", "s3c\nret")
+    with pytest.raises(InputError, match="SYNTH_LLM_API_KEY holds characters") as caught:
+        auth_headers()
+    assert "s3c" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["vllm:m --api-key hunter2", "vllm:m --hf-token=hunter2"])
+def test_a_secret_among_the_flags_of_vllm_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="VLLM_API_KEY or HF_TOKEN") as caught:
+        parse_served(text)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["user:hunter2@gpu1:8000/v1", "http://u:p,hunter2@host/v1", "http://h/v1,api_key=hunter2"]
+)
+def test_no_message_repeats_what_may_be_a_secret(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_endpoint(text)
+    assert "hunter2" not in str(caught.value)
