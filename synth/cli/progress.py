@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,14 +29,13 @@ class Bars:
     """A bar a stage, for people."""
 
     def __init__(self, console: Console = err) -> None:
-        self._progress = Progress(
+        self._progress = _BarsAndStatus(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[status]}", style="dim"),
             console=console,
         )
         self._task: int | None = None
@@ -53,15 +53,15 @@ class Bars:
 
     def stage(self, name: str, total: int | None = None) -> None:
         self._finish()
-        self._task = self._progress.add_task(name, total=total, status="")
+        self._progress.status = ""
+        self._task = self._progress.add_task(name, total=total)
 
     def advance(self, amount: int = 1) -> None:
         if self._task is not None:
             self._progress.advance(self._progress.task_ids[self._task], amount)
 
     def status(self, text: str) -> None:
-        if self._task is not None:
-            self._progress.update(self._progress.task_ids[self._task], status=text)
+        self._progress.status = text
 
     def note(self, message: str) -> None:
         self._progress.console.print(message, markup=False)
@@ -71,6 +71,17 @@ class Bars:
             task = self._progress.tasks[self._task]
             done = task.completed or 1
             self._progress.update(task.id, total=done, completed=done)
+
+
+class _BarsAndStatus(Progress):
+    """The bars, and below them how the current stage is doing."""
+
+    status = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.status:
+            yield Text(f"  {self.status}", style="dim")
 
 
 class _Rate(ProgressColumn):

@@ -147,3 +147,31 @@ def test_bars_are_for_terminals_and_lines_for_logs(
     assert isinstance(choose_reporter(), Bars)
     monkeypatch.setattr(progress, "err", log)
     assert isinstance(choose_reporter(), Lines)
+
+
+def test_how_a_stage_is_doing_stands_below_the_bars_and_ends_with_it(terminal: Console) -> None:
+    with Bars(terminal) as bars:
+        bars.stage("make items", 2_000)
+        bars.advance(500)
+        bars.status("256 requests/s, accepted 68%")
+        during = printed_now(bars, terminal)
+        bars.stage("mine and publish", 10)
+        after = printed_now(bars, terminal)
+    assert during.index("make items") < during.index("256 requests/s, accepted 68%")
+    assert "500/2000" in during
+    assert "256 requests/s" not in after
+
+
+def printed_now(bars: Bars, console: Console) -> str:
+    with console.capture() as captured:
+        console.print(bars._progress.get_renderable())
+    return captured.get()
+
+
+def test_a_log_line_ends_with_how_the_stage_is_doing(log: Console, clock: Callable[[float], None]) -> None:
+    lines = Lines(log)
+    lines.stage("make items", 100)
+    lines.status("256 requests/s")
+    clock(11.0)
+    lines.advance(20)
+    assert printed(log).rstrip().endswith("s left; 256 requests/s")
