@@ -73,7 +73,9 @@ MaxRequestsOption = Annotated[
 MaxTokensOption = Annotated[
     int | None, typer.Option("--max-tokens-total", min=1, help="End the run cleanly after so many tokens, in and out.")
 ]
-MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="End the run cleanly after so many hours.")]
+MaxHoursOption = Annotated[
+    float | None, typer.Option("--max-hours", min=0.001, help="End the run cleanly after so many hours.")
+]
 TimeoutOption = Annotated[
     float, typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again.")
 ]
@@ -112,12 +114,14 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Make a dataset: plan, generate, gate, mine hard negatives, publish a version."""
     from synth.documents import read_documents
+    from synth.domains import load_domain
     from synth.llm.budget import Budget
     from synth.llm.settings import reach
     from synth.recipe import Choices, resolve
     from synth.run import create_run, discard_unmade
     from synth.store import check_name, choose_store
 
+    load_domain(domain)  # a typo there should not wait for servers
     settings = reach(llm or ())
     choices = Choices(
         domain=domain,

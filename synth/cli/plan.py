@@ -57,12 +57,14 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     """
     from synth.cli.progress import choose_reporter
     from synth.documents import read_documents
+    from synth.domains import load_domain
     from synth.ingest import ingest
     from synth.llm.settings import reach
     from synth.plan import Plan
     from synth.recipe import Choices, resolve
     from synth.store import choose_store
 
+    load_domain(domain)  # a typo there should not wait for servers
     settings = reach(llm or ())
     choices = Choices(
         domain=domain,

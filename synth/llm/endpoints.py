@@ -157,9 +157,10 @@ def fetch(address: str, body: bytes | None = None) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         return error.code, error.read()
     except (urllib.error.URLError, OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        cause = getattr(error, "reason", error)
+        reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
         raise InputError(
-            f"{address} does not answer ({str(reason) or type(error).__name__}); is the server running, and the address right?"
+            f"{address} does not answer ({reason}); is the server running, and the address right?"
         ) from error
 
 

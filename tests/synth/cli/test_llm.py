@@ -68,6 +68,8 @@ def test_a_budget_is_said_to_be_spent(cli: Cli, config: Path, fake: FakeLlm) -> 
         (["--llm", "gpu1:8000"], "write http://HOST:PORT/v1"),
         (["--llm", "http://127.0.0.1:9"], "does not answer"),
         (["--llm", "vllm:"], "names no model"),
+        (["--domain", "finanse", "--llm", "http://127.0.0.1:9"], "did you mean 'finance'"),
+        (["--llm", "{url}", "--max-hours", "0"], "max-hours"),
         (["--llm", "{url},task=jugde"], "has no such task"),
         (["--llm", "{url},task=query-from-passage", "--max-requests", "0"], "max-requests"),
     ],
