@@ -52,8 +52,9 @@ def forecast(
     steps = max(len(steps_of(call)) for call in calls)
     endpoint = settings.endpoints[0] if settings.endpoints else None
     rendered = [first_messages(call) for call in calls]
-    counts = [_count(messages, endpoint) for messages in rendered]
-    shared = _count(rendered[0][:1], endpoint)
+    counter = endpoint if endpoint is not None and _ask_count([Message("user", "?")], endpoint) is not None else None
+    counts = [_count(messages, counter) for messages in rendered]
+    shared = _count(rendered[0][:1], counter)
     cached = [shared, *(_in_common(a, b, shared, n) for (a, b), n in zip(pairwise(rendered), counts[1:], strict=True))]
     requests = items * steps
     found: dict[str, Any] = {}
@@ -63,7 +64,7 @@ def forecast(
         requests=requests,
         prompt_tokens=round(sum(counts) / len(counts) * requests),
         cacheable_share=round(sum(cached) / sum(counts), 4),
-        counted_by="server" if endpoint is not None and _can_count(endpoint) else "estimate",
+        counted_by="server" if counter is not None else "estimate",
         **found,
     )
 
@@ -102,21 +103,18 @@ def _probe(calls: Sequence[Call], requests: int, equipment: Equipment, reporter:
     }
 
 
-def _count(messages: Sequence[Message], endpoint: Endpoint | None) -> int:
-    if endpoint is not None:
-        body = {
-            "model": endpoint.model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
-        }
-        status, payload = fetch(f"{endpoint.root}/tokenize", orjson.dumps(body))
-        if status == 200:
-            return int(orjson.loads(payload)["count"])
-    return sum(len(message.content) for message in messages) // CHARS_PER_TOKEN + 1
+def _count(messages: Sequence[Message], counter: Endpoint | None) -> int:
+    counted = _ask_count(messages, counter) if counter is not None else None
+    estimate = sum(len(message.content) for message in messages) // CHARS_PER_TOKEN + 1
+    return estimate if counted is None else counted
 
 
-def _can_count(endpoint: Endpoint) -> bool:
-    body = {"model": endpoint.model, "messages": [{"role": "user", "content": "?"}]}
-    return fetch(f"{endpoint.root}/tokenize", orjson.dumps(body))[0] == 200
+def _ask_count(messages: Sequence[Message], endpoint: Endpoint) -> int | None:
+    """Tokens of a prompt by the server's own tokenizer; None where it does not count."""
+    said = [{"role": message.role, "content": message.content} for message in messages]
+    body = orjson.dumps({"model": endpoint.model, "messages": said})
+    status, payload = fetch(f"{endpoint.root}/tokenize", body)
+    return int(orjson.loads(payload)["count"]) if status == 200 else None
 
 
 def _in_common(before: Sequence[Message], after: Sequence[Message], shared: int, tokens: int) -> float:

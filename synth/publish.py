@@ -180,7 +180,9 @@ def _record(
     row: dict[str, Any], positive: dict[str, Any], negatives: list[dict[str, Any]], workshop: Workshop, licence: str
 ) -> dict[str, Any]:
     item = ItemRow.model_construct(**{name: row[name] for name in ItemRow.model_fields})
-    provenance = make_provenance(item, workshop.recipe.generator, licence)
+    provenance = make_provenance(
+        item, workshop.recipe.generator, method=item.method, model=item.model, revision=item.revision, licence=licence
+    )
     return {
         "id": row["id"],
         "instruction": workshop.recipe.instruction,

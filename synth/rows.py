@@ -101,21 +101,8 @@ def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> tuple[Pair, list[
 
 def _record(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft) -> Pair:
     item, passage = task_input.item, task_input.passage
-    prompt, prompt_sha256 = _prompt_of(item.task)
-    provenance = Provenance(
-        prompt=prompt,
-        prompt_sha256=prompt_sha256,
-        task=item.task,
-        method=draft.method,
-        generator=recipe.generator,
-        generator_model=answer.model,
-        generator_revision=answer.revision,
-        persona_id=item.persona,
-        position=item.position,
-        seed=item.seed,
-        query_type=item.query_type,
-        difficulty=item.difficulty,
-        length=item.length,
+    provenance = make_provenance(
+        item, recipe.generator, method=draft.method, model=answer.model, revision=answer.revision
     )
     positive = PassageText(passage_id=passage.id, document_id=passage.document_id, text=draft.positive)
     return Pair(
@@ -136,23 +123,25 @@ def _prompt_of(task_name: str) -> tuple[str, str]:
     return prompt.name, prompt.sha256
 
 
-def make_provenance(item_row: ItemRow, generator: str, licence: str) -> Provenance:
-    """Where a record comes from, out of its item row."""
-    prompt, prompt_sha256 = _prompt_of(item_row.task)
+def make_provenance(
+    item: Item | ItemRow, generator: str, *, method: str, model: str, revision: str, licence: str = ""
+) -> Provenance:
+    """Where the record of a planned item comes from."""
+    prompt, prompt_sha256 = _prompt_of(item.task)
     return Provenance(
+        task=item.task,
+        method=method,
+        generator=generator,
+        generator_model=model,
+        generator_revision=revision,
         prompt=prompt,
         prompt_sha256=prompt_sha256,
-        task=item_row.task,
-        method=item_row.method,
-        generator=generator,
-        generator_model=item_row.model,
-        generator_revision=item_row.revision,
-        persona_id=item_row.persona,
-        position=item_row.position,
-        seed=item_row.seed,
-        query_type=item_row.query_type,
-        difficulty=item_row.difficulty,
-        length=item_row.length,
+        persona_id=item.persona,
+        position=item.position,
+        seed=item.seed,
+        query_type=item.query_type,
+        difficulty=item.difficulty,
+        length=item.length,
         licence=licence,
     )
 

@@ -32,16 +32,14 @@ class Purse:
         self._sent = self._answered = self._tokens = self._completion_tokens = self._prompts_out = 0
 
     @property
-    def spent(self) -> str:
-        """Which bound is reached, in words; empty while there is something left."""
-        budget = self._budget
-        if budget.requests is not None and self._sent >= budget.requests:
-            return f"{budget.requests:,} requests"
-        if budget.tokens is not None and self._tokens + self._expected_in_flight >= budget.tokens:
-            return f"{budget.tokens:,} tokens"
-        if budget.hours is not None and time.monotonic() - self._started >= budget.hours * 3600:
-            return f"{budget.hours:g} hours"
-        return ""
+    def spent(self) -> bool:
+        """Whether a bound is reached."""
+        requests, tokens, hours = self._budget.requests, self._budget.tokens, self._budget.hours
+        return (
+            (requests is not None and self._sent >= requests)
+            or (tokens is not None and self._tokens + self._expected_in_flight >= tokens)
+            or (hours is not None and time.monotonic() - self._started >= hours * 3600)
+        )
 
     @property
     def _expected_in_flight(self) -> float:

@@ -59,7 +59,7 @@ class Client:
         self.links = [Link(endpoint, self._patience, Limit(most)) for endpoint in endpoints]
         self._pools: dict[str, Pool] = {}
         for link in self.links:
-            self._pools.setdefault(link.endpoint.model, Pool(link.endpoint.model)).links.append(link)
+            self._pools.setdefault(link.endpoint.model, Pool()).links.append(link)
         self._streams: set[Stream] = set()
         self._asker: dict[Request, Stream] = {}
         self._uncommitted: list[tuple[Link, Request, Said]] = []

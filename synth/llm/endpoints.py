@@ -21,6 +21,8 @@ from synth.errors import InputError, suggest
 
 KEY_VARIABLES = ("SYNTH_LLM_API_KEY", "VLLM_API_KEY")
 """Where an API key may stand; it is never taken from a flag, a file or a URL."""
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens addresses without the proxies of the environment, which the client does not use either."""
 _PATIENCE = 10.0
 """Seconds a server has to say which models it serves."""
 
@@ -39,11 +41,6 @@ class Endpoint(Strict):
     context: int = 0
     """Tokens of prompt and answer together; 0 where the server does not say."""
     revision: str = ""
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self.model
 
     @property
     def root(self) -> str:
@@ -144,15 +141,11 @@ def _discover(endpoint: Endpoint) -> Endpoint:
 
 
 def fetch(address: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """Status and body of a GET, or of a POST of JSON. Raises InputError where nothing answers.
-
-    Proxies of the environment are not used, as the client does not use them either.
-    """
+    """Status and body of a GET, or of a POST of JSON. Raises InputError where nothing answers."""
     headers = {**auth_headers(), "Content-Type": "application/json"}
     request = urllib.request.Request(address, data=body, headers=headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=_PATIENCE) as response:
+        with DIRECT.open(request, timeout=_PATIENCE) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

@@ -19,8 +19,7 @@ class Pool:
     that one has a free slot.
     """
 
-    def __init__(self, model: str) -> None:
-        self.model = model
+    def __init__(self) -> None:
         self.links: list[Link] = []
         self._urgent: deque[Request] = deque()
         self._new: deque[Request] = deque()

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -20,15 +19,15 @@ from pydantic import Field
 
 from schemas.base import Strict
 from synth.errors import InputError, RunError
-from synth.llm.endpoints import Endpoint, parse_options
+from synth.llm.endpoints import DIRECT, Endpoint, parse_options
 from synth.llm.install import find_vllm, has_gpu
 from synth.progress import Reporter
 
 PREFIX = "vllm:"
 _SECRET_FLAGS = ("--api-key", "--hf-token")
 _TAIL = 15
-_ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): (?!\[Errno).+")
 """Lines of the log that an error quotes."""
+_ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): (?!\[Errno).+")
 _LOOK_EVERY = 0.5
 _STOP_SECONDS = 30.0
 _CPU_CACHE_GIB = "2"
@@ -48,7 +47,13 @@ class Served(Strict):
     @property
     def name(self) -> str:
         """What records call it: the folder's own name, never its path."""
-        return Path(self.model).expanduser().resolve().name if Path(self.model).expanduser().is_dir() else self.model
+        return self.folder.resolve().name if self.folder else self.model
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the model lies on this machine; None for one of the Hub."""
+        path = Path(self.model).expanduser()
+        return path if path.is_dir() else None
 
 
 def parse_served(text: str) -> Served:
@@ -146,11 +151,7 @@ class VllmServer:
 
 def serve_command(vllm: Path, served: Served, port: int) -> list[str]:
     """`vllm serve` with grammars that can't spin on white space, and no defaults of the model's own."""
-    command = [
-        str(vllm),
-        "serve",
-        str(Path(served.model).expanduser()) if Path(served.model).expanduser().is_dir() else served.model,
-    ]
+    command = [str(vllm), "serve", str(served.folder or served.model)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", served.name]
     command += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
     command += ["--generation-config", "vllm", "--disable-uvicorn-access-log", "--enable-prompt-tokens-details"]
@@ -181,9 +182,8 @@ def _free_port() -> int:
 
 
 def _is_healthy(port: int) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine is not behind a proxy
     try:
-        with opener.open(f"http://127.0.0.1:{port}/health", timeout=2) as response:
+        with DIRECT.open(f"http://127.0.0.1:{port}/health", timeout=2) as response:
             return bool(response.status == 200)
     except (OSError, HTTPException):
         return False
