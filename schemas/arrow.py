@@ -1,9 +1,10 @@
-"""Arrow schemas and JSON Schemas, derived from the same pydantic models."""
+"""Arrow schemas, derived from pydantic models and dataclasses."""
 
 from __future__ import annotations
 
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from dataclasses import is_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 from pydantic import BaseModel
@@ -11,15 +12,17 @@ from pydantic import BaseModel
 _SCALARS: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-def arrow_schema(model: type[BaseModel]) -> pa.Schema:
-    """The Arrow schema of a table whose rows are `model`; optional fields are nullable.
+def arrow_schema(model: type[Any]) -> pa.Schema:
+    """The Arrow schema of a table whose rows are `model`, a pydantic model or a dataclass; optional fields are nullable.
 
     Raises TypeError for an annotation that has no honest column type.
     """
     return pa.schema(_fields(model), metadata={"model": model.__name__})
 
 
-def _fields(model: type[BaseModel]) -> list[pa.Field]:
+def _fields(model: type[Any]) -> list[pa.Field]:
+    if is_dataclass(model):
+        return [pa.field(name, *_type(annotation)) for name, annotation in get_type_hints(model).items()]
     return [pa.field(name, *_type(field.annotation)) for name, field in model.model_fields.items()]
 
 

@@ -64,9 +64,11 @@ class Corpus:
         return taken
 
     def passages(self, ordinals: Sequence[int] | Ordinals) -> list[Passage]:
-        """Whole passages, in the order asked for."""
-        rows: list[dict[str, Any]] = self._mapped.take(pa.array(ordinals, type=pa.int64())).to_pylist()
-        return [Passage(**row) for row in rows]
+        """Whole passages, in the order asked for; each is read once, however often it is asked for."""
+        distinct, places = np.unique(np.asarray(ordinals, dtype=np.int64), return_inverse=True)
+        rows: list[dict[str, Any]] = self._mapped.take(pa.array(distinct)).to_pylist()
+        read = [Passage(**row) for row in rows]
+        return [read[place] for place in places.tolist()]
 
     def labelled_texts(self) -> Iterator[tuple[str, str, str]]:
         """(title, heading, text) of every passage, streaming."""

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from glob import escape
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +19,7 @@ from synth.chunk import chunk_document
 from synth.corpus import Corpus
 from synth.errors import DocumentError
 from synth.files import ParquetSink, read_batches, write_model, write_parquet
-from synth.gates import build_record_gates
+from synth.gates import CleaningGate, build_record_gates
 from synth.lexicon import build_lexicon
 from synth.near import find_near_pairs, sign_all
 from synth.progress import Reporter
@@ -41,11 +40,11 @@ def ingest(
     passage is left.
     """
     reporter.stage("read documents")
-    scrubbers = [gate for gate in build_record_gates(recipe.gates) if hasattr(gate, "clean_passage")]
+    cleaners = [gate for gate in build_record_gates(recipe.gates) if isinstance(gate, CleaningGate)]
     with _Rejects(folder) as rejects:
-        _write_read(sources, scrubbers, folder, rejects, reporter)
+        _write_read(sources, cleaners, folder, rejects, reporter)
         _merge_documents(folder, rejects)
-        corpus_sha256, kept = _write_passages(recipe, scrubbers, folder, rejects, reporter)
+        corpus_sha256, kept = _write_passages(recipe, cleaners, folder, rejects, reporter)
     dropped = dict(sorted(rejects.counts.items()))
     if not kept:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "nothing was read"
@@ -86,7 +85,7 @@ class _Rejects(ParquetSink):
 
 def _write_read(
     sources: Iterable[Document | RejectedSource],
-    scrubbers: Sequence[Any],
+    cleaners: Sequence[CleaningGate],
     folder: Path,
     rejects: _Rejects,
     reporter: Reporter,
@@ -98,8 +97,8 @@ def _write_read(
                 rejects.add(source)
                 continue
             row = source.model_dump()
-            for gate in scrubbers:
-                row |= {"text": gate.clean_source(row["text"]), "title": gate.clean_source(row["title"])}
+            for gate in cleaners:
+                row |= {"text": gate.clean(row["text"]), "title": gate.clean(row["title"])}
             key = hashlib.sha256(normalise(row["text"]).encode()).hexdigest()
             documents.add_rows([row | {"text_key": key}])
 
@@ -141,7 +140,7 @@ WHERE place > 1 ORDER BY source, detail
 
 
 def _write_passages(
-    recipe: Recipe, scrubbers: Sequence[Any], folder: Path, rejects: _Rejects, reporter: Reporter
+    recipe: Recipe, cleaners: Sequence[CleaningGate], folder: Path, rejects: _Rejects, reporter: Reporter
 ) -> tuple[str, int]:
     digest = hashlib.sha256()
     kept = 0
@@ -153,7 +152,7 @@ def _write_passages(
                 document = Document.model_construct(**row)
                 for part in (document.id, document.title, document.text):
                     digest.update(hashlib.sha256(part.encode()).digest())
-                passages = list(_passages_of(document, recipe, scrubbers))
+                passages = list(_passages_of(document, recipe, cleaners))
                 sink.add_rows(passage.model_dump() for passage in passages)
                 kept += bool(passages)
                 if not passages:
@@ -167,17 +166,16 @@ def _write_passages(
     return digest.hexdigest(), kept
 
 
-def _passages_of(document: Document, recipe: Recipe, scrubbers: Sequence[Any]) -> Iterator[Passage]:
+def _passages_of(document: Document, recipe: Recipe, cleaners: Sequence[CleaningGate]) -> Iterator[Passage]:
     language = main_language(recipe)
     split = split_of(document.id, recipe.splits.test)
     for number, chunk in enumerate(chunk_document(document.text, recipe.chunk, language)):
         text: str | None = document.text[chunk.start : chunk.end]
         flags: list[str] = []
-        for gate in scrubbers:
-            text, found = gate.clean_passage(text)
-            flags += found
-            if text is None:
-                break
+        for gate in cleaners:
+            if text is not None:
+                text, found = gate.clean_passage(text)
+                flags += found
         if text:
             yield Passage(
                 id=f"{document.id}#{number}",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.recipe import Recipe
-from synth.text import draw, hash64
+from synth.text import draw, hash64, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,11 @@ class Plan:
         self._recipe = recipe
         self._passage_ids = passage_ids
         self._persona_ids = sorted(persona_ids)
-        self._models = {task: _models_of(recipe, task) for task in recipe.plan.tasks}
+        settings = recipe.plan
+        self._tasks = Choice(settings.tasks)
+        self._models = {task: Choice(_models_of(recipe, task)) for task in settings.tasks}
+        self._query_types, self._difficulties = Choice(settings.query_type), Choice(settings.difficulty)
+        self._lengths, self._languages = Choice(settings.length), Choice(settings.language)
         self._order = lru_cache(maxsize=2)(self._order_of_round)
 
     @property
@@ -65,21 +69,22 @@ class Plan:
         rank, slot = divmod(place, settings.items_per_passage)
         passage = int(self._order(round_number)[rank])
         occurrence = round_number * settings.items_per_passage + slot
-        key = (self._recipe.seed, self._passage_ids[passage], occurrence)
-        task = choose(settings.tasks, *key, "task")
+        whole = (self._recipe.seed, self._passage_ids[passage], occurrence)
+        key = join(*whole)
+        task = self._tasks.draw(key, "task")
         return Item(
             position=position,
-            id=f"{hash64(repr((*key, task))):016x}",
+            id=f"{hash64(repr((*whole, task))):016x}",
             passage=passage,
             occurrence=occurrence,
             task=task,
-            persona=self._persona_ids[int(draw(*key, "persona") * len(self._persona_ids))],
-            query_type=choose(settings.query_type, *key, "query_type"),
-            difficulty=choose(settings.difficulty, *key, "difficulty"),
-            length=choose(settings.length, *key, "length"),
-            language=choose(settings.language, *key, "language"),
-            seed=hash64(repr((*key, "seed"))) >> 1,
-            model=choose(self._models[task], *key, "model") if self._models[task] else "",
+            persona=self._persona_ids[int(draw(key, "persona") * len(self._persona_ids))],
+            query_type=self._query_types.draw(key, "query_type"),
+            difficulty=self._difficulties.draw(key, "difficulty"),
+            length=self._lengths.draw(key, "length"),
+            language=self._languages.draw(key, "language"),
+            seed=hash64(repr((*whole, "seed"))) >> 1,
+            model=self._models[task].draw(key, "model"),
         )
 
     def _order_of_round(self, round_number: int) -> npt.NDArray[np.int64]:
@@ -96,19 +101,21 @@ def _models_of(recipe: Recipe, task: str) -> dict[str, float]:
     return weights
 
 
-def choose(weights: Mapping[str, float], *key: object) -> str:
-    """One of the names, drawn by weight; depends only on `key`, not on the order of the names."""
-    names, values, total = _sorted_weights(tuple(weights.items()))
-    point = draw(*key) * total
-    for name, weight in zip(names, values, strict=True):
-        point -= weight
-        if point < 0:
-            return name
-    return names[-1]
+class Choice:
+    """Names to be drawn by weight; without names what is drawn is ''."""
 
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._names = sorted(weights)
+        self._weights = [weights[name] for name in self._names]
+        self._total = sum(self._weights)
 
-@lru_cache(maxsize=256)
-def _sorted_weights(items: tuple[tuple[str, float], ...]) -> tuple[tuple[str, ...], tuple[float, ...], float]:
-    names = tuple(sorted(name for name, _ in items))
-    weights = dict(items)
-    return names, tuple(weights[name] for name in names), sum(weights.values())
+    def draw(self, *key: object) -> str:
+        """One of the names; depends only on `key`, not on the order of the names."""
+        if len(self._names) < 2:
+            return self._names[0] if self._names else ""
+        point = draw(*key) * self._total
+        for name, weight in zip(self._names, self._weights, strict=True):
+            point -= weight
+            if point < 0:
+                return name
+        return self._names[-1]

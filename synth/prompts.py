@@ -80,6 +80,7 @@ class _Part:
 
     def __init__(self, body: str) -> None:
         self._template = _ENVIRONMENT.from_string(body)
+        self._template.globals = dict(self._template.globals)  # a ChainMap, which each rendering would go through
         self._used = sorted(meta.find_undeclared_variables(_ENVIRONMENT.parse(body)))
         self._last: tuple[list[object], str] = ([_NOTHING], "")
 

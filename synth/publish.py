@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,7 +179,7 @@ def _candidates(table: pa.Table, rows: Sequence[dict[str, Any]], positions: Any,
 def _record(
     row: dict[str, Any], positive: dict[str, Any], negatives: list[dict[str, Any]], workshop: Workshop, licence: str
 ) -> dict[str, Any]:
-    item = ItemRow.model_construct(**{name: row[name] for name in ItemRow.model_fields})
+    item = ItemRow(**{each.name: row[each.name] for each in fields(ItemRow)})
     provenance = make_provenance(
         item, workshop.recipe.generator, method=item.method, model=item.model, revision=item.revision, licence=licence
     )

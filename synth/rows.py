@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from schemas.arrow import arrow_schema
-from schemas.base import Strict
 from schemas.document import Passage, Split
 from schemas.recipe import Recipe
 from schemas.record import Pair, PassageText, Provenance, Status, Verdict
@@ -25,7 +24,8 @@ from synth.tasks import Draft, Failure, TaskInput
 from synth.text import hash64, normalise
 
 
-class ItemRow(Strict):
+@dataclass(slots=True, kw_only=True)
+class ItemRow:
     """A planned item and what became of it."""
 
     position: int
@@ -49,7 +49,7 @@ class ItemRow(Strict):
     difficulty: str
     length: str
     seed: int
-    verdicts: list[Verdict] = []
+    verdicts: list[Verdict] = field(default_factory=list)
 
 
 ITEMS = (
@@ -66,13 +66,13 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
     if not isinstance(result, Answer):
         failure = result or Failure("unasked")
         return _row(item, passage, "failed", reason=failure.reason, stage="generate", detail=failure.detail)
-    draft = outcome.call.task.draft(task_input, result.output, result.method)
+    draft = _cleaned(outcome.call.task.draft(task_input, result.output, result.method), passage, gates)
     made = {"method": draft.method, "model": result.model, "revision": result.revision}
     if not draft.query or not draft.positive:
         return _row(item, passage, "failed", reason="empty", stage="generate", **made)
-    record, verdicts = _apply_gates(gates, _record(task_input, recipe, result, draft))
-    made["query"] = record.query
-    made["positive"] = record.positive.text if record.positive.text != passage.text else ""
+    verdicts = _apply_gates(gates, _record(task_input, recipe, result, draft))
+    made["query"] = draft.query
+    made["positive"] = draft.positive if draft.positive != passage.text else ""
     last = verdicts[-1] if verdicts else None
     if last is None or last.keep:
         return _row(item, passage, "accepted", verdicts=verdicts, **made)
@@ -86,17 +86,21 @@ def leaked_row(call: Call) -> ItemRow:
     return _row(call.input.item, call.input.passage, "rejected", reason="split_leak", stage="plan", detail=detail)
 
 
-def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> tuple[Pair, list[Verdict]]:
+def _cleaned(draft: Draft, passage: Passage, gates: Sequence[RecordGate]) -> Draft:
+    for clean in (gate.clean for gate in gates if hasattr(gate, "clean")):
+        positive = draft.positive if draft.positive == passage.text else clean(draft.positive)
+        draft = replace(draft, query=clean(draft.query), positive=positive)
+    return draft
+
+
+def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> list[Verdict]:
     """Verdicts up to and including the first that drops the record."""
     verdicts: list[Verdict] = []
     for gate in gates:
-        mend = getattr(gate, "mend", None)
-        if mend is not None:
-            record = mend(record)
         verdicts.append(gate.judge(record))
         if not verdicts[-1].keep:
             break
-    return record, verdicts
+    return verdicts
 
 
 def _record(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft) -> Pair:
@@ -164,8 +168,15 @@ def _row(item: Item, passage: Passage, status: Status, **made: Any) -> ItemRow:
     )
 
 
+_NAMES = tuple(each.name for each in fields(ItemRow))
+_UNSIGNED = bytes(4 * PERMUTATIONS)
+
+
 def with_keys(row: ItemRow) -> dict[str, Any]:
     """The row as a file holds it, with what set gates compare."""
-    key = hash64(normalise(row.query)) if row.query else 0
-    signature = sign(row.query, QUERY_SHINGLE) if row.status == "accepted" else np.zeros(PERMUTATIONS, dtype=np.uint32)
-    return row.model_dump() | {"query_key": key, "signature": signature.astype("<u4").tobytes()}
+    columns: dict[str, Any] = {name: getattr(row, name) for name in _NAMES}
+    columns["verdicts"] = [vars(verdict) for verdict in row.verdicts]
+    columns["query_key"] = hash64(normalise(row.query)) if row.query else 0
+    accepted = row.status == "accepted"
+    columns["signature"] = sign(row.query, QUERY_SHINGLE).astype("<u4").tobytes() if accepted else _UNSIGNED
+    return columns

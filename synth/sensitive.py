@@ -90,6 +90,7 @@ _ASSIGNED = re.compile(
         (?!\()""",
     re.VERBOSE | re.IGNORECASE,
 )
+_ASSIGNED_NAMES = ("key", "token", "secret", "passw", "passphrase")
 _PLACEHOLDER = re.compile(r"[<{\[$%*]|(.)\1+$")
 _NOT_PROSE = re.compile(r"[\d!@#%^&*]")
 _PEM_EDGE = re.compile(r"-----(?P<edge>BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -105,9 +106,10 @@ def _secrets(text: str) -> Iterator[Finding]:
         yield from (Finding("secret", *found.span()) for found in _TOKEN.finditer(text))
     if "://" in text and "@" in text:
         yield from (Finding("secret", *found.span("value")) for found in _USER_INFO.finditer(text))
-    if "=" in text or ":" in text:
+    folded = text.casefold()
+    if ("=" in text or ":" in text) and any(name in folded for name in _ASSIGNED_NAMES):
         yield from _assigned(text)
-    if "bearer " in text.lower():
+    if "bearer " in folded:
         yield from (Finding("secret", *found.span("value")) for found in _BEARER.finditer(text))
 
 

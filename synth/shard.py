@@ -5,7 +5,6 @@ Pure: the same recipe, passages, range and answers give the same files, wherever
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from synth.errors import ConservationError
 from synth.files import ParquetSink
 from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator
-from synth.language import known_languages
 from synth.live import Live
 from synth.memory import few_collections
 from synth.plan import Plan
@@ -96,9 +94,6 @@ def make_shards(workshop: Workshop, shards: Sequence[Shard], reporter: Reporter,
             _score(workshop, shard)
     live = Live(workshop.generator, reporter)
     assembly = _Assembly(workshop, asked, live, score)
-    threading.Thread(
-        target=known_languages, name="synth-warm", daemon=True
-    ).start()  # half a second, used by the first answer
     with few_collections():
         _fill(workshop, asked, assembly, reporter)
     live.finish()

@@ -30,13 +30,14 @@ def normalise(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=64)
+def words(text: str) -> tuple[str, ...]:
     """Lower-cased words and numbers; `1,234.5` and `4.25%` stay whole.
 
     >>> words("Net debt rose 4.25% to $1,234.5m")
-    ['net', 'debt', 'rose', '4.25%', 'to', '1,234.5m']
+    ('net', 'debt', 'rose', '4.25%', 'to', '1,234.5m')
     """
-    return _WORD.findall(text.lower())
+    return tuple(_WORD.findall(text.lower()))
 
 
 def content_words(text: str) -> list[str]:
@@ -93,4 +94,9 @@ def hash64(text: str) -> int:
 
 def draw(*parts: object) -> float:
     """A number in [0, 1) that depends on nothing but `parts`."""
-    return (hash64("\x1f".join(map(str, parts))) >> 11) / (1 << 53)
+    return (hash64(join(*parts)) >> 11) / (1 << 53)
+
+
+def join(*parts: object) -> str:
+    """What `draw` hashes; parts joined before are one part: `draw(join(1, 2), 3) == draw(1, 2, 3)`."""
+    return "\x1f".join(map(str, parts))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class RecordGate(Protocol):
-    """Keeps or drops one record; pure. May return a replaced record through `mend`."""
+    """Keeps or drops one record; pure."""
 
     name: str
 
@@ -46,13 +46,17 @@ class RecordGate(Protocol):
 
 
 @runtime_checkable
-class MendingGate(RecordGate, Protocol):
-    """A record gate that changes the text it lets through, such as masking a phone number.
+class CleaningGate(RecordGate, Protocol):
+    """A record gate that changes texts, such as masking a phone number.
 
-    `mend` is called before `judge` and its result replaces the record.
+    `clean` sees whole documents before anything of them is stored, and what is written
+    about them before any gate judges it. `clean_passage` sees the passages of cleaned
+    documents; None drops one, and the list names what was found in it.
     """
 
-    def mend(self, record: Pair) -> Pair: ...
+    def clean(self, text: str) -> str: ...
+
+    def clean_passage(self, text: str) -> tuple[str | None, list[str]]: ...
 
 
 @runtime_checkable

@@ -52,7 +52,7 @@ class Copy:
         return "abstained" if word_count < self.settings.min_words else ""
 
 
-def _copied_share(query: list[str], passage: str) -> float:
+def _copied_share(query: tuple[str, ...], passage: str) -> float:
     """Share of the query's words that stand beside the same word as in the passage."""
     if not query:
         return 0.0
@@ -64,5 +64,4 @@ def _copied_share(query: list[str], passage: str) -> float:
 @lru_cache(maxsize=1024)
 def _pairs_of_words(passage: str) -> frozenset[tuple[str, str]]:
     """Of a passage that has several queries, found once."""
-    found = words(passage)
-    return frozenset(itertools.pairwise(found))
+    return frozenset(itertools.pairwise(words(passage)))

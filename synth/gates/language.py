@@ -14,7 +14,7 @@ __all__ = ["Language"]
 
 
 class Language:
-    """Identifies the query's language with py3langid and keeps it in doubt.
+    """Identifies the query's language with fastText and keeps it in doubt.
 
     Numbers and company names look like other languages, so a query is dropped only when
     another language is likely (`min_probability`) and there are letters enough to tell.

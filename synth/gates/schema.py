@@ -41,7 +41,10 @@ class Schema:
 
     def judge(self, record: Pair) -> Verdict:
         reason, detail = _fault(record.query, record.instruction)
-        return Verdict(gate=self.name, keep=not reason, reason=reason, detail=detail)
+        return Verdict(gate=self.name, keep=False, reason=reason, detail=detail) if reason else _KEPT
+
+
+_KEPT = Verdict(gate=Schema.name, keep=True)
 
 
 def _fault(query: str, instruction: str) -> tuple[str, str]:

@@ -25,12 +25,13 @@ class Sensitive:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._kinds_in_passage = lru_cache(maxsize=1024)(self._kinds)  # which has several queries
 
-    def clean_source(self, text: str) -> str:
-        """A whole document or title as it may be stored: masked, unless the user chose otherwise.
+    def clean(self, text: str) -> str:
+        """The text as it may be stored: masked, unless the user chose otherwise.
 
-        Before chunking, so that a key that spans two passages is seen, and so that nothing
-        that is masked reaches the store or a language model.
+        Documents are cleaned whole, so that a key that spans two passages is seen, and so
+        that nothing that is masked reaches the store or a language model.
         """
         return mask(text, find_sensitive(text)) if self.settings.action == "mask" else text
 
@@ -39,18 +40,11 @@ class Sensitive:
         kinds = sorted(set(self._kinds(text)))
         return None if kinds and self.settings.action == "drop" else text, kinds
 
-    def mend(self, record: Pair) -> Pair:
-        if self.settings.action != "mask":
-            return record
-        query, passage = find_sensitive(record.query), _find_in_passage(record.positive.text)
-        if not query and not passage:
-            return record
-        positive = record.positive.model_copy(update={"text": mask(record.positive.text, passage)})
-        return record.model_copy(update={"query": mask(record.query, query), "positive": positive})
-
     def judge(self, record: Pair) -> Verdict:
-        kinds = [*self._kinds(record.query), *self._kinds(record.positive.text)]
-        keep = not kinds or self.settings.action != "drop"
+        kinds = [*self._kinds(record.query), *self._kinds_in_passage(record.positive.text)]
+        if not kinds:
+            return _CLEAN
+        keep = self.settings.action != "drop"
         return Verdict(
             gate=self.name,
             keep=keep,
@@ -65,5 +59,4 @@ class Sensitive:
         return [finding.kind for finding in find_sensitive(text)]
 
 
-_find_in_passage = lru_cache(maxsize=1024)(find_sensitive)
-"""A passage has several queries, and is the same text each time."""
+_CLEAN = Verdict(gate=Sensitive.name, keep=True, score=0.0)

@@ -26,7 +26,7 @@ from synth.llm.requests import Body, Reply, Request, request_key
 from synth.llm.server import VllmServer
 from synth.llm.settings import LlmSettings
 from synth.llm.stream import Stream
-from synth.plan import choose
+from synth.plan import Choice
 from synth.progress import Reporter
 from synth.prompts import Message, load_prompt
 from synth.tasks import Failure, Step
@@ -280,7 +280,7 @@ def _render(step: Step, call: Call, outputs: Mapping[str, BaseModel]) -> list[Me
 
 def _model_of(step: Step, call: Call, models: list[ModelChoice]) -> str:
     weights = {model.name: model.weight for model in models if step.name in model.tasks}
-    return choose(weights, call.input.item.id, step.name) if weights else call.input.item.model
+    return Choice(weights).draw(call.input.item.id, step.name) or call.input.item.model
 
 
 def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:

@@ -72,4 +72,6 @@ class Body:
 
 def request_key(body: bytes, draw: str, attempt: int) -> bytes:
     """16 bytes of everything that determines an answer; `draw` tells equal prompts of two items apart."""
-    return hashlib.sha256(b"%b\x1f%b\x1f%d" % (body, draw.encode(), attempt)).digest()[:16]
+    whole = hashlib.sha256(body)
+    whole.update(b"\x1f%b\x1f%d" % (draw.encode(), attempt))
+    return whole.digest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -114,6 +115,19 @@ def test_every_kind_of_field_has_an_honest_column_type() -> None:
         pa.field("inners", pa.list_(pa.field("item", inner, nullable=False)), nullable=False),
         pa.field("flag", pa.bool_(), nullable=False),
         pa.field("labels", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
+    ]
+
+
+@dataclass
+class Noted:
+    word: str
+    score: float | None = None
+
+
+def test_a_dataclass_has_a_schema_like_a_model() -> None:
+    assert list(arrow_schema(Noted)) == [
+        pa.field("word", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=True),
     ]
 
 

@@ -27,7 +27,7 @@ def test_a_passage_is_found_by_its_row(tmp_path: Path) -> None:
     assert corpus.texts([2, 0, 0]) == [texts[2], texts[0], texts[0]]
     assert corpus.texts(np.array([1])) == [texts[1]]
     assert corpus.texts([]) == []
-    assert [p.id for p in corpus.passages([1, 2])] == [corpus.ids[1], corpus.ids[2]]
+    assert [p.id for p in corpus.passages([2, 1, 2])] == [corpus.ids[2], corpus.ids[1], corpus.ids[2]]
     assert [text for _, _, text in corpus.labelled_texts()] == texts
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.recipe import ChunkSettings, MiningSettings, PlanSettings, Recipe, SplitSettings
-from synth.plan import Item, Plan, choose
+from synth.plan import Choice, Item, Plan
 
 PERSONAS = ["analyst", "clerk", "saver", "trader"]
 IDS = st.lists(st.text("abcdef0123", min_size=1, max_size=6), min_size=1, max_size=12, unique=True)
@@ -151,15 +151,19 @@ def test_choices_are_drawn_apart_from_one_another() -> None:
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.floats(0.001, 1000), min_size=1, max_size=6), st.integers())
 def test_a_choice_is_a_known_name_whatever_the_order_of_names(weights: dict[str, float], key: int) -> None:
-    assert choose(weights, key) in weights
-    assert choose(weights, key) == choose({name: weights[name] for name in weights}, key)
+    assert Choice(weights).draw(key) in weights
+    assert Choice(weights).draw(key) == Choice({name: weights[name] for name in reversed(weights)}).draw(key)
 
 
 def test_the_order_of_names_does_not_change_a_choice() -> None:
     weights = {"a": 1.0, "b": 2.0, "c": 3.0}
     turned = dict(reversed(weights.items()))
-    assert [choose(weights, n) for n in range(500)] == [choose(turned, n) for n in range(500)]
+    assert [Choice(weights).draw(n) for n in range(500)] == [Choice(turned).draw(n) for n in range(500)]
+
+
+def test_without_names_nothing_is_chosen() -> None:
+    assert Choice({}).draw("key") == ""
 
 
 def test_only_names_with_weight_are_chosen() -> None:
-    assert {choose({"only": 0.5}, n) for n in range(50)} == {"only"}
+    assert {Choice({"only": 0.5}).draw(n) for n in range(50)} == {"only"}

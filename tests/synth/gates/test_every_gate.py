@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from schemas.recipe import GateSettings
-from schemas.record import Pair, Verdict
+from schemas.record import Pair
 from synth import registry
-from synth.gates import MendingGate, RecordGate, build_gate
+from synth.gates import RecordGate, build_gate
 
 MakePair = Callable[..., Pair]
 
@@ -21,10 +21,6 @@ QUERIES = [
     " ",
 ]
 BUILT_IN = ["copy", "language", "length", "schema", "sensitive"]
-
-
-def judge_as_the_shard_does(gate: RecordGate, record: Pair) -> Verdict:
-    return gate.judge(gate.mend(record) if isinstance(gate, MendingGate) else record)
 
 
 def record_gates() -> list[str]:
@@ -43,9 +39,9 @@ def test_a_gate_is_pure_and_signs_its_verdict(make_pair: MakePair, name: str, qu
     record = make_pair(query)
     before = record.model_dump_json()
     gate = build_gate(GateSettings(name=name))
-    first = judge_as_the_shard_does(gate, record)
-    assert judge_as_the_shard_does(gate, record) == first
-    assert judge_as_the_shard_does(build_gate(GateSettings(name=name)), record) == first
+    first = gate.judge(record)
+    assert gate.judge(record) == first
+    assert build_gate(GateSettings(name=name)).judge(record) == first
     assert record.model_dump_json() == before
     assert first.gate == name
     assert first.keep == (first.reason == "")

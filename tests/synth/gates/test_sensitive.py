@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from schemas.record import Pair
-from synth.gates import MendingGate
+from synth.gates import CleaningGate
 from synth.gates.sensitive import Sensitive
 
 MakePair = Callable[..., Pair]
@@ -21,35 +21,15 @@ def gate(action: Action = "mask") -> Sensitive:
     return Sensitive(Sensitive.Settings(action=action))
 
 
-def test_masking_replaces_what_is_found_in_query_and_passage(make_pair: MakePair) -> None:
-    mended = gate().mend(make_pair(QUERY, PASSAGE))
-    assert (mended.query, mended.positive.text) == ("who is behind [EMAIL]?", MASKED)
-
-
-def test_masking_changes_nothing_else(make_pair: MakePair) -> None:
-    record = make_pair(QUERY, PASSAGE)
-    mended = gate().mend(record)
-    restored = mended.model_copy(update={"query": record.query, "positive": record.positive})
-    assert restored == record
-
-
-def test_a_masked_record_is_kept_and_its_masks_are_counted(make_pair: MakePair) -> None:
-    verdict = gate().judge(gate().mend(make_pair(QUERY, PASSAGE)))
+def test_masks_in_query_and_passage_are_counted_and_the_record_kept(make_pair: MakePair) -> None:
+    verdict = gate().judge(make_pair(gate().clean(QUERY), gate().clean(PASSAGE)))
     assert (verdict.keep, verdict.reason, verdict.score, verdict.detail) == (True, "", 4.0, "card,email,phone")
 
 
 @pytest.mark.parametrize("action", ["flag", "mask", "drop"])
-def test_a_clean_record_passes_as_the_same_object(make_pair: MakePair, action: Action) -> None:
-    record = make_pair("why did net sales grow?")
-    assert gate(action).mend(record) is record
-    verdict = gate(action).judge(record)
+def test_a_clean_record_passes(make_pair: MakePair, action: Action) -> None:
+    verdict = gate(action).judge(make_pair("why did net sales grow?"))
     assert (verdict.keep, verdict.score, verdict.detail) == (True, 0.0, "")
-
-
-@pytest.mark.parametrize("action", ["flag", "drop"])
-def test_only_masking_changes_text(make_pair: MakePair, action: Action) -> None:
-    record = make_pair(QUERY, PASSAGE)
-    assert gate(action).mend(record) is record
 
 
 def test_flagging_keeps_the_record_and_names_the_kinds(make_pair: MakePair) -> None:
@@ -64,8 +44,8 @@ def test_dropping_looks_at_query_and_passage(make_pair: MakePair, query: str, pa
 
 
 @pytest.mark.parametrize(("action", "text"), [("flag", PASSAGE), ("mask", MASKED), ("drop", PASSAGE)])
-def test_a_whole_document_is_masked_before_it_is_stored_and_only_then(action: Action, text: str) -> None:
-    assert gate(action).clean_source(PASSAGE) == text
+def test_only_masking_changes_texts(action: Action, text: str) -> None:
+    assert gate(action).clean(PASSAGE) == text
 
 
 @pytest.mark.parametrize(
@@ -80,5 +60,5 @@ def test_a_clean_passage_stays_as_it_is(action: Action) -> None:
     assert gate(action).clean_passage("Net sales grew 8%.") == ("Net sales grew 8%.", [])
 
 
-def test_it_is_a_gate_that_mends() -> None:
-    assert isinstance(gate(), MendingGate)
+def test_it_is_a_gate_that_cleans() -> None:
+    assert isinstance(gate(), CleaningGate)
