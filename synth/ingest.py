@@ -39,7 +39,6 @@ def ingest(
     Nothing depends on the order in which sources arrive. Raises DocumentError when no
     passage is left.
     """
-    reporter.stage("read documents")
     cleaners = [gate for gate in build_record_gates(recipe.gates) if isinstance(gate, CleaningGate)]
     with _Rejects(folder) as rejects:
         _write_read(sources, cleaners, folder, rejects, reporter)

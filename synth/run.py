@@ -28,13 +28,11 @@ from schemas.persona import Persona
 from schemas.recipe import Recipe
 from synth import registry
 from synth.assess import Assessment, assess
-from synth.catalog import rebuild_catalog
+from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
-from synth.documents import read_documents
 from synth.errors import InputError, RunError, StoreError, suggest
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
-from synth.ingest import ingest
 from synth.lease import Lease, is_alive, read_holder
 from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
@@ -246,6 +244,8 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
         version = publish(run.folder, run.info, workshop, assessment, run.store, reporter, spent)
         if not spent:
             write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
+        from synth.catalog import rebuild_catalog  # DuckDB takes a while to import, and requests should not wait for it
+
         rebuild_catalog(run.store)
         return version
 
@@ -255,13 +255,9 @@ def prepare(run: Run, reporter: Reporter) -> Workshop:
     folder = run.folder / "corpus"
     if not run.recipe.corpus_sha256:
         info = run.info
-        sources = read_documents(
-            [Path(p) for p in info.documents],
-            text_field=info.text_field,
-            title_field=info.title_field,
-            id_field=info.id_field,
-        )
-        _, _, corpus_sha256 = ingest(sources, run.recipe, folder, reporter)
+        paths = tuple(Path(path) for path in info.documents)
+        documents = Documents(paths, info.text_field, info.title_field, info.id_field)
+        _, _, corpus_sha256 = make_corpus(documents, run.recipe, run.store.corpora, folder, reporter)
         write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": corpus_sha256}))
     return open_workshop(run, reporter)
 

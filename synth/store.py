@@ -1,6 +1,7 @@
 """The store: a folder with runs, answers, embeddings, versions and the catalogue.
 
 STORE/runs/RUN_ID/…            everything one execution made, stage by stage
+STORE/corpora/KEY/…            passages by the documents they are of, shared by all runs
 STORE/answers/GENERATION/…     what LLMs answered, shared by all runs
 STORE/embeddings/TEACHER/…     vectors by content, shared by all runs
 STORE/versions/NAME/N/…        immutable versions: manifest.json and Parquet
@@ -83,6 +84,10 @@ class Store:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def corpora(self) -> Path:
+        return self.root / "corpora"
 
     @property
     def embeddings(self) -> Path:

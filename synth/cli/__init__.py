@@ -9,6 +9,7 @@ import typer
 from synth.cli import catalog, datasets, domains, generate, plan, push, resume, serve, sql
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
+from synth.memory import few_collections
 
 app = typer.Typer(
     name="synth",
@@ -32,7 +33,8 @@ app.command()(serve.serve)
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 the input is wrong, 130 interrupted."""
     try:
-        app(args=spread_documents(sys.argv[1:]))
+        with few_collections():
+            app(args=spread_documents(sys.argv[1:]))
     except SynthError as error:
         err.print(f"[bold red]Error:[/] {_escape(str(error))}")
         sys.exit(2 if isinstance(error, InputError) else 1)

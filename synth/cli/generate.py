@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli.output import JsonOption, StoreOption, command, err, show_json
+from synth.cli.quick import leave_pandas_out
 from synth.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -158,13 +159,14 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 
 def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
     """Take a run to its end and say what came of it; Ctrl-C leaves it resumable."""
-    from synth.cli.summary import describe, show_next_steps, show_version
-
+    leave_pandas_out()
     try:
         version = _execute(run, use_prefect)
     except KeyboardInterrupt:
         err.print(f"\nInterrupted; nothing is lost. Go on with: {command('synth')} resume {run.id}{_store_flag(store)}")
         raise
+    from synth.cli.summary import describe, show_next_steps, show_version
+
     if as_json:
         show_json(describe(version))
         return

@@ -56,9 +56,8 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     in the store for the run that follows. Nothing else is generated or kept.
     """
     from synth.cli.progress import choose_reporter
-    from synth.documents import read_documents
+    from synth.corpora import Documents, make_corpus
     from synth.domains import load_domain
-    from synth.ingest import ingest
     from synth.llm.settings import reach
     from synth.plan import Plan
     from synth.recipe import Choices, resolve
@@ -78,8 +77,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     )
     resolved = resolve(choices)
     with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder, choose_reporter() as reporter:
-        sources = read_documents(resolved.documents, text_field=text_field, title_field=title_field, id_field=id_field)
-        corpus, count, corpus_sha256 = ingest(sources, resolved.recipe, Path(folder), reporter)
+        wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
+        kept = choose_store(store).corpora
+        corpus, count, corpus_sha256 = make_corpus(wanted, resolved.recipe, kept, Path(folder), reporter, keep=False)
         recipe = resolved.recipe.model_copy(update={"corpus_sha256": corpus_sha256})
         sequence = Plan(recipe, corpus.ids, [persona.id for persona in resolved.personas])
         items = list(sequence.items(0, show))

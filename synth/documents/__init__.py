@@ -19,7 +19,7 @@ from synth.documents.text import parse_markdown, parse_text, read_whole
 from synth.documents.walk import SourceFile, find_sources
 from synth.errors import DocumentError, MissingExtra
 
-__all__ = ["read_documents"]
+__all__ = ["list_sources", "read_documents"]
 
 _READERS: dict[str, Callable[[SourceFile, FieldNames], Iterator[Document | RejectedSource]]] = {
     ".txt": partial(read_whole, parse_text),
@@ -52,9 +52,14 @@ def read_documents(
     >>> for item in read_documents([Path("handbook.md"), Path("corpus/")], text_field="body"):
     ...     ...
     """
-    sources = find_sources(paths, tuple(_READERS))
+    sources = list_sources(paths)
     _refuse_missing_extras(sources)
     return _read_all(sources, FieldNames(text_field, title_field, id_field))
+
+
+def list_sources(paths: Sequence[Path]) -> list[SourceFile | RejectedSource]:
+    """The files that `read_documents` would read, and those it would refuse unread."""
+    return find_sources(paths, tuple(_READERS))
 
 
 def _refuse_missing_extras(sources: Sequence[SourceFile | RejectedSource]) -> None:

@@ -21,7 +21,6 @@ from synth.llm.endpoints import Endpoint
 from synth.llm.journal import Journal, Said, journal_path
 from synth.llm.link import Patience
 from synth.llm.markers import neutralise
-from synth.llm.prometheus import exported
 from synth.llm.requests import Body, Reply, Request, request_key
 from synth.llm.server import VllmServer
 from synth.llm.settings import LlmSettings
@@ -93,6 +92,8 @@ class Llm:
         patience = Patience(request=self._settings.request_timeout)
         client = opening.enter_context(Client(endpoints, self._journal, self._settings.budget, patience))
         if self._settings.metrics_port is not None:
+            from synth.llm.prometheus import exported
+
             opening.enter_context(exported(client.counters, self._settings.metrics_port))
         return client
 

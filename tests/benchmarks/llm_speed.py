@@ -1,6 +1,6 @@
 """The LLM client beside a bare aiohttp + uvloop loop, on a simulated vLLM server.
 
-    python tests/benchmarks/llm_speed.py [makespan] [endpoints] [stages] [cpu] [--repeats 3]
+    python tests/benchmarks/llm_speed.py [makespan] [endpoints] [stages] [cpu] [startup] [--repeats 3]
 
 The server is `bench/sim_vllm.py` under SYNTH_SHARED (default ../shared), which is no part of synth.
 Both clients send the same requests about the same passages; the bare loop is told how many
@@ -270,6 +270,34 @@ def slope(bodies: Path, repeats: int) -> None:
     )
 
 
+def startup(bodies: Path, repeats: int) -> None:
+    """From the command to the first request that arrives; warm: the third run and later of the same documents."""
+    bare_loop = [sys.executable, __file__, "--child", "bare"]
+    synth = [str(Path(sys.executable).with_name("synth")), "generate", "--domain", "finance"]
+    theirs, mine = [], []
+    with tempfile.TemporaryDirectory() as store:
+        for number in range(repeats + 2):
+            with simulator() as url:
+                theirs.append(_until_asked(url, [*bare_loop, url, str(bodies), "400", "64"]))
+            with simulator() as url:
+                mine.append(_until_asked(url, [*synth, "--llm", url, "--store", store, "--seed", str(number)]))
+    one, other = statistics.median(theirs[2:]), statistics.median(mine[2:])
+    print(
+        f"start to the first request: bare {one:.2f} s, ours {other:.2f} s, {other - one:+.2f} s; cold {mine[0]:.2f} s"
+    )
+
+
+def _until_asked(url: str, command: list[str]) -> float:
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not stats(url)["arrivals"]:
+        time.sleep(0.005)
+    seconds = time.monotonic() - began
+    process.kill()
+    process.wait()
+    return seconds
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         name, url, *rest = sys.argv[2:]
@@ -279,7 +307,7 @@ def main() -> None:
             ours(url, int(rest[0]), staged=name == "staged")
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["makespan", "endpoints", "stages", "cpu"])
+    parser.add_argument("what", nargs="*", default=["makespan", "endpoints", "stages", "cpu", "startup"])
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
     if not SIMULATOR.exists():
@@ -295,6 +323,8 @@ def main() -> None:
             stages(chosen.repeats)
         if "cpu" in chosen.what:
             slope(bodies, chosen.repeats)
+        if "startup" in chosen.what:
+            startup(bodies, chosen.repeats)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args
 
@@ -16,6 +17,7 @@ from synth.registry import Kind, domain_path, find, names, register
 def clean_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is forgotten after it."""
     monkeypatch.setattr(registry, "_found", {})
+    monkeypatch.setattr(registry, "_installed", entry_points)
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str, entry: str) -> None:
