@@ -23,7 +23,7 @@ class Found(NamedTuple):
 def identify(text: str, min_letters: int) -> Found | None:
     """None where there are too few letters to tell; numbers and names look like any language."""
     text = text[:READ_CHARS]
-    return _classify(text) if sum(map(str.isalpha, text)) >= min_letters else None
+    return _classify(text) if _letters(text) >= min_letters else None
 
 
 @cache
@@ -37,6 +37,11 @@ def known_languages() -> frozenset[str]:
 def primary(code: str) -> str:
     """`en-GB` counts as `en`."""
     return code.replace("_", "-").split("-")[0].lower()
+
+
+@lru_cache(maxsize=4096)
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -168,15 +169,17 @@ def _row(item: Item, passage: Passage, status: Status, **made: Any) -> ItemRow:
     )
 
 
-_NAMES = tuple(each.name for each in fields(ItemRow))
 _UNSIGNED = bytes(4 * PERMUTATIONS)
 
 
-def with_keys(row: ItemRow) -> dict[str, Any]:
-    """The row as a file holds it, with what set gates compare."""
-    columns: dict[str, Any] = {name: getattr(row, name) for name in _NAMES}
-    columns["verdicts"] = [vars(verdict) for verdict in row.verdicts]
-    columns["query_key"] = hash64(normalise(row.query)) if row.query else 0
-    accepted = row.status == "accepted"
-    columns["signature"] = sign(row.query, QUERY_SHINGLE).astype("<u4").tobytes() if accepted else _UNSIGNED
-    return columns
+def table_of(rows: Sequence[ItemRow]) -> pa.Table:
+    """The rows as a file holds them, with what set gates compare."""
+    columns: dict[str, list[Any]] = {each.name: list(map(attrgetter(each.name), rows)) for each in fields(ItemRow)}
+    columns["verdicts"] = [[vars(verdict) for verdict in row.verdicts] for row in rows]
+    columns["query_key"] = [hash64(normalise(row.query)) if row.query else 0 for row in rows]
+    columns["signature"] = [_signature(row) if row.status == "accepted" else _UNSIGNED for row in rows]
+    return pa.Table.from_pydict(columns, schema=ITEMS)
+
+
+def _signature(row: ItemRow) -> bytes:
+    return sign(row.query, QUERY_SHINGLE).astype("<u4").tobytes()

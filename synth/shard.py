@@ -16,14 +16,14 @@ from schemas.recipe import Recipe
 from synth import registry
 from synth.corpus import Corpus
 from synth.errors import ConservationError
-from synth.files import ParquetSink
+from synth.files import write_parquet
 from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator
 from synth.live import Live
 from synth.memory import few_collections
 from synth.plan import Plan
 from synth.progress import Reporter
-from synth.rows import ITEMS, ItemRow, judge_outcome, leaked_row, with_keys
+from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
 from synth.scores import BEYOND, write_scores
 from synth.tasks import TaskInput
 from synth.teachers import Teacher
@@ -153,8 +153,7 @@ class _Assembly:
                 f"shard {shard.start}-{shard.stop}: {len(rows)} items came back for {shard.stop - shard.start}"
             )
         self._written.add(shard)
-        with ParquetSink(shard.items_path(self.workshop.folder), ITEMS) as sink:
-            sink.add_rows(with_keys(row) for row in rows)
+        write_parquet(shard.items_path(self.workshop.folder), table_of(rows))
         if self.score:
             _score(self.workshop, shard)
 

@@ -56,12 +56,13 @@ def _copied_share(query: tuple[str, ...], passage: str) -> float:
     """Share of the query's words that stand beside the same word as in the passage."""
     if not query:
         return 0.0
-    runs = _pairs_of_words(passage)
-    copied = [pair in runs for pair in itertools.pairwise(query)]
+    text = _words_in_order(passage)
+    pairs = [f" {word} {next_word}" for word, next_word in itertools.pairwise(query)]
+    copied = [pair in text and f"{pair} " in text for pair in pairs]
     return sum(before or after for before, after in zip([False, *copied], [*copied, False], strict=True)) / len(query)
 
 
 @lru_cache(maxsize=1024)
-def _pairs_of_words(passage: str) -> frozenset[tuple[str, str]]:
+def _words_in_order(passage: str) -> str:
     """Of a passage that has several queries, found once."""
-    return frozenset(itertools.pairwise(words(passage)))
+    return f" {' '.join(words(passage))} "

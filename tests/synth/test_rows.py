@@ -7,7 +7,7 @@ import pytest
 
 from synth.generators import Answer, Outcome
 from synth.progress import Silent
-from synth.rows import ITEMS, judge_outcome, with_keys
+from synth.rows import ITEMS, judge_outcome, table_of
 from synth.run import prepare
 from synth.shard import Shard, Workshop, plan_calls
 from synth.tasks.query_from_passage import ClozeQuery, Query
@@ -42,4 +42,10 @@ def test_a_positive_that_is_the_passage_is_not_written_twice(shop: Workshop) -> 
 
 
 def test_a_row_has_the_columns_of_its_file(shop: Workshop) -> None:
-    assert list(with_keys(row_of(shop, Query(query="who hedged pension liabilities?")))) == ITEMS.names
+    row = row_of(shop, Query(query="who hedged pension liabilities?"))
+    table = table_of([row, row])
+    assert table.schema.equals(ITEMS)
+    (kept, again) = table.to_pylist()
+    assert kept == again
+    assert (kept["query"], kept["status"], len(kept["verdicts"])) == (row.query, "accepted", len(row.verdicts))
+    assert kept["query_key"] and any(kept["signature"])
