@@ -14,6 +14,7 @@ import os
 import random
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -64,32 +65,46 @@ def faults() -> None:
 
 
 def kill() -> None:
+    """What a kill may cost is what was sent and not committed; no committed answer may be asked for again."""
     source = random.Random(7)
     with tempfile.TemporaryDirectory() as name, simulator("--max-num-seqs", "256", "--itl-full", "0.005") as url:
         whole = new_run(Path(name) / "whole", url)
         expected = execute(Path(name) / "whole", whole.id)  # type: ignore[attr-defined]
-        alone = int(stats(url)["arrivals"])
-        run = new_run(Path(name) / "store", url)
-        repeats = in_flight = 0
+        alone, store = int(stats(url)["arrivals"]), Path(name) / "store"
+        run = new_run(store, url)
+        uncommitted = sent = committed = 0
         for number in range(KILLS):
-            before = stats(url)
-            child = subprocess.Popen([sys.executable, __file__, "--child", str(Path(name) / "store"), run.id])  # type: ignore[attr-defined]
-            until = before["arrivals"] + source.randint(50, 180)
+            child = subprocess.Popen([sys.executable, __file__, "--child", str(store), run.id])  # type: ignore[attr-defined]
+            until = alone + sent + source.randint(50, 180)
             while stats(url)["arrivals"] < until and child.poll() is None:
                 time.sleep(0.005)
             time.sleep(source.random() * 0.5)
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
             time.sleep(0.3)
-            aborted = int(stats(url)["aborted"] - before["aborted"])
-            in_flight += aborted
-            print(f"  kill {number + 1}: {aborted} were with the server", file=sys.stderr)
-        manifest = execute(Path(name) / "store", run.id)  # type: ignore[attr-defined]
+            before, (sent, committed) = (
+                (sent, committed),
+                (int(stats(url)["arrivals"]) - alone, committed_answers(store)),
+            )
+            lost = sent - before[0] - (committed - before[1])
+            uncommitted += lost
+            print(f"  kill {number + 1}: {lost} were sent and not committed", file=sys.stderr)
+        manifest = execute(store, run.id)  # type: ignore[attr-defined]
         repeats = int(stats(url)["arrivals"]) - 2 * alone
+        assert committed_answers(store) == alone
     same = manifest.content_sha256 == expected.content_sha256  # type: ignore[attr-defined]
     print(
-        f"kill: {KILLS} kills, {repeats:,} of {alone:,} requests repeated, {in_flight:,} were with the server when it was killed; same content hash: {same}"
+        f"kill: {KILLS} kills of a run of {alone:,} requests, {repeats:,} repeated, {uncommitted:,} had been sent and not committed; same content hash: {same}"
     )
+
+
+def committed_answers(store: Path) -> int:
+    """Answers on disk; each is there once, in the journal or sealed (or in both, when a kill came between the two)."""
+    journals = sorted((store / "answers").rglob("journal.sqlite"))
+    in_journal = [row[0] for file in journals for row in sqlite3.connect(file).execute("SELECT key FROM answers")]
+    sealed = [key for file in (store / "answers").rglob("*.parquet") for key in pq.read_table(file)["key"].to_pylist()]
+    assert len(set(in_journal)) == len(in_journal) and len(set(sealed)) == len(sealed), "an answer was paid for twice"
+    return len({*in_journal, *sealed})
 
 
 def million(sizes: tuple[int, ...] = (100_000, 1_000_000)) -> None:
