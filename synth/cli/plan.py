@@ -25,6 +25,7 @@ from synth.cli.generate import (
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 
 if TYPE_CHECKING:
+    from schemas.manifest import SourceCount
     from schemas.recipe import Recipe
     from synth.corpus import Corpus
     from synth.llm.settings import LlmSettings
@@ -76,45 +77,50 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         models=tuple(settings.models),
     )
     resolved = resolve(choices)
+    wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
+    chosen_store = choose_store(store)
     with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder, choose_reporter() as reporter:
-        wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
-        kept = choose_store(store).corpora
-        corpus, count, corpus_sha256 = make_corpus(wanted, resolved.recipe, kept, Path(folder), reporter, keep=False)
+        made = make_corpus(wanted, resolved.recipe, chosen_store.corpora, Path(folder), reporter, keep=False)
+        corpus, count, corpus_sha256 = made
         recipe = resolved.recipe.model_copy(update={"corpus_sha256": corpus_sha256})
         sequence = Plan(recipe, corpus.ids, [persona.id for persona in resolved.personas])
-        items = list(sequence.items(0, show))
-        texts = corpus.texts([item.passage for item in items])
-        summary: dict[str, Any] = {
-            "recipe_sha256": recipe.sha256,
-            "recipe": recipe.model_dump(mode="json"),
-            "sources": count.model_dump(),
-            "passages": len(corpus),
-            "test_passages": int(corpus.is_test.sum()),
-            "leaked_passages": int(corpus.leaked.sum()),
-            "items_in_one_pass": sequence.items_per_round,
-            "llm": _forecast(resolved, recipe, corpus, sequence, settings, choose_store(store), reporter)
-            if llm
-            else None,
-            "items": [
-                {
-                    "position": item.position,
-                    "passage": corpus.ids[item.passage],
-                    "split": "test" if corpus.is_test[item.passage] else "train",
-                    "task": item.task,
-                    "persona": item.persona,
-                    "query_type": item.query_type,
-                    "difficulty": item.difficulty,
-                    "length": item.length,
-                    "language": item.language,
-                    "text": text,
-                }
-                for item, text in zip(items, texts, strict=True)
-            ],
-        }
+        summary = _summary(recipe, corpus, count, sequence, show)
+        if llm:
+            summary["llm"] = _forecast(resolved, recipe, corpus, sequence, settings, chosen_store, reporter)
     if as_json:
         show_json(summary)
     else:
         _show(summary)
+
+
+def _summary(recipe: Recipe, corpus: Corpus, count: SourceCount, sequence: Plan, show: int) -> dict[str, Any]:
+    items = list(sequence.items(0, show))
+    texts = corpus.texts([item.passage for item in items])
+    return {
+        "recipe_sha256": recipe.sha256,
+        "recipe": recipe.model_dump(mode="json"),
+        "sources": count.model_dump(),
+        "passages": len(corpus),
+        "test_passages": int(corpus.is_test.sum()),
+        "leaked_passages": int(corpus.leaked.sum()),
+        "items_in_one_pass": sequence.items_per_round,
+        "llm": None,
+        "items": [
+            {
+                "position": item.position,
+                "passage": corpus.ids[item.passage],
+                "split": "test" if corpus.is_test[item.passage] else "train",
+                "task": item.task,
+                "persona": item.persona,
+                "query_type": item.query_type,
+                "difficulty": item.difficulty,
+                "length": item.length,
+                "language": item.language,
+                "text": text,
+            }
+            for item, text in zip(items, texts, strict=True)
+        ],
+    }
 
 
 def _forecast(
