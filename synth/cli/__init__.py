@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from synth.cli import catalog, datasets, domains, generate, plan, push, resume, serve, sql
+from synth.cli import catalog, datasets, domains, generate, plan, preview, push, resume, serve, sql
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
 from synth.memory import few_collections
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(generate.generate)
 app.command()(plan.plan)
+app.command()(preview.preview)
 app.command()(resume.resume)
 app.command()(domains.domains)
 app.add_typer(datasets.app)

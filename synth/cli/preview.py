@@ -1,0 +1,128 @@
+"""`synth preview`: one task's prompt, schema and some results, to look at."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synth.cli.generate import (
+    ConfigOption,
+    DocumentsOption,
+    DomainOption,
+    IdFieldOption,
+    LlmOption,
+    PersonasOption,
+    SeedOption,
+    TextFieldOption,
+    TitleFieldOption,
+)
+from synth.cli.output import JsonOption, StoreOption, out, show_json
+
+if TYPE_CHECKING:
+    from synth.preview import Look
+
+
+def preview(  # noqa: PLR0913 - one parameter a flag
+    domain: DomainOption,
+    task: Annotated[str, typer.Option("--task", help="Task to look at.")] = "query-from-passage",
+    items: Annotated[int, typer.Option("--items", min=1, max=100, help="Results to show.")] = 3,
+    documents: DocumentsOption = None,
+    text_field: TextFieldOption = None,
+    title_field: TitleFieldOption = None,
+    id_field: IdFieldOption = None,
+    seed: SeedOption = None,
+    personas: PersonasOption = None,
+    config: ConfigOption = None,
+    llm: LlmOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a task's prompt as it is sent, the schema of its answers, and some results of each --llm side by side.
+
+    Nothing is published; what models answer is kept in the store, for a run that asks the same.
+    """
+    from synth.cli.progress import choose_reporter
+    from synth.corpora import Documents, make_corpus
+    from synth.llm.settings import reach
+    from synth.plan import Plan
+    from synth.preflight import equipment_for
+    from synth.preview import choose_calls, only_task
+    from synth.preview import preview as make
+    from synth.recipe import Choices, resolve
+    from synth.shard import calls_between
+    from synth.store import choose_store
+
+    settings = reach(llm or ())
+    given = {"seed": seed, "personas": personas, "config": config, "models": tuple(settings.models)}
+    resolved = resolve(Choices(domain=domain, documents=tuple(documents or ()), **given))  # type: ignore[arg-type]
+    recipe, chosen_store = only_task(resolved.recipe, task), choose_store(store)
+    wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
+    people = {persona.id: persona for persona in resolved.personas}
+    with tempfile.TemporaryDirectory(prefix="synth-preview-") as folder, choose_reporter() as reporter:
+        corpus, _, sha256 = make_corpus(wanted, recipe, chosen_store.corpora, Path(folder), reporter, keep=False)
+        recipe = recipe.model_copy(update={"corpus_sha256": sha256})
+        plan = Plan(recipe, corpus.ids, list(people))
+        planned = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
+        calls = choose_calls((call for call in planned if not corpus.leaked[call.input.item.passage]), task, items)
+        reporter.stage("make items", len(calls) * max(1, len(recipe.models)))
+        looks = make(calls, equipment_for(recipe, corpus, chosen_store.answers, settings), reporter)
+    if as_json:
+        show_json([_as_json(look) for look in looks])
+    else:
+        _show(looks)
+
+
+def _as_json(look: Look) -> dict[str, Any]:
+    item = look.call.input.item
+    return {
+        "position": item.position,
+        "passage": look.call.input.passage.id,
+        "persona": item.persona,
+        "query_type": item.query_type,
+        "difficulty": item.difficulty,
+        "length": item.length,
+        "language": item.language,
+        "messages": [{"role": message.role, "content": message.content} for message in look.messages],
+        "schema": look.call.task.output.model_json_schema(),
+        "results": {
+            model: {"query": row.query, "status": row.status, "reason": row.reason, "detail": row.detail}
+            for model, row in sorted(look.rows.items())
+        },
+    }
+
+
+def _show(looks: list[Look]) -> None:
+    import json
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    first = looks[0]
+    out.print(f"[bold]prompt[/] of item {first.call.input.item.position}, as it is sent")
+    for message in first.messages:
+        out.print(f"[dim]── {message.role}[/]\n{escape(message.content)}")
+    out.print(f"\n[bold]schema[/] {escape(json.dumps(first.call.task.output.model_json_schema()))}\n")
+    models = sorted({model for look in looks for model in look.rows})
+    table = Table(show_lines=True)
+    for name in ("item", *models):
+        table.add_column(escape(name), overflow="fold")
+    for look in looks:
+        item = look.call.input.item
+        drawn = f"{item.query_type}, {item.difficulty}, {item.length}, {item.language}"
+        about = f"{item.position}: {item.persona} asks about {look.call.input.passage.id}\n[dim]{drawn}[/]"
+        table.add_row(about, *(_cell(look, model) for model in models))
+    out.print(table)
+
+
+def _cell(look: Look, model: str) -> str:
+    from rich.markup import escape
+
+    row = look.rows.get(model)
+    if row is None:
+        return ""
+    word = row.status if row.status == "accepted" else f"{row.status}: {row.reason}"
+    colour = {"accepted": "green", "rejected": "yellow", "failed": "red"}[row.status]
+    return f"{escape(row.query or row.detail)}\n[{colour}]{escape(word)}[/]"
