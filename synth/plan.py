@@ -4,6 +4,11 @@ Position -> item is arithmetic, so nothing is stored and any shard can be planne
 The sequence goes over all passages, in an order that depends on nothing but the seed and
 the passage ids; each passage gives `items_per_passage` adjacent items (they share a
 prompt prefix). After the last passage the next round begins with other draws.
+
+What a passage's items are (persona, type, difficulty …) is spread over the passage: the
+first is drawn by hash, the next ones lie round the circle as the van der Corput sequence
+has them. So items about one passage differ, shares keep close to their weights, and a
+passage's items depend on nothing but itself and the seed.
 """
 
 from __future__ import annotations
@@ -70,21 +75,25 @@ class Plan:
         passage = int(self._order(round_number)[rank])
         occurrence = round_number * settings.items_per_passage + slot
         whole = (self._recipe.seed, self._passage_ids[passage], occurrence)
-        key = join(*whole)
-        task = self._tasks.draw(key, "task")
+        start = join(self._recipe.seed, self._passage_ids[passage])
+
+        def point(name: str) -> float:
+            return (draw(start, name) + spread(occurrence)) % 1.0
+
+        task = self._tasks.at(point("task"))
         return Item(
             position=position,
             id=f"{hash64(repr((*whole, task))):016x}",
             passage=passage,
             occurrence=occurrence,
             task=task,
-            persona=self._persona_ids[int(draw(key, "persona") * len(self._persona_ids))],
-            query_type=self._query_types.draw(key, "query_type"),
-            difficulty=self._difficulties.draw(key, "difficulty"),
-            length=self._lengths.draw(key, "length"),
-            language=self._languages.draw(key, "language"),
+            persona=self._persona_ids[int(point("persona") * len(self._persona_ids))],
+            query_type=self._query_types.at(point("query_type")),
+            difficulty=self._difficulties.at(point("difficulty")),
+            length=self._lengths.at(point("length")),
+            language=self._languages.at(point("language")),
             seed=hash64(repr((*whole, "seed"))) >> 1,
-            model=self._models[task].draw(key, "model"),
+            model=self._models[task].at(point("model")),
         )
 
     def _order_of_round(self, round_number: int) -> npt.NDArray[np.int64]:
@@ -101,6 +110,13 @@ def _models_of(recipe: Recipe, task: str) -> dict[str, float]:
     return weights
 
 
+@lru_cache(maxsize=4096)
+def spread(number: int) -> float:
+    """The van der Corput sequence in base 2: 0, 1/2, 1/4, 3/4, 1/8 …; every beginning of it is spread over [0, 1)."""
+    digits = f"{number:b}"
+    return int(digits[::-1], 2) / (1 << len(digits))
+
+
 class Choice:
     """Names to be drawn by weight; without names what is drawn is ''."""
 
@@ -111,11 +127,13 @@ class Choice:
 
     def draw(self, *key: object) -> str:
         """One of the names; depends only on `key`, not on the order of the names."""
-        if len(self._names) < 2:
-            return self._names[0] if self._names else ""
-        point = draw(*key) * self._total
+        return self.at(draw(*key))
+
+    def at(self, point: float) -> str:
+        """The name at a point of [0, 1), of which each has its weight's share."""
+        point *= self._total
         for name, weight in zip(self._names, self._weights, strict=True):
             point -= weight
             if point < 0:
                 return name
-        return self._names[-1]
+        return self._names[-1] if self._names else ""

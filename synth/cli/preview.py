@@ -22,7 +22,11 @@ from synth.cli.generate import (
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 
 if TYPE_CHECKING:
+    from synth.corpora import Documents
+    from synth.llm.settings import LlmSettings
     from synth.preview import Look
+    from synth.recipe import Resolved
+    from synth.store import Store
 
 
 def preview(  # noqa: PLR0913 - one parameter a flag
@@ -44,35 +48,42 @@ def preview(  # noqa: PLR0913 - one parameter a flag
 
     Nothing is published; what models answer is kept in the store, for a run that asks the same.
     """
-    from synth.cli.progress import choose_reporter
-    from synth.corpora import Documents, make_corpus
+    from synth.corpora import Documents
     from synth.llm.settings import reach
-    from synth.plan import Plan
-    from synth.preflight import equipment_for
-    from synth.preview import choose_calls, only_task
-    from synth.preview import preview as make
     from synth.recipe import Choices, resolve
-    from synth.shard import calls_between
     from synth.store import choose_store
 
     settings = reach(llm or ())
     given = {"seed": seed, "personas": personas, "config": config, "models": tuple(settings.models)}
     resolved = resolve(Choices(domain=domain, documents=tuple(documents or ()), **given))  # type: ignore[arg-type]
-    recipe, chosen_store = only_task(resolved.recipe, task), choose_store(store)
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
+    looks = _look(resolved, wanted, task, items, settings, choose_store(store))
+    if as_json:
+        show_json([_as_json(look) for look in looks])
+    else:
+        _show(looks)
+
+
+def _look(
+    resolved: Resolved, documents: Documents, task: str, items: int, settings: LlmSettings, store: Store
+) -> list[Look]:
+    from synth.cli.progress import choose_reporter
+    from synth.corpora import make_corpus
+    from synth.plan import Plan
+    from synth.preflight import equipment_for
+    from synth.preview import choose_calls, only_task, preview
+    from synth.shard import calls_between
+
+    recipe = only_task(resolved.recipe, task)
     people = {persona.id: persona for persona in resolved.personas}
     with tempfile.TemporaryDirectory(prefix="synth-preview-") as folder, choose_reporter() as reporter:
-        corpus, _, sha256 = make_corpus(wanted, recipe, chosen_store.corpora, Path(folder), reporter, keep=False)
+        corpus, _, sha256 = make_corpus(documents, recipe, store.corpora, Path(folder), reporter, keep=False)
         recipe = recipe.model_copy(update={"corpus_sha256": sha256})
         plan = Plan(recipe, corpus.ids, list(people))
         planned = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
         calls = choose_calls((call for call in planned if not corpus.leaked[call.input.item.passage]), task, items)
         reporter.stage("make items", len(calls) * max(1, len(recipe.models)))
-        looks = make(calls, equipment_for(recipe, corpus, chosen_store.answers, settings), reporter)
-    if as_json:
-        show_json([_as_json(look) for look in looks])
-    else:
-        _show(looks)
+        return preview(calls, equipment_for(recipe, corpus, store.answers, settings), reporter)
 
 
 def _as_json(look: Look) -> dict[str, Any]:

@@ -94,4 +94,6 @@ def _checked(choice: GateSettings, protocol: type, here: str, there: str) -> Any
     gate = build_gate(choice)
     if not isinstance(gate, protocol):
         raise DomainError(f"gate {choice.name!r} stands under {here!r} but belongs under {there!r}")
+    if hasattr(gate, "clean") != hasattr(gate, "clean_passage"):
+        raise DomainError(f"gate {choice.name!r} must have both `clean` and `clean_passage`, or neither")
     return gate

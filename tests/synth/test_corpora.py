@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,48 @@ def test_documents_that_give_no_passage_leave_nothing_behind(tmp_path: Path) -> 
             Documents((tmp_path / "empty.txt",)), make_recipe(), tmp_path / "corpora", tmp_path / "one", Silent()
         )
     assert not (tmp_path / "corpora").exists()
+
+
+def test_nothing_of_other_documents_stays_in_the_folder(make: Make, tmp_path: Path) -> None:
+    _, one = make("one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "passages.arrow").write_bytes(b"texts of other documents")
+    (tmp_path / "two" / "read.parquet").write_bytes(b"half")
+    said, two = make("two")
+    assert len(said) == 2
+    assert files_of(one) == files_of(two)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty"])
+def test_what_was_kept_and_is_damaged_is_made_again(make: Make, tmp_path: Path, damage: str) -> None:
+    _, one = make("one")
+    (kept,) = (tmp_path / "corpora").iterdir()
+    (kept / "terms.parquet").unlink()
+    if damage == "empty":
+        (kept / "terms.parquet").write_bytes(b"")
+    said, two = make("two")
+    assert len(said) == 3
+    assert len(make("three")[0]) == 2
+    assert (one / "passages.parquet").read_bytes() == (two / "passages.parquet").read_bytes()
+
+
+def test_documents_that_are_gone_once_they_are_read_do_no_harm(
+    documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Removing(Silent):
+        def stage(self, name: str, total: int | None = None) -> None:
+            if name == "compare passages":
+                shutil.rmtree(documents.paths[0])
+
+    corpus, _, _ = make_corpus(documents, make_recipe(), tmp_path / "corpora", tmp_path / "one", Removing())
+    assert len(corpus) == 4
+    assert not (tmp_path / "corpora").exists()
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    assert corpus_key(Documents((pipe,)), make_recipe()) is None
 
 
 def test_where_links_can_not_be_made_files_are_copied(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

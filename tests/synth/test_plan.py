@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.recipe import ChunkSettings, MiningSettings, PlanSettings, Recipe, SplitSettings
-from synth.plan import Choice, Item, Plan
+from synth.plan import Choice, Item, Plan, spread
 
 PERSONAS = ["analyst", "clerk", "saver", "trader"]
 IDS = st.lists(st.text("abcdef0123", min_size=1, max_size=6), min_size=1, max_size=12, unique=True)
@@ -140,6 +140,33 @@ def test_choices_follow_their_weights() -> None:
         name: pytest.approx(4000 * weight / 8, abs=4 * (4000 * weight / 8) ** 0.5) for name, weight in weights.items()
     } == counts
     assert all(abs(count - 1000) < 120 for count in Counter(item.persona for item in found).values())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_over_5000_items_every_share_is_within_a_point_and_a_half_of_its_target(seed: int) -> None:
+    weights = {
+        "query_type": {"fact": 4.0, "reason": 2.0, "comparison": 1.0, "procedure": 1.0, "definition": 1.0},
+        "difficulty": {"easy": 1.0, "medium": 2.0, "hard": 1.0},
+        "language": {"en": 0.6, "de": 0.3, "fr": 0.1},
+    }
+    found = items(Plan(recipe(seed, **weights), passages(2000), PERSONAS), 5000)
+    for name, wanted in weights.items():
+        counts, total = Counter(getattr(item, name) for item in found), sum(wanted.values())
+        assert {value: counts[value] / 5000 for value in wanted} == {
+            value: pytest.approx(weight / total, abs=0.015) for value, weight in wanted.items()
+        }
+
+
+def test_items_about_one_passage_share_what_is_drawn_as_the_weights_do() -> None:
+    plan = Plan(recipe(difficulty={"easy": 1, "medium": 2, "hard": 1}, items_per_passage=4), passages(50), PERSONAS)
+    by_passage: dict[int, list[str]] = {}
+    for item in plan.items(0, 200):
+        by_passage.setdefault(item.passage, []).append(item.difficulty)
+    assert all(Counter(drawn) == {"easy": 1, "medium": 2, "hard": 1} for drawn in by_passage.values())
+
+
+def test_a_sequence_is_spread_however_long_it_is() -> None:
+    assert [spread(number) for number in range(8)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875]
 
 
 def test_choices_are_drawn_apart_from_one_another() -> None:

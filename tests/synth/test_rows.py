@@ -10,6 +10,7 @@ from synth.progress import Silent
 from synth.rows import ITEMS, judge_outcome, table_of
 from synth.run import prepare
 from synth.shard import Shard, Workshop, plan_calls
+from synth.tasks import Failure
 from synth.tasks.query_from_passage import ClozeQuery, Query
 
 Make = Callable[..., Any]
@@ -30,6 +31,12 @@ def test_what_a_model_wrote_is_cleaned_before_any_gate_sees_it(shop: Workshop) -
     assert (kept.status, kept.query) == ("accepted", "what did [EMAIL] say about the senior notes of the bank?")
     rejected = row_of(shop, Query(query="ana@acme.io?"))
     assert (rejected.reason, rejected.query) == ("too_short", "[EMAIL]?")
+
+
+def test_the_detail_of_a_failure_is_cleaned(shop: Workshop) -> None:
+    call = next(plan_calls(shop, [Shard(0, 1)]))
+    row = judge_outcome(Outcome(call, Failure("refusal", "I can't; ask ana@acme.io.")), shop.recipe, shop.gates)
+    assert (row.reason, row.detail) == ("refusal", "I can't; ask [EMAIL].")
 
 
 def test_a_positive_that_is_not_the_passage_is_cleaned_too(shop: Workshop) -> None:

@@ -56,6 +56,7 @@ def test_in_doubt_the_query_is_kept(make_pair: MakePair) -> None:
     [
         "Goldman Sachs JPMorgan Chase Citigroup Morgan Stanley Wells Fargo ratings 2019",
         "Alphabet 10-K 2021 Google Cloud TAC capex EBITDA EPS diluted GAAP reconciliation",
+        "Kreditanstalt für Wiederaufbau Landesbank Baden-Württemberg Bayerische Landesbank: who guarantees their bonds?",
         "tar extract gz archive into directory excluding node_modules folder",
     ],
 )
