@@ -86,6 +86,7 @@ class _Connection(asyncio.Protocol):
         self._url, self._body = b"", b""
         self._headers: dict[bytes, bytes] = {}
         self._task: asyncio.Task[None] | None = None
+        self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -93,7 +94,8 @@ class _Connection(asyncio.Protocol):
             transport.abort()
 
     def end(self) -> None:
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
         if self._task is not None:
             self._task.cancel()
 

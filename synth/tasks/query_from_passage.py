@@ -8,6 +8,7 @@ that is then taken out of the passage (inverse cloze).
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -126,7 +127,7 @@ def _best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: 
         size = min(random_source.randint(low, high), len(tokens))
         start = random_source.randint(0, len(tokens) - size)
         span = " ".join(tokens[start : start + size])
-        score = sum(weight.get(term, 0.0) for term in set(lexicon.split(span)))
+        score = math.fsum(weight.get(term, 0.0) for term in set(lexicon.split(span)))  # exact: sets have no order
         if score > best_score:
             best, best_score = span, score
     return best.strip(" ,;:|-–—")

@@ -75,12 +75,12 @@ class Process:
         )
         self.said: list[str] = []
 
-    def wait_for(self, stage: str) -> bool:
-        """Until it says that a stage begins; False when it ended without."""
+    def wait_for(self, *beginnings: str) -> bool:
+        """Until it says a line that begins so, such as a stage; False when it ended without."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self.said.append(line)
-            if line.startswith(stage):
+            if line.startswith(beginnings):
                 return True
         return False
 
