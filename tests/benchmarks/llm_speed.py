@@ -5,7 +5,7 @@
 The server is `bench/sim_vllm.py` under SYNTH_SHARED (default ../shared), which is no part of synth.
 Both clients send the same requests about the same passages; the bare loop is told how many
 slots the server has (a quarter more than that in flight), ours finds out. Medians over the
-repeats, bare and ours in turn, each in a process of its own.
+repeats, bare and ours in turn, each in a process of its own, on another core than the server.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def simulator(*flags: str) -> Iterator[str]:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     server = subprocess.Popen([sys.executable, str(SIMULATOR), "--port", str(port), *flags])
+    os.sched_setaffinity(server.pid, {0})
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(100):
@@ -300,6 +301,7 @@ def _until_asked(url: str, command: list[str]) -> float:
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
+        os.sched_setaffinity(0, set(range(1, os.cpu_count() or 1)) or {0})
         name, url, *rest = sys.argv[2:]
         if name == "bare":
             bare(url, Path(rest[0]), int(rest[1]), int(rest[2]))
