@@ -53,7 +53,7 @@ class Plan:
         self._persona_ids = sorted(persona_ids)
         settings = recipe.plan
         self._tasks = Choice(settings.tasks)
-        self._models = {task: Choice(_models_of(recipe, task)) for task in settings.tasks}
+        self._models = {task: Choice(models_of(recipe, task)) for task in settings.tasks}
         self._query_types, self._difficulties = Choice(settings.query_type), Choice(settings.difficulty)
         self._lengths, self._languages = Choice(settings.length), Choice(settings.language)
         self._order = lru_cache(maxsize=2)(self._order_of_round)
@@ -101,7 +101,7 @@ class Plan:
         return np.argsort(np.asarray(keys, dtype=np.uint64), kind="stable")
 
 
-def _models_of(recipe: Recipe, task: str) -> dict[str, float]:
+def models_of(recipe: Recipe, task: str) -> dict[str, float]:
     """Weights of the models that write for a task."""
     weights: dict[str, float] = {}
     for model in recipe.models:

@@ -12,6 +12,7 @@ from synth.errors import InputError
 from synth.gates import build_record_gates
 from synth.generators import Call, Equipment, build_generator
 from synth.generators.llm import first_messages
+from synth.plan import models_of
 from synth.progress import Reporter
 from synth.prompts import Message
 from synth.rows import ItemRow, judge_outcome
@@ -77,6 +78,6 @@ def preview(calls: Sequence[Call], equipment: Equipment, reporter: Reporter) -> 
 
 
 def _variants(call: Call, recipe: Recipe) -> list[Call]:
-    names = sorted({model.name for model in recipe.models if not model.tasks or call.input.item.task in model.tasks})
-    items = [replace(call.input.item, model=name) for name in names or [""]]
+    names = sorted(models_of(recipe, call.input.item.task)) or [""]
+    items = [replace(call.input.item, model=name) for name in names]
     return [replace(call, input=replace(call.input, item=item)) for item in items]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,9 +29,10 @@ from synth.cli.output import JsonOption, StoreOption, out, show_json
 if TYPE_CHECKING:
     from schemas.manifest import SourceCount
     from schemas.recipe import Recipe
+    from synth.corpora import Documents
     from synth.corpus import Corpus
     from synth.llm.settings import LlmSettings
-    from synth.plan import Plan
+    from synth.plan import Item, Plan
     from synth.progress import Reporter
     from synth.recipe import Resolved
     from synth.store import Store
@@ -57,10 +60,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     in the store for the run that follows. Nothing else is generated or kept.
     """
     from synth.cli.progress import choose_reporter
-    from synth.corpora import Documents, make_corpus
+    from synth.corpora import Documents
     from synth.domains import load_domain
     from synth.llm.settings import reach
-    from synth.plan import Plan
     from synth.recipe import Choices, resolve
     from synth.store import choose_store
 
@@ -79,11 +81,8 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     resolved = resolve(choices)
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     chosen_store = choose_store(store)
-    with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder, choose_reporter() as reporter:
-        made = make_corpus(wanted, resolved.recipe, chosen_store.corpora, Path(folder), reporter, keep=False)
-        corpus, count, corpus_sha256 = made
-        recipe = resolved.recipe.model_copy(update={"corpus_sha256": corpus_sha256})
-        sequence = Plan(recipe, corpus.ids, [persona.id for persona in resolved.personas])
+    with choose_reporter() as reporter, planned(resolved, resolved.recipe, wanted, chosen_store, reporter) as made:
+        recipe, corpus, count, sequence = made
         summary = _summary(recipe, corpus, count, sequence, show)
         if llm:
             summary["llm"] = _forecast(resolved, recipe, corpus, sequence, settings, chosen_store, reporter)
@@ -91,6 +90,31 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         show_json(summary)
     else:
         _show(summary)
+
+
+@contextmanager
+def planned(
+    resolved: Resolved, recipe: Recipe, documents: Documents, store: Store, reporter: Reporter
+) -> Iterator[tuple[Recipe, Corpus, SourceCount, Plan]]:
+    """A recipe, its passages and its plan, in a folder that is gone afterwards."""
+    from synth.corpora import make_corpus
+    from synth.plan import Plan
+
+    with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder:
+        corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, Path(folder), reporter, keep=False)
+        recipe = recipe.model_copy(update={"corpus_sha256": sha256})
+        yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in resolved.personas])
+
+
+def drawn(item: Item) -> dict[str, str]:
+    """What the plan drew for an item, as --json shows it."""
+    return {
+        "persona": item.persona,
+        "query_type": item.query_type,
+        "difficulty": item.difficulty,
+        "length": item.length,
+        "language": item.language,
+    }
 
 
 def _summary(recipe: Recipe, corpus: Corpus, count: SourceCount, sequence: Plan, show: int) -> dict[str, Any]:
@@ -111,11 +135,7 @@ def _summary(recipe: Recipe, corpus: Corpus, count: SourceCount, sequence: Plan,
                 "passage": corpus.ids[item.passage],
                 "split": "test" if corpus.is_test[item.passage] else "train",
                 "task": item.task,
-                "persona": item.persona,
-                "query_type": item.query_type,
-                "difficulty": item.difficulty,
-                "length": item.length,
-                "language": item.language,
+                **drawn(item),
                 "text": text,
             }
             for item, text in zip(items, texts, strict=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +18,7 @@ from synth.cli.generate import (
     TitleFieldOption,
 )
 from synth.cli.output import JsonOption, StoreOption, out, show_json
+from synth.cli.plan import drawn, planned
 
 if TYPE_CHECKING:
     from synth.corpora import Documents
@@ -68,20 +67,16 @@ def _look(
     resolved: Resolved, documents: Documents, task: str, items: int, settings: LlmSettings, store: Store
 ) -> list[Look]:
     from synth.cli.progress import choose_reporter
-    from synth.corpora import make_corpus
-    from synth.plan import Plan
     from synth.preflight import equipment_for
     from synth.preview import choose_calls, only_task, preview
     from synth.shard import calls_between
 
     recipe = only_task(resolved.recipe, task)
     people = {persona.id: persona for persona in resolved.personas}
-    with tempfile.TemporaryDirectory(prefix="synth-preview-") as folder, choose_reporter() as reporter:
-        corpus, _, sha256 = make_corpus(documents, recipe, store.corpora, Path(folder), reporter, keep=False)
-        recipe = recipe.model_copy(update={"corpus_sha256": sha256})
-        plan = Plan(recipe, corpus.ids, list(people))
-        planned = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
-        calls = choose_calls((call for call in planned if not corpus.leaked[call.input.item.passage]), task, items)
+    with choose_reporter() as reporter, planned(resolved, recipe, documents, store, reporter) as made:
+        recipe, corpus, _, plan = made
+        everything = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
+        calls = choose_calls((call for call in everything if not corpus.leaked[call.input.item.passage]), task, items)
         reporter.stage("make items", len(calls) * max(1, len(recipe.models)))
         return preview(calls, equipment_for(recipe, corpus, store.answers, settings), reporter)
 
@@ -91,11 +86,7 @@ def _as_json(look: Look) -> dict[str, Any]:
     return {
         "position": item.position,
         "passage": look.call.input.passage.id,
-        "persona": item.persona,
-        "query_type": item.query_type,
-        "difficulty": item.difficulty,
-        "length": item.length,
-        "language": item.language,
+        **drawn(item),
         "messages": [{"role": message.role, "content": message.content} for message in look.messages],
         "schema": look.call.task.output.model_json_schema(),
         "results": {
