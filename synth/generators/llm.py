@@ -51,6 +51,8 @@ class _Turn:
     messages: list[Message] = field(default_factory=list)
     attempt: int = 0
     outputs: dict[str, BaseModel] = field(default_factory=dict)
+    reserve: int = 0
+    """What its first request kept of a budget: a repair, and two requests for every later step."""
 
 
 class Llm:
@@ -149,6 +151,8 @@ class _Talk:
         """Requests without a reply."""
         self._open = 0
         """Items that were begun and have no outcome."""
+        self._settled = 0
+        """Reserves of items that ended since the client was told last."""
 
     def hold(self, calls: Iterable[Call]) -> Iterator[Outcome]:
         """Asking goes before reading: a server must not wait while gates look at its answers."""
@@ -168,6 +172,7 @@ class _Talk:
                 reply = self._unread.popleft()
                 more = more and reply.reason != "unasked"
                 yield from self._hear(reply)
+            self._settle()
 
     @property
     def _room(self) -> int:
@@ -207,6 +212,8 @@ class _Talk:
         first = turn.attempt == 0 and not turn.outputs
         kind = "write" if first else "repair" if turn.attempt else turn.step.name
         request = Request(key, item.position, kind, turn.model, body, item.passage, urgent=not first, context=turn)
+        if first:
+            request.reserve = turn.reserve = 2 * len(turn.rest) + 1
         self._ready.append(request)
         self._asked += 1
         if len(self._ready) >= _ASK_AT_ONCE:
@@ -253,10 +260,16 @@ class _Talk:
             return
         step, *rest = turn.rest
         model = _model_of(step, turn.call, self._recipe.models)
-        yield from self._take(_Turn(turn.call, step, tuple(rest), model, outputs=outputs))
+        yield from self._take(_Turn(turn.call, step, tuple(rest), model, outputs=outputs, reserve=turn.reserve))
+
+    def _settle(self) -> None:
+        if self._settled and self._stream is not None:
+            self._stream.settle(self._settled)
+            self._settled = 0
 
     def _end(self, turn: _Turn, result: Answer | Failure | None) -> Outcome:
         self._open -= 1
+        self._settled += turn.reserve
         self._archive.finish(turn.call.input.item.position)
         return Outcome(turn.call, result)
 

@@ -33,19 +33,46 @@ class Purse:
 
     @property
     def spent(self) -> bool:
-        """Whether a bound is reached."""
-        requests, tokens, hours = self._budget.requests, self._budget.tokens, self._budget.hours
-        return (
-            (requests is not None and self._sent >= requests)
-            or (tokens is not None and self._tokens + self._expected_in_flight >= tokens)
-            or (hours is not None and time.monotonic() - self._started >= hours * 3600)
+        """Whether not even an item that was begun may ask once more; the time bound lets it finish."""
+        return self._reached(self._sent, self._tokens + self._expected)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no new item will be begun, whatever comes back of those in flight."""
+        hours = self._budget.hours
+        return self.spent or (hours is not None and time.monotonic() - self._started >= hours * 3600)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a bound that repairs and later steps count against."""
+        return self._budget.requests is not None or self._budget.tokens is not None
+
+    def has_room(self, reserve: int, owed: int) -> bool:
+        """Whether an item may begin that asks once and `reserve` times more, so that all begun can be finished.
+
+        `owed` is the sum of the reserves of those under way; where that is 0 any item may begin.
+        """
+        if not owed or not self.is_bounded:
+            return True
+        mean = self._tokens / self._answered if self._answered else self._prompts_out / max(1, self._sent)
+        kept = 1 + reserve + owed
+        return not self._reached(self._sent + kept - 1, self._tokens + self._expected + mean * kept)
+
+    def _reached(self, requests: int, tokens: float) -> bool:
+        budget = self._budget
+        return (budget.requests is not None and requests >= budget.requests) or (
+            budget.tokens is not None and tokens >= budget.tokens
         )
 
     @property
-    def _expected_in_flight(self) -> float:
-        """Prompts by their length, answers by the mean so far."""
+    def _in_flight(self) -> int:
+        return self._sent - self._answered
+
+    @property
+    def _expected(self) -> float:
+        """Tokens in flight: prompts by their length, answers by the mean so far."""
         mean = self._completion_tokens / self._answered if self._answered else 0.0
-        return self._prompts_out + mean * (self._sent - self._answered)
+        return self._prompts_out + mean * self._in_flight
 
     def send(self, body: bytes) -> None:
         """A request goes out."""

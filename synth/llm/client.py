@@ -79,7 +79,7 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         if self._thread.is_alive():
-            self.call(self._stop)
+            self.call(lambda: self._stopping.set())
             self._thread.join(timeout=10.0)
 
     @property
@@ -92,6 +92,7 @@ class Client:
         """A caller's own end; several threads may have one each."""
         stream = Stream(
             ask=self._ask,
+            settle=self._settle,
             leave=functools.partial(self.call, self._leave),
             room=lambda: self.room,
         )
@@ -112,6 +113,10 @@ class Client:
         if not self.call(self._enqueue, stream, requests):
             stream.deliver(self._failure or _CLOSED)
 
+    def _settle(self, stream: Stream, reserve: int) -> None:
+        if self.purse.is_bounded:
+            self.call(self._give_back, stream, reserve)
+
     @property
     def has_failed(self) -> bool:
         """Whether nothing can be asked through it any more."""
@@ -119,7 +124,7 @@ class Client:
 
     def forget(self, rows: Sequence[Said]) -> None:
         """The archive holds these rows: the journal need not."""
-        self.call(self._forget, rows)
+        self.call(lambda: self._journal.forget(rows))
 
     # ---- everything below runs in the client's thread ----
 
@@ -168,9 +173,6 @@ class Client:
         for link in self.links:
             link.transport.close()
 
-    def _stop(self) -> None:
-        self._stopping.set()
-
     @property
     def _now(self) -> float:
         assert self._loop is not None
@@ -200,23 +202,32 @@ class Client:
             return
         for pool in self._pools.values():
             while pool.waiting:
-                if self.purse.spent:
+                if self.purse.is_closed:
                     self._hand_back(pool)
-                taken = pool.take() if pool.waiting else None
+                taken = pool.take(self._may_begin)
                 if taken is None:
                     break
                 request, link = taken
                 if not request.was_sent:
                     request.was_sent = True
+                    self._asker[request].owed += request.reserve
                     self.purse.send(request.body)
                 self.counters.sent(request.kind)
                 done = functools.partial(self._hear, link, request)
                 link.out[request] = (link.transport.post(link.chat, request.body, done), self._now)
 
+    def _may_begin(self, request: Request) -> bool:
+        return self.purse.has_room(request.reserve, sum(stream.owed for stream in self._streams))
+
+    def _give_back(self, stream: Stream, reserve: int) -> None:
+        stream.owed -= reserve
+        self._pump()
+
     def _hand_back(self, pool: Pool) -> None:
-        """The budget is spent: what was never sent goes back to the askers."""
+        """The budget is spent: what was never sent goes back to the askers. Time lets items that were begun finish."""
         replies: dict[Stream, list[Reply]] = {}
-        for request in pool.remove(lambda waiting: not waiting.was_sent):
+        spent = self.purse.spent
+        for request in pool.remove(lambda waiting: not waiting.was_sent and (spent or not waiting.urgent)):
             replies.setdefault(self._asker.pop(request), []).append(Reply(request, None, "unasked"))
         for stream, batch in replies.items():
             stream.deliver(batch)
@@ -237,11 +248,8 @@ class Client:
             self._receive(link, request, response)
         self._pump()
 
-    def _age(self, link: Link, request: Request) -> float:
-        return self._now - link.out[request][1]
-
     def _receive(self, link: Link, request: Request, response: Response) -> None:
-        seconds = self._age(link, request)
+        seconds = self._now - link.out[request][1]
         answer = read_completion(response.status, response.body)
         if isinstance(answer, Bad):
             self._refused(link, request, response, answer)
@@ -384,9 +392,6 @@ class Client:
         failure = RunError(f"the client failed: {context.get('message')}: {error!r}; `synth resume` goes on")
         failure.__cause__ = error
         self._fail(failure)
-
-    def _forget(self, rows: Sequence[Said]) -> None:
-        self._journal.forget(rows)
 
 
 def _seconds(header: bytes | None) -> float | None:

@@ -32,9 +32,11 @@ class Pool:
     def add(self, request: Request) -> None:
         (self._urgent if request.urgent else self._new).append(request)
 
-    def take(self) -> tuple[Request, Link] | None:
-        """The next request and the server for it; None while no server has a free slot."""
+    def take(self, may_begin: Callable[[Request], bool]) -> tuple[Request, Link] | None:
+        """The next request and the server for it; None while no server has a free slot, or it may not begin yet."""
         line = self._urgent or self._new
+        if not line or (not self._urgent and not may_begin(line[0])):
+            return None
         link = self._choose(line[0].group)
         return (line.popleft(), link) if link is not None else None
 

@@ -29,6 +29,8 @@ class Request:
     body: bytes
     group: int
     urgent: bool = False
+    reserve: int = 0
+    """Requests that its item may need after it: a budget keeps room for them until the asker settles."""
     tries: int = 0
     overloads: int = 0
     """Times a server was too busy to take it."""

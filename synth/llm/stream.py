@@ -18,10 +18,13 @@ class Stream:
     def __init__(
         self,
         ask: Callable[[Stream, Sequence[Request]], None],
+        settle: Callable[[Stream, int], None],
         leave: Callable[[Stream], object],
         room: Callable[[], int],
     ) -> None:
-        self._ask, self._leave, self._room = ask, leave, room
+        self._ask, self._settle, self._leave, self._room = ask, settle, leave, room
+        self.owed = 0
+        """Requests kept for its items under way; the client's thread counts them."""
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
 
     @property
@@ -32,6 +35,10 @@ class Stream:
     def ask(self, requests: Sequence[Request]) -> None:
         """Queue requests."""
         self._ask(self, requests)
+
+    def settle(self, reserve: int) -> None:
+        """Items ended whose first requests had this reserve in sum."""
+        self._settle(self, reserve)
 
     def deliver(self, delivery: Delivery) -> None:
         """Replies, a note for people, or what ended the client. An empty list says that there is more room."""

@@ -205,6 +205,22 @@ def test_a_budget_ends_a_run_cleanly_and_resume_makes_it_fuller(serve: Serve, do
     assert len(fake.bodies) == whole.manifest.funnel.planned - whole.manifest.funnel.rejected.get("split_leak", 0)
 
 
+def test_items_that_a_budget_let_begin_may_be_repaired(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    """The first answer of every item is bad, so that each needs a second request."""
+    told: set[str] = set()
+
+    def script(prompt: str, asked: int) -> Say:
+        if prompt in told or "Answer the request above again" in prompt:
+            return query_of(prompt)
+        told.add(prompt)
+        return Say("not JSON")
+
+    fake = serve(script)
+    partial = execute(start(tmp_path / "store", documents, settings(fake, budget=Budget(requests=40))))
+    assert len(fake.bodies) <= 40
+    assert partial.manifest.funnel.accepted >= 15
+
+
 def test_when_the_server_goes_the_run_stops_and_can_be_resumed(
     serve: Serve, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
