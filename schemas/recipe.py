@@ -143,7 +143,9 @@ class Recipe(Strict):
     """Content of the documents; filled once they are read."""
     personas_sha256: str
     prompts: dict[str, str]
-    """Prompt name -> sha256 of the file."""
+    """Prompt name -> sha256 of the file, of all that the tasks ask."""
+    steps: dict[str, str] = {}
+    """Step -> sha256 of its prompt, of those that the recipe adds to every task, such as `judge`."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Accepted records to publish; None means one full pass over the passages."""
     chunk: ChunkSettings

@@ -27,6 +27,31 @@ class Verdict(Strict):
     detail: str = ""
 
 
+Grade = Annotated[int, Field(ge=1, le=5)]
+
+
+class Judgement(Strict):
+    """What an LLM says of a query and its positive; each grade is 1 (worst) to 5."""
+
+    relevance: Grade
+    """Whether the positive is about what the query asks for."""
+    answerability: Grade
+    """Whether the positive alone satisfies the query."""
+    clarity: Grade
+    """Whether the query can be understood without having seen the positive."""
+    faithfulness: Grade
+    """Whether everything that the query takes for granted agrees with the positive."""
+    why: str = ""
+    model: str = ""
+
+
+class Attribute(Strict):
+    """Something a task knows about its record, such as the answer or the earlier turns."""
+
+    name: str
+    value: str
+
+
 class Provenance(Strict):
     """Where a record comes from: enough to make it again, or to leave it out."""
 
@@ -67,6 +92,9 @@ class _Record(Strict):
     split: Split
     provenance: Provenance
     verdicts: list[Verdict] = []
+    attributes: list[Attribute] = []
+    judgement: Judgement | None = None
+    """None where no LLM judged the record."""
 
 
 class Pair(_Record):
@@ -75,6 +103,8 @@ class Pair(_Record):
     kind: Literal["pair"] = "pair"
     query: Annotated[str, Field(min_length=1)]
     positive: PassageText
+    more_positives: list[PassageText] = []
+    """Further passages that the query needs, where it needs several."""
 
 
 class NTuple(_Record):
@@ -86,6 +116,7 @@ class NTuple(_Record):
     kind: Literal["n-tuple"] = "n-tuple"
     query: Annotated[str, Field(min_length=1)]
     positive: PassageText
+    more_positives: list[PassageText] = []
     negatives: list[PassageText] = []
 
 
@@ -122,6 +153,7 @@ class Reject(Strict):
     position: Annotated[int, Field(ge=0)]
     task: str
     method: str = ""
+    judgement: Judgement | None = None
 
 
 RECORD_KINDS: dict[str, type[_Record]] = {

@@ -75,6 +75,19 @@ class Corpus:
         for batch in read_batches(self.folder / "passages.parquet", _TEXT_COLUMNS):
             yield from zip(*(batch.column(name).to_pylist() for name in _TEXT_COLUMNS), strict=True)
 
+    def siblings(self, ordinal: int) -> list[int]:
+        """Ordinals of the other passages of a passage's document, ascending."""
+        order, starts = self._by_document
+        document = self.document[ordinal]
+        found = order[starts[document] : starts[document + 1]]
+        return [int(other) for other in found if other != ordinal]
+
+    @cached_property
+    def _by_document(self) -> tuple[Ordinals, Ordinals]:
+        """Passages sorted by document, and where each document begins among them."""
+        order = np.argsort(self.document, kind="stable")
+        return order, np.searchsorted(self.document[order], np.arange(int(self.document.max(initial=-1)) + 2))
+
     @cached_property
     def lexicon(self) -> Lexicon:
         return Lexicon.load(self.folder)

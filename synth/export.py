@@ -19,7 +19,7 @@ from synth.errors import InputError, StoreError, suggest
 from synth.files import ParquetSink, read_batches
 from synth.store import VersionRef
 
-_TRAINER_COLUMNS = ("query", "positive", "negatives")
+_TRAINER_COLUMNS = ("query", "positive", "more_positives", "negatives")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,19 @@ def _convert(source: Path, version: VersionRef, how: tuple[Format, int], written
         enough = pc.greater_equal(pc.list_value_length(table["negatives"]), chosen.negatives(asked))
         kept = table.filter(enough)
         written.left_out += table.num_rows - kept.num_rows
-        yield chosen.convert(kept, asked)
+        yield chosen.convert(kept if chosen.columns is None else _one_positive_a_row(kept), asked)
+
+
+def _one_positive_a_row(table: pa.Table) -> pa.Table:
+    """A query that needs several passages stands once beside each of them."""
+    more = table["more_positives"].combine_chunks()
+    owners = pc.list_parent_indices(more)
+    if not len(owners):
+        return table
+    place = table.schema.get_field_index("positive")
+    extra = table.take(owners).set_column(place, table.schema.field(place), pc.list_flatten(more))
+    order = pc.sort_indices(pa.concat_arrays([pa.array(range(table.num_rows), pa.int64()), owners.cast(pa.int64())]))
+    return pa.concat_tables([table, extra]).take(order)
 
 
 def _read(source: Path, version: VersionRef, columns: tuple[str, ...] | None) -> Iterator[pa.Table]:

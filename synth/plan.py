@@ -110,6 +110,12 @@ def models_of(recipe: Recipe, task: str) -> dict[str, float]:
     return weights
 
 
+def step_model(recipe: Recipe, step: str, item: Item) -> str:
+    """Which model an item's step is asked of: one that is kept for the step, else the item's own."""
+    weights = {model.name: model.weight for model in recipe.models if step in model.tasks}
+    return Choice(weights).draw(item.id, step) or item.model
+
+
 @lru_cache(maxsize=4096)
 def spread(number: int) -> float:
     """The van der Corput sequence in base 2: 0, 1/2, 1/4, 3/4, 1/8 …; every beginning of it is spread over [0, 1)."""

@@ -15,9 +15,8 @@ from synth.generators.llm import first_messages
 from synth.plan import models_of
 from synth.progress import Reporter
 from synth.prompts import Message
+from synth.recipe import EXTRACTIVE
 from synth.rows import ItemRow, judge_outcome
-
-EXTRACTIVE = "extractive"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 RECORDS = arrow_schema(NTuple)
 REJECTS = arrow_schema(Reject)
 
-_RECORD_TEXT = ("id", "instruction", "query", "positive", "split", "negatives")
+_NONE = np.empty(0, dtype=np.int64)
+_RECORD_TEXT = ("id", "instruction", "query", "positive", "more_positives", "split", "negatives")
 _REJECT_TEXT = ("id", "status", "reason")
 
 
@@ -137,7 +138,10 @@ def _records_of(
     selected, counts = mine_negatives(workshop.corpus, workshop.recipe.mining, candidates)
     tally.candidates.update(counts)
     ranks = positive_ranks(table, {row["position"]: row["passage"] for row in rows})
-    needed = np.unique(np.concatenate([candidates.positive, candidates.passage[selected]]))
+    others = [other for row in rows for other in row["others"]]
+    needed = np.unique(
+        np.concatenate([candidates.positive, candidates.passage[selected], np.asarray(others, dtype=np.int64)])
+    )
     passages = dict(zip(needed.tolist(), workshop.corpus.passages(needed), strict=True))
     negatives: list[list[dict[str, Any]]] = [[] for _ in rows]
     for index in np.flatnonzero(selected).tolist():
@@ -154,7 +158,8 @@ def _records_of(
             float(candidates.positive_score[number]),
             ranks.get(row["position"], 0),
         )
-        record = _record(row, positive, negatives[number], workshop, licences[row["passage"]])
+        more = [_text(passages[other], passages[other].text, 0.0, 0) for other in row["others"]]
+        record = _record(row, [positive, *more], negatives[number], workshop, licences[row["passage"]])
         tally.splits[row["split"]] += 1
         tally.methods[row["method"]] += 1
         tally.licences[licences[row["passage"]] or "unknown"] += 1
@@ -170,14 +175,22 @@ def _candidates(table: pa.Table, rows: Sequence[dict[str, Any]], positions: Any,
     own = passage == positive[query]
     positive_score[query[own]] = score[own]
     known = assessment.known_positives
-    others = {n: known[row["query_key"]] for n, row in enumerate(rows) if row["query_key"] in known}
+    others = {
+        n: np.union1d(known.get(row["query_key"], _NONE), np.asarray(row["others"], dtype=np.int64))
+        for n, row in enumerate(rows)
+    }
+    others = {number: passages for number, passages in others.items() if len(passages)}
     return Candidates(
         query, passage, table["rank"].to_numpy().astype(np.int64), score, positive, positive_score, others
     )
 
 
 def _record(
-    row: dict[str, Any], positive: dict[str, Any], negatives: list[dict[str, Any]], workshop: Workshop, licence: str
+    row: dict[str, Any],
+    positives: list[dict[str, Any]],
+    negatives: list[dict[str, Any]],
+    workshop: Workshop,
+    licence: str,
 ) -> dict[str, Any]:
     item = ItemRow(**{each.name: row[each.name] for each in fields(ItemRow)})
     provenance = make_provenance(
@@ -185,14 +198,17 @@ def _record(
     )
     return {
         "id": row["id"],
-        "instruction": workshop.recipe.instruction,
+        "instruction": row["instruction"] or workshop.recipe.instruction,
         "language": row["language"],
         "split": row["split"],
         "provenance": provenance.model_dump(),
         "verdicts": row["verdicts"],
+        "attributes": row["attributes"],
+        "judgement": row["judgement"],
         "kind": "n-tuple",
         "query": row["query"],
-        "positive": positive,
+        "positive": positives[0],
+        "more_positives": positives[1:],
         "negatives": negatives,
     }
 
@@ -228,18 +244,22 @@ def _reject_rows(items: pa.Table, set_rejects: Any, workshop: Workshop) -> Itera
             "position": row["position"],
             "task": row["task"],
             "method": row["method"],
+            "judgement": row["judgement"],
         }
 
 
 def _hashable(records: pa.Table) -> pa.Table:
     """Texts, ids and negatives of records as plain columns; no score and no time among them."""
     positive = records["positive"].combine_chunks()
-    negatives = [
-        "\x1e".join(f"{n['passage_id']}\x1f{n['text']}" for n in row) for row in records["negatives"].to_pylist()
-    ]
     joined = pc.binary_join_element_wise(positive.field("passage_id"), positive.field("text"), "\x1f")
     plain = {name: records[name] for name in ("id", "instruction", "query", "split")}
-    return pa.table({**plain, "positive": joined, "negatives": pa.array(negatives, type=pa.string())})
+    lists = {name: _joined(records[name]) for name in ("more_positives", "negatives")}
+    return pa.table({**plain, "positive": joined, **lists})
+
+
+def _joined(lists: pa.ChunkedArray) -> pa.Array:
+    texts = ["\x1e".join(f"{each['passage_id']}\x1f{each['text']}" for each in row) for row in lists.to_pylist()]
+    return pa.array(texts, type=pa.string())
 
 
 def _licences(workshop: Workshop, default: str) -> list[str]:

@@ -16,10 +16,13 @@ from synth.domains import LoadedDomain, hash_personas, load_domain, load_persona
 from synth.errors import DomainError, suggest
 from synth.gates import build_record_gates, build_set_gates
 from synth.prompts import load_prompt
+from synth.steps import step_prompts
+from synth.tasks import extractive_rule, steps_of
 from synth.yaml_model import load_yaml_model, read_yaml
 
 LLM = "llm"
 """Name of the generator that asks LLMs."""
+EXTRACTIVE = "extractive"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,12 @@ def resolve(choices: Choices) -> Resolved:
         domain=domain.name,
         instruction=domain.instruction,
         personas_sha256=hash_personas(personas),
-        prompts={task.prompt: load_prompt(task.prompt, task.prompt_folder).sha256 for task in _tasks(domain)},
+        prompts={
+            step.prompt: load_prompt(step.prompt, step.prompt_folder).sha256
+            for task in _tasks(domain)
+            for step in steps_of(task)
+        },
+        steps=step_prompts(domain.gates) if domain.generator == LLM else {},
         limit=limit,
         models=list(choices.models),
         **{field: getattr(domain, field) for field in _SHARED},
@@ -124,7 +132,7 @@ def _check_models(domain: Domain, models: Sequence[ModelChoice]) -> None:
         return
     if not models:
         raise DomainError(f"the generator {LLM!r} needs a server: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
-    steps = {step.name for task in _tasks(domain) for step in getattr(task, "later", ())}
+    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | step_prompts(domain.gates).keys()
     for model in models:
         for name in model.tasks:
             if name not in domain.plan.tasks and name not in steps:
@@ -139,7 +147,21 @@ def _check_models(domain: Domain, models: Sequence[ModelChoice]) -> None:
 def _check_parts(domain: Domain) -> None:
     """Everything a recipe names must exist before a document is read."""
     for name in domain.plan.tasks:
-        registry.find("tasks", name)
+        task = registry.find("tasks", name)
+        if domain.generator == EXTRACTIVE and extractive_rule(task) is None:
+            raise DomainError(
+                f"the task {name!r} has no honest rule without an LLM: add --llm http://HOST:8000/v1, or take it out of plan: tasks"
+            )
+        _check_share(domain, task)
     registry.find("generators", domain.generator)
     build_record_gates(domain.gates)
     build_set_gates(domain.set_gates)
+
+
+def _check_share(domain: Domain, task: Any) -> None:
+    most = getattr(task, "most_share", 1.0)
+    share = domain.plan.tasks[task.name] / sum(domain.plan.tasks.values())
+    if share > most:
+        raise DomainError(
+            f"plan: tasks: {task.name!r} has {share:.0%} of the plan, and more than {most:.0%} does harm; give it less weight"
+        )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -13,15 +13,15 @@ import pyarrow as pa
 from schemas.arrow import arrow_schema
 from schemas.document import Passage, Split
 from schemas.recipe import Recipe
-from schemas.record import Pair, PassageText, Provenance, Status, Verdict
+from schemas.record import Attribute, Judgement, Pair, PassageText, Provenance, Status, Verdict
 from synth import registry
 from synth.gates import RecordGate
 from synth.gates.duplicates import QUERY_SHINGLE
 from synth.generators import Answer, Call, Outcome
 from synth.near import PERMUTATIONS, sign
-from synth.plan import Item
+from synth.plan import Item, step_model
 from synth.prompts import load_prompt
-from synth.tasks import Draft, Failure, TaskInput
+from synth.tasks import JUDGE, Draft, Failure, TaskInput, steps_of
 from synth.text import hash64, normalise
 
 
@@ -45,11 +45,17 @@ class ItemRow:
     language: str
     query: str = ""
     positive: str = ""
-    persona: str
-    query_type: str
-    difficulty: str
-    length: str
+    persona: str = ""
+    query_type: str = ""
+    difficulty: str = ""
+    length: str = ""
     seed: int
+    instruction: str = ""
+    """Empty where the recipe's holds."""
+    others: list[int] = field(default_factory=list)
+    """Ordinals of further positives."""
+    attributes: list[Attribute] = field(default_factory=list)
+    judgement: Judgement | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -68,20 +74,51 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
         failure = result or Failure("unasked")
         detail = _cleaned(failure.detail, gates)
         return _row(item, passage, "failed", reason=failure.reason, stage="generate", detail=detail)
-    draft = outcome.call.task.draft(task_input, result.output, result.method)
-    positive = draft.positive if draft.positive == passage.text else _cleaned(draft.positive, gates)
-    draft = Draft(_cleaned(draft.query, gates), positive, draft.method)
-    made = {"method": draft.method, "model": result.model, "revision": result.revision}
+    draft = clean_draft(outcome.call, result, gates)
     if not draft.query or not draft.positive:
-        return _row(item, passage, "failed", reason="empty", stage="generate", **made)
-    verdicts = _apply_gates(gates, _record(task_input, recipe, result, draft))
-    made["query"] = draft.query
-    made["positive"] = draft.positive if draft.positive != passage.text else ""
+        return _row(item, passage, "failed", reason="empty", stage="generate", **_made(draft, result))
+    pair = pair_of(task_input, recipe, result, draft)
+    verdicts = _apply_gates(gates, pair)
+    made: dict[str, Any] = {
+        **_made(draft, result),
+        "query": draft.query,
+        "positive": draft.positive if draft.positive != passage.text else "",
+        "instruction": draft.instruction,
+        "others": _ordinals(task_input, draft),
+        "attributes": pair.attributes,
+        "judgement": pair.judgement,
+        "verdicts": verdicts,
+        "chosen": draft.chosen,
+    }
     last = verdicts[-1] if verdicts else None
     if last is None or last.keep:
-        return _row(item, passage, "accepted", verdicts=verdicts, **made)
-    why = {"reason": last.reason, "stage": last.gate, "score": last.score, "detail": last.detail}
-    return _row(item, passage, "rejected", verdicts=verdicts, **why, **made)
+        return _row(item, passage, "accepted", **made)
+    why: dict[str, Any] = {"reason": last.reason, "stage": last.gate, "score": last.score, "detail": last.detail}
+    return _row(item, passage, "rejected", **why, **made)
+
+
+def _made(draft: Draft, answer: Answer) -> dict[str, Any]:
+    return {"method": draft.method, "model": answer.model, "revision": answer.revision}
+
+
+def clean_draft(call: Call, answer: Answer, gates: Sequence[RecordGate]) -> Draft:
+    """What a task makes of its answer, as it may be stored."""
+    draft = call.task.draft(call.input, answer.outputs, answer.method)
+    is_passage = draft.positive == call.input.passage.text
+    return replace(
+        draft,
+        query=_cleaned(draft.query, gates),
+        positive=draft.positive if is_passage else _cleaned(draft.positive, gates),
+        instruction=_cleaned(draft.instruction, gates) if draft.instruction else "",
+        attributes={name: _cleaned(value, gates) for name, value in draft.attributes.items()},
+    )
+
+
+def _ordinals(task_input: TaskInput, draft: Draft) -> list[int]:
+    if not draft.more_positives:
+        return []
+    known = dict(zip((other.id for other in task_input.others), task_input.other_ordinals, strict=True))
+    return [known[other.id] for other in draft.more_positives]
 
 
 def leaked_row(call: Call) -> ItemRow:
@@ -108,21 +145,35 @@ def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> list[Verdict]:
     return verdicts
 
 
-def _record(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft) -> Pair:
+def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft) -> Pair:
+    """The record of an item as gates see it."""
     item, passage = task_input.item, task_input.passage
     provenance = make_provenance(
         item, recipe.generator, method=draft.method, model=answer.model, revision=answer.revision
     )
-    positive = PassageText(passage_id=passage.id, document_id=passage.document_id, text=draft.positive)
     return Pair(
         id=item.id,
-        instruction=recipe.instruction,
+        instruction=draft.instruction or recipe.instruction,
         language=item.language,
         split=passage.split,
         query=draft.query,
-        positive=positive,
+        positive=_text_of(passage, draft.positive),
+        more_positives=[_text_of(other, other.text) for other in draft.more_positives],
+        attributes=[Attribute(name=name, value=value) for name, value in draft.attributes.items()],
+        judgement=_judgement(task_input, recipe, answer),
         provenance=provenance,
     )
+
+
+def _text_of(passage: Passage, text: str) -> PassageText:
+    return PassageText(passage_id=passage.id, document_id=passage.document_id, text=text)
+
+
+def _judgement(task_input: TaskInput, recipe: Recipe, answer: Answer) -> Judgement | None:
+    said: Any = answer.outputs.get(JUDGE)
+    if said is None:
+        return None
+    return Judgement(**vars(said), model=step_model(recipe, JUDGE, task_input.item))
 
 
 @cache
@@ -155,7 +206,10 @@ def make_provenance(
     )
 
 
-def _row(item: Item, passage: Passage, status: Status, **made: Any) -> ItemRow:
+def _row(
+    item: Item, passage: Passage, status: Status, *, chosen: Mapping[str, str] | None = None, **made: Any
+) -> ItemRow:
+    drawn = {name: getattr(item, name) for name in _DRAWN if _is_used(item.task, name)}
     return ItemRow(
         position=item.position,
         id=item.id,
@@ -164,13 +218,20 @@ def _row(item: Item, passage: Passage, status: Status, **made: Any) -> ItemRow:
         split=passage.split,
         task=item.task,
         language=item.language,
-        persona=item.persona,
-        query_type=item.query_type,
-        difficulty=item.difficulty,
-        length=item.length,
         seed=item.seed,
+        **(drawn | dict(chosen or {})),
         **made,
     )
+
+
+_DRAWN = ("persona", "query_type", "difficulty", "length")
+
+
+@cache
+def _is_used(task_name: str, attribute: str) -> bool:
+    """Whether a task asks for what was drawn: else the record must not claim it."""
+    task = registry.find("tasks", task_name)
+    return any(attribute in load_prompt(step.prompt, step.prompt_folder).inputs for step in steps_of(task))
 
 
 _UNSIGNED = bytes(4 * PERMUTATIONS)
@@ -180,6 +241,8 @@ def table_of(rows: Sequence[ItemRow]) -> pa.Table:
     """The rows as a file holds them, with what set gates compare."""
     columns: dict[str, list[Any]] = {each.name: list(map(attrgetter(each.name), rows)) for each in fields(ItemRow)}
     columns["verdicts"] = [[vars(verdict) for verdict in row.verdicts] for row in rows]
+    columns["attributes"] = [[vars(attribute) for attribute in row.attributes] for row in rows]
+    columns["judgement"] = [vars(row.judgement) if row.judgement else None for row in rows]
     columns["query_key"] = [hash64(normalise(row.query)) if row.query else 0 for row in rows]
     columns["signature"] = [_signature(row) if row.status == "accepted" else _UNSIGNED for row in rows]
     return pa.Table.from_pydict(columns, schema=ITEMS)

@@ -5,11 +5,13 @@ Pure: the same recipe, passages, range and answers give the same files, wherever
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from schemas.persona import Persona
 from schemas.recipe import Recipe
@@ -18,14 +20,15 @@ from synth.corpus import Corpus
 from synth.errors import ConservationError
 from synth.files import write_parquet
 from synth.gates import RecordGate, build_record_gates, build_set_gates
-from synth.generators import Call, Generator
+from synth.generators import Call, Generator, Outcome
 from synth.live import Live
 from synth.memory import few_collections
-from synth.plan import Plan
+from synth.plan import Item, Plan
 from synth.progress import Reporter
 from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
 from synth.scores import BEYOND, write_scores
-from synth.tasks import TaskInput
+from synth.steps import recipe_steps
+from synth.tasks import Failure, TaskInput
 from synth.teachers import Teacher
 
 WINDOW = 256
@@ -169,8 +172,17 @@ def _askable(workshop: Workshop, shards: Iterable[Shard], assembly: _Assembly) -
     for call in plan_calls(workshop, shards):
         if workshop.corpus.leaked[call.input.item.passage]:
             assembly.add(leaked_row(call))
+        elif refusal := refuse(call):
+            assembly.add(judge_outcome(Outcome(call, refusal), workshop.recipe, workshop.gates))
         else:
             yield call
+
+
+def refuse(call: Call) -> Failure | None:
+    """Why a task can make nothing of an item, where it knows before anything is asked."""
+    rule = getattr(call.task, "refuse", None)
+    refusal: Failure | None = rule(call.input) if rule is not None else None
+    return refusal
 
 
 def plan_calls(workshop: Workshop, shards: Iterable[Shard]) -> Iterator[Call]:
@@ -185,8 +197,44 @@ def calls_between(
     recipe: Recipe, corpus: Corpus, plan: Plan, personas: Mapping[str, Persona], start: int, stop: int
 ) -> Iterator[Call]:
     """Plan positions start … stop - 1 as calls."""
+    more = recipe_steps(recipe)
     for begin in range(start, stop, WINDOW):
         items = list(plan.items(begin, min(begin + WINDOW, stop)))
-        for item, passage in zip(items, corpus.passages([item.passage for item in items]), strict=True):
-            task_input = TaskInput(item, passage, personas[item.persona], recipe.domain, recipe.instruction)
-            yield Call(registry.find("tasks", item.task), task_input)
+        tasks = [registry.find("tasks", item.task) for item in items]
+        groups = [_passages_for(corpus, task, item) for task, item in zip(tasks, items, strict=True)]
+        wanted = [ordinal for group in groups for ordinal in group]
+        passages = dict(zip(wanted, corpus.passages(wanted), strict=True))
+        for item, task, (own, *others) in zip(items, tasks, groups, strict=True):
+            task_input = TaskInput(
+                item,
+                passages[own],
+                personas[item.persona],
+                recipe.domain,
+                recipe.instruction,
+                tuple(passages[other] for other in others),
+                tuple(others),
+                _candidates_for(personas, task, item),
+            )
+            yield Call(task, task_input, more)
+
+
+def _passages_for(corpus: Corpus, task: Any, item: Item) -> list[int]:
+    """The item's passage, and others of its document where the task reads several: which ones is drawn."""
+    most = getattr(task, "passages", 1)
+    if most == 1:
+        return [item.passage]
+    others = [ordinal for ordinal in corpus.siblings(item.passage) if not corpus.leaked[ordinal]]
+    source = random.Random(item.seed)
+    return [item.passage, *source.sample(others, min(source.randint(1, most - 1), len(others)))]
+
+
+def _candidates_for(personas: Mapping[str, Persona], task: Any, item: Item) -> tuple[Persona, ...]:
+    """The item's persona among others, where the task lets the LLM choose."""
+    wanted = getattr(task, "candidates", 0)
+    if not wanted:
+        return ()
+    source = random.Random(item.seed)
+    others = source.sample(sorted(personas.keys() - {item.persona}), min(wanted, len(personas)) - 1)
+    names = [item.persona, *others]
+    source.shuffle(names)
+    return tuple(personas[name] for name in names)

@@ -61,16 +61,18 @@ def _check_counts(manifest: Manifest) -> Iterator[str]:
 _REFERENCES = {
     "record ids stand twice": "SELECT count(*) - count(DISTINCT id) FROM records",
     "positives point to no passage": (
-        "SELECT count(*) FROM records r ANTI JOIN passages p ON r.positive.passage_id = p.id"
+        "SELECT count(*) FROM (SELECT unnest(list_append(more_positives, positive)) AS t FROM records) r"
+        " ANTI JOIN passages p ON r.t.passage_id = p.id"
     ),
     "negatives point to no passage": (
         "SELECT count(*) FROM (SELECT unnest(negatives) AS n FROM records) r ANTI JOIN passages p ON r.n.passage_id = p.id"
     ),
     "negatives are their own positive": (
-        "SELECT count(*) FROM (SELECT positive, unnest(negatives) AS n FROM records) WHERE n.passage_id = positive.passage_id"
+        "SELECT count(*) FROM (SELECT list_append(more_positives, positive) AS own, unnest(negatives) AS n FROM records)"
+        " WHERE list_contains(list_transform(own, lambda each: each.passage_id), n.passage_id)"
     ),
     "train records hold a test passage": (
-        "SELECT count(*) FROM (SELECT unnest(list_append(negatives, positive)) AS t FROM records WHERE split = 'train') r"
+        "SELECT count(*) FROM (SELECT unnest(list_append(list_concat(negatives, more_positives), positive)) AS t FROM records WHERE split = 'train') r"
         " JOIN passages p ON r.t.passage_id = p.id WHERE p.split = 'test'"
     ),
 }

@@ -69,14 +69,15 @@ def _look(
     from synth.cli.progress import choose_reporter
     from synth.preflight import equipment_for
     from synth.preview import choose_calls, only_task, preview
-    from synth.shard import calls_between
+    from synth.shard import calls_between, refuse
 
     recipe = only_task(resolved.recipe, task)
     people = {persona.id: persona for persona in resolved.personas}
     with choose_reporter() as reporter, planned(resolved, recipe, documents, store, reporter) as made:
         recipe, corpus, _, plan = made
         everything = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
-        calls = choose_calls((call for call in everything if not corpus.leaked[call.input.item.passage]), task, items)
+        possible = (call for call in everything if not corpus.leaked[call.input.item.passage] and not refuse(call))
+        calls = choose_calls(possible, task, items)
         reporter.stage("make items", len(calls) * max(1, len(recipe.models)))
         return preview(calls, equipment_for(recipe, corpus, store.answers, settings), reporter)
 

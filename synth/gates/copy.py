@@ -28,7 +28,7 @@ class Copy:
 
         max_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.9
         min_words: Annotated[int, Field(ge=1)] = 4
-        exempt: list[str] = ["extractive:span", "extractive:crop", "extractive:cloze"]
+        exempt: list[str] = [f"extractive:{rule}" for rule in ("span", "crop", "cloze", "keywords", "sentence")]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
+from synth import registry
 from synth.text import words
 
 __all__ = ["Length"]
@@ -16,7 +18,10 @@ _Size = Annotated[int, Field(ge=0)]
 
 
 class Length:
-    """Bounds the query in words and characters, and the positive in characters."""
+    """Bounds the query in words and characters, and the positive in characters.
+
+    A task whose queries are long by nature brings its own bound (`most_words`).
+    """
 
     name = "length"
 
@@ -44,19 +49,31 @@ class Length:
 
     def judge(self, record: Pair) -> Verdict:
         word_count = len(words(record.query))
-        reason, detail = self._fault(word_count, len(record.query), len(record.positive.text))
+        reason, detail = self._fault(record, word_count)
         return Verdict(gate=self.name, keep=not reason, reason=reason, score=float(word_count), detail=detail)
 
-    def _fault(self, word_count: int, chars: int, passage_chars: int) -> tuple[str, str]:
-        bounds = self.settings
+    def _fault(self, record: Pair, word_count: int) -> tuple[str, str]:
+        bounds, chars, passage_chars = self.settings, len(record.query), len(record.positive.text)
+        most_words = most_words_of(record.provenance.task)
+        most_chars = max(bounds.max_chars, most_words * _CHARS_A_WORD)
+        most_words = max(bounds.max_words, most_words)
         if word_count < bounds.min_words:
             return "too_short", f"query: {word_count} words, at least {bounds.min_words}"
         if chars < bounds.min_chars:
             return "too_short", f"query: {chars} characters, at least {bounds.min_chars}"
-        if word_count > bounds.max_words:
-            return "too_long", f"query: {word_count} words, at most {bounds.max_words}"
-        if chars > bounds.max_chars:
-            return "too_long", f"query: {chars} characters, at most {bounds.max_chars}"
+        if word_count > most_words:
+            return "too_long", f"query: {word_count} words, at most {most_words}"
+        if chars > most_chars:
+            return "too_long", f"query: {chars} characters, at most {most_chars}"
         if passage_chars > bounds.max_passage_chars:
             return "too_long", f"passage: {passage_chars} characters, at most {bounds.max_passage_chars}"
         return "", ""
+
+
+_CHARS_A_WORD = 10
+
+
+@cache
+def most_words_of(task: str) -> int:
+    """The words that queries of a task may have in any case, such as a conversation; 0 where it says nothing."""
+    return int(getattr(registry.find("tasks", task), "most_words", 0)) if task in registry.names("tasks") else 0

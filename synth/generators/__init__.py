@@ -8,7 +8,7 @@ keeps thousands in flight. Neither raises for a bad answer: that is a Failure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from synth import registry
 from synth.lexicon import Lexicon
 from synth.llm.settings import LlmSettings
 from synth.progress import Reporter
-from synth.tasks import Failure, Task, TaskInput
+from synth.tasks import Failure, Step, Task, TaskInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,19 @@ class Call:
 
     task: type[Task]
     input: TaskInput
+    more: tuple[Step, ...] = ()
+    """What the recipe asks besides the task's own steps, such as a judgement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An output that is valid against the task's schema, and how it was made."""
+    """Outputs that are valid against their schemas, and how they were made."""
 
-    output: BaseModel
+    outputs: Mapping[str, BaseModel]
+    """By the name of the step; the task's own under its name."""
     method: str
     model: str = ""
     revision: str = ""
-    later: Mapping[str, BaseModel] = field(default_factory=dict)
-    """Outputs of the task's later steps, by name."""
 
 
 @dataclass(frozen=True, slots=True)

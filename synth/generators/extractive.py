@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from synth.generators import Answer, Call, Equipment, Outcome
 from synth.progress import Reporter
-from synth.tasks import Extracted
+from synth.tasks import Extracted, Failure, extractive_rule
 
 __all__ = ["Extractive"]
 
@@ -23,5 +23,7 @@ class Extractive:
     def generate(self, calls: Iterable[Call], _reporter: Reporter) -> Iterator[Outcome]:
         for call in calls:
             random_source = random.Random(call.input.item.seed)
-            made = call.task.extract(call.input, self._lexicon, random_source)
-            yield Outcome(call, Answer(made.output, made.method) if isinstance(made, Extracted) else made)
+            rule = extractive_rule(call.task)
+            made = rule(call.input, self._lexicon, random_source) if rule else Failure("needs_llm")
+            result = Answer({call.task.name: made.output}, made.method) if isinstance(made, Extracted) else made
+            yield Outcome(call, result)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from pydantic import BaseModel
 
-from schemas.recipe import ModelChoice, Recipe, SamplingSettings
+from schemas.recipe import Recipe, SamplingSettings
 from synth.errors import InputError, RunError
 from synth.generators import Answer, Call, Equipment, Outcome
 from synth.llm.answers import Fault, check_answer
@@ -25,10 +25,10 @@ from synth.llm.requests import Body, Reply, Request, request_key
 from synth.llm.server import VllmServer
 from synth.llm.settings import LlmSettings
 from synth.llm.stream import Stream
-from synth.plan import Choice
+from synth.plan import step_model
 from synth.progress import Reporter
 from synth.prompts import Message, load_prompt
-from synth.tasks import Failure, Step
+from synth.tasks import Failure, Step, steps_of
 
 __all__ = ["Llm"]
 
@@ -195,8 +195,8 @@ class _Talk:
     def _begin(self, call: Call) -> Iterator[Outcome]:
         self._archive.begin(call.input.item.position)
         self._open += 1
-        first, *rest = steps_of(call)
-        yield from self._take(_Turn(call, first, tuple(rest), call.input.item.model))
+        first, *rest = steps_of_call(call)
+        yield from self._take(_Turn(call, first, tuple(rest), self._model_of(first, call)))
 
     def _take(self, turn: _Turn) -> Iterator[Outcome]:
         """Ask for the turn's step, unless the answer is known."""
@@ -210,7 +210,7 @@ class _Talk:
             yield from self._read(turn, said)
             return
         first = turn.attempt == 0 and not turn.outputs
-        kind = "write" if first else "repair" if turn.attempt else turn.step.name
+        kind = "repair" if turn.attempt else "write" if turn.step.name == item.task else turn.step.name
         request = Request(key, item.position, kind, turn.model, body, item.passage, urgent=not first, context=turn)
         if first:
             request.reserve = turn.reserve = 2 * len(turn.rest) + 1
@@ -241,7 +241,7 @@ class _Talk:
             yield self._end(turn, Failure(reply.reason, reply.detail))
 
     def _read(self, turn: _Turn, said: Said) -> Iterator[Outcome]:
-        language = turn.call.input.item.language
+        language = turn.call.input.item.language if turn.step.in_language else ""
         checked = check_answer(said, turn.step.output, turn.messages[:1], language)
         if not isinstance(checked, Fault):
             yield from self._go_on(turn, checked)
@@ -251,16 +251,18 @@ class _Talk:
             yield from self._take(_repair(turn, said, checked.advice))
 
     def _go_on(self, turn: _Turn, output: BaseModel) -> Iterator[Outcome]:
-        outputs = {**turn.outputs, turn.step.name: output}
-        if not turn.rest:
-            first = turn.call.task.name
-            model = turn.call.input.item.model
-            later = {name: found for name, found in outputs.items() if name != first}
-            yield self._end(turn, Answer(outputs[first], "llm", model, self._revisions.get(model, ""), later))
-            return
-        step, *rest = turn.rest
-        model = _model_of(step, turn.call, self._recipe.models)
-        yield from self._take(_Turn(turn.call, step, tuple(rest), model, outputs=outputs, reserve=turn.reserve))
+        call, outputs = turn.call, {**turn.outputs, turn.step.name: output}
+        for number, step in enumerate(turn.rest):
+            if step.when is None or step.when(call.input, outputs):
+                model, rest = self._model_of(step, call), turn.rest[number + 1 :]
+                yield from self._take(_Turn(call, step, rest, model, outputs=outputs, reserve=turn.reserve))
+                return
+        model = call.input.item.model
+        yield self._end(turn, Answer(outputs, "llm", model, self._revisions.get(model, "")))
+
+    def _model_of(self, step: Step, call: Call) -> str:
+        item = call.input.item
+        return item.model if step.name == item.task else step_model(self._recipe, step.name, item)
 
     def _settle(self) -> None:
         if self._settled and self._stream is not None:
@@ -274,27 +276,20 @@ class _Talk:
         return Outcome(turn.call, result)
 
 
-def steps_of(call: Call) -> list[Step]:
-    """The task itself as a step, then its later ones."""
-    task = call.task
-    first = Step(task.name, task.prompt, task.output, lambda given, _: task.prompt_inputs(given), task.prompt_folder)
-    return [first, *getattr(task, "later", ())]
+def steps_of_call(call: Call) -> tuple[Step, ...]:
+    """All that may be asked about an item, in order."""
+    return (*steps_of(call.task), *call.more)
 
 
 def first_messages(call: Call) -> list[Message]:
     """What a call asks first."""
-    return _render(steps_of(call)[0], call, {})
+    return _render(steps_of_call(call)[0], call, {})
 
 
 def _render(step: Step, call: Call, outputs: Mapping[str, BaseModel]) -> list[Message]:
     inputs = step.inputs(call.input, outputs)
     safe = {name: neutralise(value) if isinstance(value, str) else value for name, value in inputs.items()}
     return load_prompt(step.prompt, step.prompt_folder).render(safe)
-
-
-def _model_of(step: Step, call: Call, models: list[ModelChoice]) -> str:
-    weights = {model.name: model.weight for model in models if step.name in model.tasks}
-    return Choice(weights).draw(call.input.item.id, step.name) or call.input.item.model
 
 
 def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:

@@ -20,6 +20,7 @@ from schemas.base import sha256_of
 from schemas.recipe import Recipe
 from synth.files import write_parquet
 from synth.llm.journal import Said, read_journal
+from synth.plan import models_of
 
 BLOCK = 1_000
 SEAL_SECONDS = 30.0
@@ -42,7 +43,11 @@ Forget = Callable[[Sequence[Said]], None]
 
 
 def generation_hash(recipe: Recipe) -> str:
-    """sha256 of the part of a recipe that determines requests."""
+    """sha256 of the part of a recipe that determines what items are asked.
+
+    Steps that the recipe adds, such as a judgement, and the models kept for them are left out:
+    with them, what the tasks themselves asked is not asked again.
+    """
     needed = {
         "domain",
         "instruction",
@@ -51,11 +56,11 @@ def generation_hash(recipe: Recipe) -> str:
         "prompts",
         "chunk",
         "plan",
-        "models",
         "sampling",
         "seed",
     }
-    return sha256_of(recipe.model_dump(mode="json", include=needed))
+    models = {task: models_of(recipe, task) for task in recipe.plan.tasks}
+    return sha256_of({**recipe.model_dump(mode="json", include=needed), "models": models})
 
 
 class Block:

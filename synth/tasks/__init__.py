@@ -2,23 +2,29 @@
 
 A task is a prompt, an output schema, a record mapping and, where honest, a rule for the
 extractive generator. To add one, write a prompt file and a module here (or in your
-package, with an entry point `synth.tasks`) that lists its class in `__all__`.
+package, with an entry point `synth.tasks`) that lists its class in `__all__`:
+
+    class Riddle(PassageTask):
+        name = prompt = "riddle"
+        example = {"riddle": Query(query="What shrinks when it is paid?")}
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from schemas.base import Strict
 from schemas.document import Passage
 from schemas.persona import Persona
 from synth.lexicon import Lexicon
 from synth.plan import Item
+from synth.prompts import load_prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +44,35 @@ class TaskInput:
     persona: Persona
     domain: str
     instruction: str
+    others: tuple[Passage, ...] = ()
+    """Further passages of the same document, for a task that reads several."""
+    other_ordinals: tuple[int, ...] = ()
+    candidates: tuple[Persona, ...] = ()
+    """Personas to choose among, for a task that lets the LLM choose."""
+
+
+Outputs = Mapping[str, Any]
+"""What was answered so far for an item, by the name of the step; the task's own under its own name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a task makes of an output: the texts of a record, before provenance."""
+    """What a task makes of its outputs: the texts of a record, before provenance."""
 
     query: str
     positive: str
     method: str
+    instruction: str = ""
+    """Where the record has one of its own; else it takes the recipe's."""
+    more_positives: tuple[Passage, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """What the LLM chose instead of the plan: `persona`, `query_type`, `difficulty`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One more question to an LLM about an item, after the outputs before it, such as a judgement.
+    """One question to an LLM about an item.
 
     Its model is the one that `--llm …,task=NAME` gives to the step's name, else the item's.
     """
@@ -59,13 +80,31 @@ class Step:
     name: str
     prompt: str
     output: type[BaseModel]
-    inputs: Callable[[TaskInput, Mapping[str, BaseModel]], Mapping[str, Any]]
-    """From the outputs so far: the task's own under its name, earlier steps under theirs."""
+    inputs: Callable[[TaskInput, Outputs], Mapping[str, Any]]
     prompt_folder: Path | None = None
+    in_language: bool = True
+    """Whether its texts must be in the item's language."""
+    when: Callable[[TaskInput, Outputs], bool] | None = None
+    """Whether to ask at all, after the outputs so far; None for always."""
+
+
+JUDGE = "judge"
+"""Name of the step that grades a record, and of the gate that reads the grades."""
 
 
 class Task(Protocol):
-    """One way of making records. It may have `later: ClassVar[tuple[Step, ...]]`."""
+    """One way of making records.
+
+    It may have more than is listed below:
+
+    - `earlier`, `later`: steps that are asked before and after the task's own
+    - `extract`: its rule for the extractive generator, where there is an honest one
+    - `refuse(task_input)`: why nothing can be made of an item, before anything is asked
+    - `passages`: how many of a document it reads at most, where that is more than one
+    - `candidates`: how many personas the LLM may choose among
+    - `most_words`: of its queries, where that is more than the length gate allows
+    - `most_share`: of a plan that it may have, 0 to 1
+    """
 
     name: ClassVar[str]
     prompt: ClassVar[str]
@@ -73,15 +112,16 @@ class Task(Protocol):
     """Where the prompt file lies; None for the shipped prompts."""
     output: ClassVar[type[BaseModel]]
     """What a generator must answer; its JSON Schema constrains an LLM."""
+    paper: ClassVar[str]
+    """Where the method comes from; `docs/tasks.md` prints it."""
+    example: ClassVar[Mapping[str, BaseModel]]
+    """Outputs by step about the example passage of `docs/tasks.md`."""
 
     @staticmethod
-    def prompt_inputs(task_input: TaskInput) -> Mapping[str, Any]: ...
+    def prompt_inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]: ...
 
     @staticmethod
-    def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure: ...
-
-    @staticmethod
-    def draft(task_input: TaskInput, output: Any, method: str) -> Draft: ...
+    def draft(task_input: TaskInput, outputs: Outputs, method: str) -> Draft: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +130,77 @@ class Extracted:
 
     output: BaseModel
     method: str
+
+
+Extract = Callable[[TaskInput, Lexicon, random.Random], Extracted | Failure]
+
+
+def extractive_rule(task: Any) -> Extract | None:
+    """The task's rule for the extractive generator; None where only an LLM can do it."""
+    rule: Extract | None = getattr(task, "extract", None)
+    return rule
+
+
+def steps_of(task: Any) -> tuple[Step, ...]:
+    """All that a task asks of an LLM, in order."""
+    own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder)
+    return (*getattr(task, "earlier", ()), own, *getattr(task, "later", ()))
+
+
+class Query(Strict):
+    """A query alone, which is what most tasks want answered."""
+
+    query: Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class PassageTask:
+    """What tasks have in common that write a query about one passage.
+
+    A prompt takes what it declares of `common_inputs`. The query is the output's field
+    `query`; its other fields become attributes of the record.
+    """
+
+    name: ClassVar[str]
+    prompt: ClassVar[str]
+    prompt_folder: ClassVar[Path | None] = None
+    output: ClassVar[type[BaseModel]] = Query
+    instruction: ClassVar[str] = ""
+    """Of its records, where the domain's does not fit them."""
+    paper: ClassVar[str] = ""
+    example: ClassVar[Mapping[str, BaseModel]] = {}
+
+    @classmethod
+    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:  # noqa: ARG003
+        declared = load_prompt(cls.prompt, cls.prompt_folder).inputs
+        return {name: value for name, value in common_inputs(task_input).items() if name in declared}
+
+    @classmethod
+    def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
+        fields = dict(outputs[cls.name])
+        query = " ".join(str(fields.pop("query")).split())
+        attributes = {name: as_text(value) for name, value in fields.items()}
+        return Draft(query, task_input.passage.text, method, instruction=cls.instruction, attributes=attributes)
+
+
+def common_inputs(task_input: TaskInput) -> dict[str, Any]:
+    """What any prompt about a passage may show."""
+    item, passage = task_input.item, task_input.passage
+    return {
+        "domain": task_input.domain,
+        "instruction": task_input.instruction,
+        "title": passage.title,
+        "heading": passage.heading,
+        "passage": passage.text,
+        "persona": task_input.persona.text,
+        "query_type": item.query_type,
+        "difficulty": item.difficulty,
+        "length": item.length,
+        "language": item.language,
+    }
+
+
+def as_text(value: Any) -> str:
+    """A field of an output as one attribute; the lines of a list are numbered."""
+    if isinstance(value, list):
+        return "\n".join(f"{number}. {each}" for number, each in enumerate(value, 1))
+    return str(value).strip()

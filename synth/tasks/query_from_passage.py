@@ -12,15 +12,13 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sentencex import get_sentence_boundaries
 
-from schemas.base import Strict
 from synth.lexicon import Lexicon
-from synth.tasks import Draft, Extracted, Failure, TaskInput
+from synth.tasks import Draft, Extracted, Failure, Outputs, PassageTask, Query, TaskInput
 from synth.text import content_words, normalise
 
 __all__ = ["QueryFromPassage"]
@@ -37,41 +35,21 @@ WIDE_HEADING = 2
 """A heading over more passages than this says too little of any one of them."""
 
 
-class Query(Strict):
-    """What a generator answers."""
-
-    query: Annotated[str, Field(min_length=1, max_length=400)]
-
-
 class ClozeQuery(Query):
     """A sentence and the passage without it."""
 
     rest: str
 
 
-class QueryFromPassage:
-    """One query a passage answers."""
+class QueryFromPassage(PassageTask):
+    """One query that the passage answers, of a drawn kind, difficulty and length."""
 
     name: ClassVar[str] = "query-from-passage"
     prompt: ClassVar[str] = "query-from-passage"
-    prompt_folder: ClassVar[Path | None] = None
-    output: ClassVar[type[BaseModel]] = Query
-
-    @staticmethod
-    def prompt_inputs(task_input: TaskInput) -> Mapping[str, Any]:
-        item, passage = task_input.item, task_input.passage
-        return {
-            "domain": task_input.domain,
-            "instruction": task_input.instruction,
-            "title": passage.title,
-            "heading": passage.heading,
-            "passage": passage.text,
-            "persona": task_input.persona.text,
-            "query_type": item.query_type,
-            "difficulty": item.difficulty,
-            "length": item.length,
-            "language": item.language,
-        }
+    paper: ClassVar[str] = "Qwen3-Embedding (arXiv 2506.05176) with type, difficulty and length drawn by the plan"
+    example: ClassVar[Mapping[str, BaseModel]] = {
+        "query-from-passage": Query(query="When does Harbour Lines have to repay its revolving credit facility?")
+    }
 
     @staticmethod
     def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
@@ -90,16 +68,17 @@ class QueryFromPassage:
         query = (
             _crop(tokens, random_source)
             if method == "crop"
-            else _best_span(tokens, task_input.item.length, lexicon, random_source)
+            else best_span(tokens, task_input.item.length, lexicon, random_source)
         )
         if not query:
             return Failure("no_words")
         return Extracted(Query(query=query[:400]), f"extractive:{method}")
 
-    @staticmethod
-    def draft(task_input: TaskInput, output: Query, method: str) -> Draft:
+    @classmethod
+    def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
+        output = outputs[cls.name]
         positive = output.rest if isinstance(output, ClozeQuery) else task_input.passage.text
-        return Draft(query=output.query.strip(), positive=positive, method=method)
+        return Draft(output.query.strip(), positive, method)
 
 
 def _heading(task_input: TaskInput, lexicon: Lexicon) -> str:
@@ -116,7 +95,7 @@ def _heading(task_input: TaskInput, lexicon: Lexicon) -> str:
     return ""
 
 
-def _best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: random.Random) -> str:
+def best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: random.Random) -> str:
     """Of 16 random spans the one that BM25 finds most telling of this passage (QExt)."""
     low, high = SPAN_WORDS.get(length, (4, 16))
     counts = Counter(lexicon.split(" ".join(tokens)))

@@ -100,30 +100,6 @@ def bare(url: str, bodies: Path, count: int, in_flight: int) -> None:
     print(json.dumps({"cpu": cpu() - began, "done": done, **stats(url)}))
 
 
-def add_judge(folder: Path) -> None:
-    """Gives the task a second step, as a plug-in would."""
-    from typing import ClassVar
-
-    from pydantic import Field
-
-    from schemas.base import Strict
-    from synth.tasks import Step
-    from synth.tasks.query_from_passage import QueryFromPassage
-
-    class Judgement(Strict):
-        relevance: int = Field(ge=1, le=5)
-
-    (folder / "judge.j2").write_text(
-        "---\nname: judge\nversion: 1\ninputs: [passage, query]\n---\n## system\nJudge how well the passage answers the query.\n## user\n{{ passage }}\n\nQuery: {{ query }}\n"
-    )
-
-    def inputs(given: object, outputs: object) -> dict[str, str]:
-        return {"passage": given.passage.text, "query": outputs[QueryFromPassage.name].query}  # type: ignore[attr-defined,index]
-
-    steps: ClassVar = (Step("judge", "judge", Judgement, inputs, folder),)
-    QueryFromPassage.later = steps  # type: ignore[attr-defined]
-
-
 def ours(url: str, count: int, staged: bool = False) -> None:
     """Plan, generate, journal, validate, gate and write Parquet; no teacher."""
     from synth.llm.settings import reach
@@ -135,9 +111,7 @@ def ours(url: str, count: int, staged: bool = False) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         settings = reach(url.split("+"))
-        if staged:
-            add_judge(Path(folder))
-        choices = choices_for(Path(folder), models=tuple(settings.models))
+        choices = choices_for(Path(folder), "gates: [{name: judge}]\n" if staged else "", models=tuple(settings.models))
         run = create_run(resolve(choices), Store(Path(folder) / "store"), llm=settings)
         workshop = prepare(run, Silent())
         shards = [Shard(start, min(start + 1_000, count)) for start in range(0, count, 1_000)]
@@ -148,7 +122,7 @@ def ours(url: str, count: int, staged: bool = False) -> None:
         print(json.dumps({"cpu": used, "seconds": seconds, "done": count, **stats(url.split("+")[0].split(",")[0])}))
 
 
-def choices_for(folder: Path, **more: object) -> object:
+def choices_for(folder: Path, gates: str = "", **more: object) -> object:
     """Long passages: the simulator answers with words of the end of a prompt, and an answer that
     repeats the instructions would be asked again."""
     from synth.documents import read_documents
@@ -158,13 +132,13 @@ def choices_for(folder: Path, **more: object) -> object:
     texts = [" ".join(words[:600]) for page in pages if len(words := page.text.split()) >= 500]
     documents, config = folder / "pages.jsonl", folder / "config.yaml"
     documents.write_text("".join(json.dumps({"id": str(n), "text": text}) + "\n" for n, text in enumerate(texts)))
-    config.write_text("plan: {items_per_passage: 4}\nchunk: {max_chars: 6000, min_chars: 2000}\n")
+    config.write_text("plan: {items_per_passage: 4}\nchunk: {max_chars: 6000, min_chars: 2000}\n" + gates)
     return Choices("finance", documents=(documents,), config=config, **more)  # type: ignore[arg-type]
 
 
 def write_bodies(path: Path) -> None:
     """The requests that ours sends, for the bare loop."""
-    from synth.generators.llm import steps_of
+    from synth.generators.llm import steps_of_call
     from synth.llm.requests import Body
     from synth.progress import Silent
     from synth.prompts import load_prompt
@@ -179,7 +153,7 @@ def write_bodies(path: Path) -> None:
         workshop = prepare(run, Silent())
         lines = []
         for call in plan_calls(workshop, [Shard(0, ITEMS)]):
-            step = steps_of(call)[0]
+            step = steps_of_call(call)[0]
             messages = load_prompt(step.prompt).render(step.inputs(call.input, {}))
             lines.append(Body("sim", step.output.model_json_schema(), workshop.recipe.sampling).of(messages))
         path.write_bytes(b"\n".join(lines))

@@ -5,18 +5,22 @@ After a wanted change: `SYNTH_UPDATE_GOLDEN=1 pytest tests/prompts`, then read t
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
+from corpora import make_recipe
 
 from schemas.document import Passage
 from schemas.persona import Persona
+from schemas.recipe import GateSettings
 from synth import registry
 from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.resources import find_shipped
-from synth.tasks import TaskInput
+from synth.steps import recipe_steps
+from synth.tasks import TaskInput, steps_of
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -48,30 +52,60 @@ FULL = TaskInput(
     domain="finance",
     instruction="Given a finance question, retrieve the passage that answers it",
 )
+OTHERS = (
+    Passage(
+        id="p4",
+        document_id="d1",
+        heading="Results",
+        text="EBITDA rose to 96 million.",
+        start=90,
+        end=116,
+        split="train",
+    ),
+    Passage(id="p5", document_id="d1", text="Two ferries entered service.", start=116, end=140, split="train"),
+)
+FULL = dataclasses.replace(
+    FULL,
+    others=OTHERS,
+    candidates=(FULL.persona, Persona(id="treasurer", text="A treasurer who rolls over bank lines.")),
+)
 BARE = TaskInput(
     item=FULL.item,
     passage=FULL.passage.model_copy(update={"title": "", "heading": ""}),
     persona=FULL.persona,
     domain="finance",
     instruction="",
+    others=OTHERS[1:],
+    candidates=(FULL.persona,),
 )
+RECIPE = make_recipe().model_copy(update={"gates": [GateSettings(name="judge")], "instruction": FULL.instruction})
+"""Asks for every step that a recipe can add."""
 
 
 def shipped_tasks() -> list[str]:
     return [name for name in registry.names("tasks") if registry.find("tasks", name).prompt_folder is None]
 
 
-def rendered(task_name: str, task_input: TaskInput) -> str:
+def steps() -> list[tuple[str, str]]:
+    """(task, step) for all that tasks ask, and what recipes add under the task `multi-hop-query`."""
+    own = [(task, step.name) for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
+    return [*own, *(("multi-hop-query", step.name) for step in recipe_steps(RECIPE))]
+
+
+def rendered(task_name: str, step_name: str, task_input: TaskInput) -> str:
     task = registry.find("tasks", task_name)
-    messages = load_prompt(task.prompt, task.prompt_folder).render(task.prompt_inputs(task_input))
+    (step,) = [step for step in (*steps_of(task), *recipe_steps(RECIPE)) if step.name == step_name]
+    item = dataclasses.replace(task_input.item, task=task_name)
+    inputs = step.inputs(dataclasses.replace(task_input, item=item), task.example)
+    messages = load_prompt(step.prompt, step.prompt_folder).render(inputs)
     return "".join(f"=== {message.role} ===\n{message.content}\n" for message in messages)
 
 
 @pytest.mark.parametrize("variant", ["full", "bare"])
-@pytest.mark.parametrize("task", shipped_tasks())
-def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, variant: str) -> None:
-    text = rendered(task, {"full": FULL, "bare": BARE}[variant])
-    file = GOLDEN / f"{task}.{variant}.txt"
+@pytest.mark.parametrize(("task", "step"), steps(), ids=lambda name: str(name))
+def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, step: str, variant: str) -> None:
+    text = rendered(task, step, {"full": FULL, "bare": BARE}[variant])
+    file = GOLDEN / f"{step}.{variant}.txt"
     if os.environ.get("SYNTH_UPDATE_GOLDEN") == "1":
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -79,12 +113,10 @@ def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, variant: st
     assert text == file.read_text(encoding="utf-8")
 
 
-def test_every_shipped_prompt_belongs_to_a_task_and_every_golden_file_to_a_prompt() -> None:
+def test_every_shipped_prompt_is_asked_by_a_step_and_every_golden_file_is_rendered_by_one() -> None:
     prompts = {path.stem for path in find_shipped("prompts").glob("*.j2")}
-    assert prompts == {registry.find("tasks", name).prompt for name in shipped_tasks()}
-    assert {path.name for path in GOLDEN.iterdir()} == {
-        f"{t}.{v}.txt" for t in shipped_tasks() for v in ("full", "bare")
-    }
+    assert prompts == {step for _, step in steps()}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{s}.{v}.txt" for _, s in steps() for v in ("full", "bare")}
 
 
 def test_a_prompt_is_named_after_its_file() -> None:
@@ -94,15 +126,23 @@ def test_a_prompt_is_named_after_its_file() -> None:
 
 def test_the_parts_that_items_of_a_passage_share_come_first() -> None:
     """vLLM reuses the longest common prefix: system, instructions, passage, then what differs."""
-    other = TaskInput(
-        FULL.item,
-        FULL.passage,
-        Persona(id="other", text="Somebody else entirely, with other words."),
-        "finance",
-        FULL.instruction,
-    )
-    for task in shipped_tasks():
-        ours, theirs = rendered(task, FULL), rendered(task, other)
+    somebody = Persona(id="other", text="Somebody else entirely, with other words.")
+    other = dataclasses.replace(FULL, persona=somebody, candidates=(somebody,))
+    for task, step in steps():
+        ours, theirs = rendered(task, step, FULL), rendered(task, step, other)
         shared = ours.index(FULL.passage.text) + len(FULL.passage.text)
         assert ours[:shared] == theirs[:shared]
-        assert ours != theirs
+        assert (ours == theirs) == (not {"persona", "candidates"} & load_prompt(step).inputs)
+
+
+def test_document_text_never_becomes_template_code() -> None:
+    for task, step in steps():
+        assert "{{ 7 * 7 }}" in rendered(task, step, FULL)
+
+
+@pytest.mark.parametrize("task", shipped_tasks())
+def test_the_example_of_a_task_is_an_answer_to_each_of_its_steps(task: str) -> None:
+    found = registry.find("tasks", task)
+    assert list(found.example) == [step.name for step in steps_of(found)]
+    for step in steps_of(found):
+        assert step.output.model_validate_json(found.example[step.name].model_dump_json()) == found.example[step.name]

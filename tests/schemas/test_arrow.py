@@ -59,7 +59,7 @@ def values_of(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return rows_of(annotation)
     if annotation is int:
-        return st.integers(1 if "gt" in bounds else low or 0, 2**63 - 1)
+        return st.integers(1 if "gt" in bounds else low or 0, high or 2**63 - 1)
     if annotation is float:
         return st.floats(low, high, allow_nan=False, allow_infinity=False)
     return {bool: st.booleans(), str: st.text(min_size=shortest, max_size=12)}[annotation]

@@ -167,6 +167,7 @@ CHANGES = {
     "corpus_sha256": "1" * 64,
     "personas_sha256": "1" * 64,
     "prompts": {"query-from-passage": "1" * 64},
+    "steps": {"judge": "1" * 64},
     "limit": 8,
     "chunk.max_chars": 501,
     "plan.items_per_passage": 3,

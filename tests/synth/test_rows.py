@@ -10,8 +10,8 @@ from synth.progress import Silent
 from synth.rows import ITEMS, judge_outcome, table_of
 from synth.run import prepare
 from synth.shard import Shard, Workshop, plan_calls
-from synth.tasks import Failure
-from synth.tasks.query_from_passage import ClozeQuery, Query
+from synth.tasks import Failure, Query
+from synth.tasks.query_from_passage import ClozeQuery
 
 Make = Callable[..., Any]
 
@@ -23,7 +23,7 @@ def shop(new_run: Make, make_texts: Make) -> Workshop:
 
 def row_of(shop: Workshop, output: Query) -> Any:
     call = next(plan_calls(shop, [Shard(0, 1)]))
-    return judge_outcome(Outcome(call, Answer(output, "llm", "m")), shop.recipe, shop.gates)
+    return judge_outcome(Outcome(call, Answer({call.task.name: output}, "llm", "m")), shop.recipe, shop.gates)
 
 
 def test_what_a_model_wrote_is_cleaned_before_any_gate_sees_it(shop: Workshop) -> None:

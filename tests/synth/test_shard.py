@@ -18,8 +18,7 @@ from synth.generators.extractive import Extractive
 from synth.progress import Reporter, Silent
 from synth.run import prepare
 from synth.shard import Shard, Workshop, make_shard
-from synth.tasks import Failure
-from synth.tasks.query_from_passage import Query
+from synth.tasks import Failure, Query
 
 Make = Callable[..., Any]
 TOTAL = 60
@@ -215,7 +214,7 @@ class Blank(_Plugin):
 
     def change(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
         for outcome in outcomes:
-            yield Outcome(outcome.call, Answer(Query(query="  "), method="extractive:span", model="", revision=""))
+            yield Outcome(outcome.call, Answer({outcome.call.task.name: Query(query="  ")}, method="extractive:span"))
 
 
 class Offline(_Plugin):

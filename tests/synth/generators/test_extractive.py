@@ -47,7 +47,7 @@ def test_an_answer_says_how_it_was_made_and_names_no_model() -> None:
         assert isinstance(outcome.result, Answer)
         assert outcome.result.method.startswith("extractive:")
         assert (outcome.result.model, outcome.result.revision) == ("", "")
-        QueryFromPassage.output.model_validate({"query": outcome.result.output.model_dump()["query"]})
+        QueryFromPassage.output.model_validate({"query": vars(outcome.result.outputs[QueryFromPassage.name])["query"]})
 
 
 def test_an_answer_depends_on_its_item_alone() -> None:

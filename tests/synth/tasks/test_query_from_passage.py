@@ -13,8 +13,8 @@ from schemas.persona import Persona
 from synth.lexicon import Lexicon, build_lexicon
 from synth.plan import Item
 from synth.prompts import load_prompt
-from synth.tasks import Extracted, Failure, TaskInput
-from synth.tasks.query_from_passage import MIN_WORDS, SPAN_WORDS, ClozeQuery, Query, QueryFromPassage
+from synth.tasks import Extracted, Failure, Query, TaskInput
+from synth.tasks.query_from_passage import MIN_WORDS, SPAN_WORDS, ClozeQuery, QueryFromPassage
 
 SENTENCES = [
     "Net debt fell to four hundred million at the end of June.",
@@ -151,7 +151,10 @@ def test_a_cloze_takes_its_sentence_out_of_the_passage_in_nine_of_ten_cases() ->
         assert made.output.query in SENTENCES
         expected = " ".join(s for s in SENTENCES if s != made.output.query)
         assert made.output.rest in (TEXT, expected)
-        assert QueryFromPassage.draft(task_input(), made.output, made.method).positive == made.output.rest
+        assert (
+            QueryFromPassage.draft(task_input(), {QueryFromPassage.name: made.output}, made.method).positive
+            == made.output.rest
+        )
         taken += made.output.rest != TEXT
     assert len(clozes) > 800
     assert taken / len(clozes) == pytest.approx(0.9, abs=0.04)
@@ -201,11 +204,13 @@ def test_a_cloze_of_long_words_never_raises() -> None:
 
 
 def test_a_draft_pairs_the_query_with_the_passage() -> None:
-    drafted = QueryFromPassage.draft(task_input(), Query(query="  when was the facility extended? "), "llm")
+    drafted = QueryFromPassage.draft(
+        task_input(), {QueryFromPassage.name: Query(query="  when was the facility extended? ")}, "llm"
+    )
     assert (drafted.query, drafted.positive, drafted.method) == ("when was the facility extended?", TEXT, "llm")
 
 
 def test_the_prompt_takes_exactly_what_the_task_gives() -> None:
-    inputs = QueryFromPassage.prompt_inputs(task_input(title="T", heading="H"))
+    inputs = QueryFromPassage.prompt_inputs(task_input(title="T", heading="H"), {})
     assert set(inputs) == load_prompt(QueryFromPassage.prompt, QueryFromPassage.prompt_folder).inputs
     assert (inputs["passage"], inputs["persona"], inputs["heading"]) == (TEXT, PERSONA.text, "H")

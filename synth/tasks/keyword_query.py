@@ -1,0 +1,41 @@
+"""passage -> what somebody types who wants few words and no grammar."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from synth.lexicon import Lexicon
+from synth.tasks import Extracted, Failure, PassageTask, Query, TaskInput
+from synth.text import content_words
+
+__all__ = ["KeywordQuery"]
+
+MOST_KEYWORDS = 6
+
+
+class KeywordQuery(PassageTask):
+    """Two to six keywords, as they are typed into a search box.
+
+    The extractive rule takes the words that BM25 finds most telling of the passage, in its order.
+    """
+
+    name: ClassVar[str] = "keyword-query"
+    prompt: ClassVar[str] = "keyword-query"
+    paper: ClassVar[str] = "Qwen3-Embedding (arXiv 2506.05176), type `keywords`; Hakim's keyword pairs"
+    example: ClassVar[Mapping[str, BaseModel]] = {
+        "keyword-query": Query(query="Harbour Lines revolving facility covenant leverage")
+    }
+
+    @staticmethod
+    def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
+        tokens = dict.fromkeys(word for word in content_words(task_input.passage.text) if word.isalpha())
+        weights = {token: max((lexicon.idf(term) for term in lexicon.split(token)), default=0.0) for token in tokens}
+        wanted = random_source.randint(3, MOST_KEYWORDS)
+        best = sorted(weights, key=lambda token: (-weights[token], token))[:wanted]
+        if len(best) < wanted:
+            return Failure("passage_too_short", f"{len(best)} words to choose from")
+        return Extracted(Query(query=" ".join(token for token in tokens if token in best)), "extractive:keywords")
