@@ -111,9 +111,14 @@ def models_of(recipe: Recipe, task: str) -> dict[str, float]:
 
 
 def step_model(recipe: Recipe, step: str, item: Item) -> str:
-    """Which model an item's step is asked of: one that is kept for the step, else the item's own."""
-    weights = {model.name: model.weight for model in recipe.models if step in model.tasks}
-    return Choice(weights).draw(item.id, step) or item.model
+    """Which model a step before or after an item's own is asked of.
+
+    One that is kept for the step; else one that does not write the item, so that a plan is not
+    written by who carries it out (Nemotron's cross-model pairs) and nobody judges their own text; else the item's.
+    """
+    kept = {model.name: model.weight for model in recipe.models if step in model.tasks}
+    others = {model.name: model.weight for model in recipe.models if not model.tasks and model.name != item.model}
+    return Choice(kept or others).draw(item.id, step) or item.model
 
 
 @lru_cache(maxsize=4096)

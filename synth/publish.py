@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.arrow import arrow_schema
+from schemas.base import canonical_json
 from schemas.document import Passage
 from schemas.manifest import FileEntry, Manifest, SourceCount, TeacherCard
 from schemas.record import NTuple, Reject, Verdict
@@ -45,7 +46,17 @@ RECORDS = arrow_schema(NTuple)
 REJECTS = arrow_schema(Reject)
 
 _NONE = np.empty(0, dtype=np.int64)
-_RECORD_TEXT = ("id", "instruction", "query", "positive", "more_positives", "split", "negatives")
+_RECORD_TEXT = (
+    "id",
+    "instruction",
+    "query",
+    "positive",
+    "more_positives",
+    "split",
+    "negatives",
+    "attributes",
+    "judgement",
+)
 _REJECT_TEXT = ("id", "status", "reason")
 
 
@@ -254,7 +265,12 @@ def _hashable(records: pa.Table) -> pa.Table:
     joined = pc.binary_join_element_wise(positive.field("passage_id"), positive.field("text"), "\x1f")
     plain = {name: records[name] for name in ("id", "instruction", "query", "split")}
     lists = {name: _joined(records[name]) for name in ("more_positives", "negatives")}
-    return pa.table({**plain, "positive": joined, **lists})
+    said = {name: _as_json(records[name]) for name in ("attributes", "judgement")}
+    return pa.table({**plain, "positive": joined, **lists, **said})
+
+
+def _as_json(column: pa.ChunkedArray) -> pa.Array:
+    return pa.array([canonical_json(each).decode() if each else "" for each in column.to_pylist()], type=pa.string())
 
 
 def _joined(lists: pa.ChunkedArray) -> pa.Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import threading
 import time
 from collections import Counter
@@ -40,7 +41,35 @@ class Status:
 
 
 Fault = Literal["reset", "hang", "garbage"]
-Script = Callable[[str, int], Say | Status | Fault]
+Script = Callable[[str, int], "Say | Status | Fault | Fill"]
+
+
+@dataclass(frozen=True)
+class Fill:
+    """An answer that fits the schema asked for, made of words of the passage; `fields` are answered as given."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, prompt: str, schema: dict[str, Any]) -> Say:
+        words = [word for word in prompt.split("<passage")[-1].split() if word.isalpha()] or ["words"]
+        source = random.Random(prompt)
+        answer = _filled(schema, schema.get("$defs", {}), words, source)
+        return Say(json.dumps(answer | {name: value for name, value in self.fields.items() if name in answer}))
+
+
+def _filled(schema: dict[str, Any], definitions: dict[str, Any], words: list[str], source: random.Random) -> Any:
+    if "$ref" in schema:
+        return _filled(definitions[schema["$ref"].rpartition("/")[2]], definitions, words, source)
+    if "enum" in schema:
+        return source.choice(schema["enum"])
+    if schema["type"] == "object":
+        return {name: _filled(each, definitions, words, source) for name, each in schema["properties"].items()}
+    if schema["type"] == "array":
+        return [_filled(schema["items"], definitions, words, source) for _ in range(schema.get("minItems", 1))]
+    if schema["type"] == "integer":
+        return source.randint(schema.get("minimum", 0), schema.get("maximum", 9))
+    start = source.randrange(max(1, len(words) - 8))
+    return ("why do " + " and ".join(words[start : start + 4]) + " matter")[: schema.get("maxLength", 400)]
 
 
 def query_of(prompt: str) -> Say:
@@ -143,6 +172,8 @@ class _Connection(asyncio.Protocol):
         fake.bodies.append(body)
         prompt = "\n".join(message["content"] for message in body["messages"])
         found = fake.script(prompt, fake.asked[prompt])
+        if isinstance(found, Fill):
+            found = found.say(prompt, body["response_format"]["json_schema"]["schema"])
         fake.asked[prompt] += 1
         if found == "hang":
             return

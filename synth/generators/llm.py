@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -288,8 +289,17 @@ def first_messages(call: Call) -> list[Message]:
 
 def _render(step: Step, call: Call, outputs: Mapping[str, BaseModel]) -> list[Message]:
     inputs = step.inputs(call.input, outputs)
-    safe = {name: neutralise(value) if isinstance(value, str) else value for name, value in inputs.items()}
+    safe = {name: _neutral(value) for name, value in inputs.items()}
     return load_prompt(step.prompt, step.prompt_folder).render(safe)
+
+
+def _neutral(value: Any) -> Any:
+    """Every text in a prompt's input, without what a chat template or our prompts take for a marker."""
+    if isinstance(value, str):
+        return neutralise(value)
+    if isinstance(value, list):
+        return [_neutral(each) for each in value]
+    return {name: _neutral(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:

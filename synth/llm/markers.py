@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _TAGS = (
-    "s|bos|eos|think|thinking|tool_call|tool_response|start_of_turn|end_of_turn|start_of_image|passage|SYS"
+    "s|bos|eos|think|thinking|tool_call|tool_response|start_of_turn|end_of_turn|start_of_image|passage|text|SYS"
     r"|unused\d+|reserved_\d+"
 )
 _OPENER = re.compile(

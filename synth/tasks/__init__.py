@@ -170,7 +170,7 @@ class PassageTask:
     example: ClassVar[Mapping[str, BaseModel]] = {}
 
     @classmethod
-    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:  # noqa: ARG003
+    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:  # noqa: ARG003
         declared = load_prompt(cls.prompt, cls.prompt_folder).inputs
         return {name: value for name, value in common_inputs(task_input).items() if name in declared}
 

@@ -1,44 +1,55 @@
-"""passage -> a search instruction, and a query that goes with it."""
+"""passage -> a search instruction -> a query that goes with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field
 
 from schemas.base import Strict
-from synth.tasks import Draft, Outputs, PassageTask, TaskInput, as_text
+from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, as_text, common_inputs
 
 __all__ = ["InstructedQuery"]
 
+INSTRUCTION = "instruction"
 
-class Instructed(Strict):
-    """What kind of text is wanted, and the query."""
+
+class Instruction(Strict):
+    """What is given and what is to be found, for a class of searches."""
 
     instruction: Annotated[str, Field(min_length=1, max_length=240)]
-    query: Annotated[str, Field(min_length=1, max_length=400)]
+
+
+def _instruction_inputs(task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
+    inputs = common_inputs(task_input)
+    return {name: inputs[name] for name in ("domain", "title", "heading", "passage", "persona", "language")}
 
 
 class InstructedQuery(PassageTask):
     """A query under an instruction of its own, so that a model does not learn one sentence by heart.
 
-    The instruction becomes the record's.
+    The instruction is written first, for a person, by another model where there are several; the
+    query then without the person, so that two of them can't conflict. It becomes the record's instruction.
     """
 
     name: ClassVar[str] = "instructed-query"
     prompt: ClassVar[str] = "instructed-query"
-    output: ClassVar[type[BaseModel]] = Instructed
     paper: ClassVar[str] = (
-        "KaLM-Embedding (arXiv 2501.01028), instructions by persona; Gecko (arXiv 2403.20327), task and query together"
+        "KaLM-Embedding (arXiv 2501.01028), persona in the instruction only; Llama-Embed-Nemotron (arXiv 2511.07025), tasks and examples by different models"
     )
+    earlier: ClassVar[tuple[Step, ...]] = (Step(INSTRUCTION, INSTRUCTION, Instruction, _instruction_inputs),)
     example: ClassVar[Mapping[str, BaseModel]] = {
-        "instructed-query": Instructed(
-            instruction="Given a borrower's name, retrieve the terms of its bank loans", query="Harbour Lines plc"
-        )
+        INSTRUCTION: Instruction(instruction="Given a borrower's name, retrieve the terms of its bank loans"),
+        "instructed-query": Query(query="Harbour Lines plc"),
     }
 
     @classmethod
+    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
+        return super().prompt_inputs(task_input, outputs) | {"instruction": outputs[INSTRUCTION].instruction}
+
+    @classmethod
     def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
-        said: Instructed = outputs[cls.name]
-        return Draft(as_text(said.query), task_input.passage.text, method, instruction=as_text(said.instruction))
+        instruction = as_text(outputs[INSTRUCTION].instruction)
+        return replace(super().draft(task_input, outputs, method), instruction=instruction)

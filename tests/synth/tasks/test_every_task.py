@@ -1,0 +1,107 @@
+"""Every task on whole runs: by rule, and against a server that answers as its schema says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from fake_llm import Fill, fake_llm
+
+from synth import registry
+from synth.errors import DomainError
+from synth.llm.settings import LlmSettings, reach
+from synth.prompts import load_prompt
+from synth.recipe import Choices, resolve
+from synth.run import create_run, execute
+from synth.store import Store, VersionRef
+from synth.tasks import extractive_rule, steps_of
+from synth.verify import verify_version
+
+TASKS = registry.names("tasks")
+BY_RULE = [name for name in TASKS if extractive_rule(registry.find("tasks", name))]
+
+
+@pytest.fixture
+def documents(tmp_path: Path, make_texts: Callable[..., dict[str, str]], write_rows: Callable[..., Path]) -> Path:
+    """A few documents of several passages each."""
+    texts = list(make_texts(24).values())
+    return write_rows(tmp_path / "d.jsonl", {f"d{n}": "\n\n".join(texts[n::6]) for n in range(6)})
+
+
+def run_of(task: str, documents: Path, llm: LlmSettings, **config: Any) -> VersionRef:
+    file = documents.with_name("config.yaml")
+    plan = {"tasks": {task: 1}, "items_per_passage": 2}
+    if getattr(registry.find("tasks", task), "most_share", 1) < 1:
+        plan["tasks"] = {task: 1, "query-from-passage": 7}
+    chunk = {"max_chars": 500, "min_chars": 60}
+    file.write_bytes(orjson.dumps({"set_gates": [], "gates": [], "plan": plan, "chunk": chunk, **config}))
+    choices = Choices("finance", documents=(documents,), config=file, models=tuple(llm.models))
+    return execute(create_run(resolve(choices), Store(documents.parent / "store"), llm=llm))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_server_s_answers_become_records_that_say_what_was_asked(task: str, documents: Path) -> None:
+    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+        version = run_of(task, documents, reach([fake.url]))
+    funnel = version.manifest.funnel
+    assert funnel.planned == funnel.accepted + sum(funnel.rejected.values()) + sum(funnel.failed.values())
+    assert set(funnel.failed) <= {"lone_passage"}
+    assert verify_version(version) == []
+    records = [r for r in pq.read_table(version.path / "records").to_pylist() if r["provenance"]["task"] == task]
+    assert records
+    steps = steps_of(registry.find("tasks", task))
+    if funnel.planned == len(records):
+        assert len(fake.bodies) == len(records) * len(steps)
+    used = set().union(*(load_prompt(step.prompt).inputs for step in steps))
+    for record in records:
+        made = record["provenance"]
+        assert (made["method"], made["generator_model"]) == ("llm", "fake")
+        assert made["prompt_sha256"] == load_prompt(registry.find("tasks", task).prompt).sha256
+        for drawn in ("query_type", "difficulty", "length"):
+            assert bool(made[drawn]) == (drawn in used), "a record claims only what was asked for"
+
+
+@pytest.mark.parametrize("task", BY_RULE)
+def test_a_task_with_an_honest_rule_needs_no_llm(task: str, documents: Path) -> None:
+    version = run_of(task, documents, LlmSettings())
+    records = pq.read_table(version.path / "records").to_pylist()
+    assert len(records) > 20
+    assert {record["provenance"]["method"].partition(":")[0] for record in records} == {"extractive"}
+
+
+@pytest.mark.parametrize("task", sorted(set(TASKS) - set(BY_RULE)))
+def test_a_task_without_one_says_so_before_anything_is_read(task: str, documents: Path) -> None:
+    with pytest.raises(DomainError, match=f"the task '{task}' has no honest rule without an LLM: add --llm"):
+        run_of(task, documents, LlmSettings())
+
+
+def test_a_multi_hop_record_holds_its_passages_and_none_of_them_is_a_negative(documents: Path) -> None:
+    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+        version = run_of(
+            "multi-hop-query", documents, reach([fake.url]), mining={"same_document": True, "rule": "none"}
+        )
+    records = pq.read_table(version.path / "records").to_pylist()
+    assert {len(record["more_positives"]) for record in records} == {1, 2}
+    for record in records:
+        positives = [record["positive"], *record["more_positives"]]
+        assert len({p["document_id"] for p in positives}) == 1
+        assert not {p["passage_id"] for p in positives} & {n["passage_id"] for n in record["negatives"]}
+    assert sum(len(record["negatives"]) for record in records) > 10
+
+
+def test_more_negation_than_does_good_is_refused(documents: Path) -> None:
+    plan = {"tasks": {"negation-query": 1, "query-from-passage": 2}}
+    with pytest.raises(DomainError, match="'negation-query' has 33% of the plan, and more than 15% does harm"):
+        run_of("negation-query", documents, LlmSettings(), plan=plan, generator="llm")
+
+
+def test_long_queries_of_a_task_pass_the_length_gate(documents: Path) -> None:
+    long = " ".join(["and then the covenant was reset again"] * 12)
+    answer = {"principle": "covenants are reset", "query": long}
+    with fake_llm(lambda _prompt, _asked: Fill(answer)) as fake:
+        kept = run_of("reasoning-query", documents, reach([fake.url]), gates=[{"name": "length"}])
+    assert kept.manifest.funnel.accepted > 20

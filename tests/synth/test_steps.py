@@ -1,0 +1,182 @@
+"""Steps that a recipe adds to every task: the judge, on whole runs against a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from fake_llm import FakeLlm, Fill, Say, Script, fake_llm
+
+from schemas.recipe import GateSettings
+from synth.errors import DomainError
+from synth.llm.archive import generation_hash
+from synth.llm.settings import LlmSettings, reach
+from synth.recipe import Choices, resolve
+from synth.run import Run, create_run, execute
+from synth.steps import Grades, recipe_steps, step_prompts
+from synth.store import Store
+
+Serve = Callable[..., FakeLlm]
+
+GOOD = {"why": "it fits", "relevance": 5, "answerability": 5, "clarity": 4, "faithfulness": 5}
+CHEAP = [{"name": "schema"}, {"name": "length"}]
+
+
+def is_judging(prompt: str) -> bool:
+    return prompt.startswith("You grade")
+
+
+def graded(**grades: Any) -> Script:
+    return lambda prompt, _: Fill(GOOD | grades if is_judging(prompt) else {})
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def start(script: Script | None = None, **fields: Any) -> FakeLlm:
+            return stack.enter_context(fake_llm(script or graded(), **fields))
+
+        yield start
+
+
+@pytest.fixture
+def documents(tmp_path: Path, make_texts: Callable[..., dict[str, str]], write_rows: Callable[..., Path]) -> Path:
+    return write_rows(tmp_path / "documents.jsonl", make_texts(12))
+
+
+def start(store: Path, documents: Path, llm: LlmSettings, gates: list[dict[str, Any]], **config: Any) -> Run:
+    file = documents.with_name("config.yaml")
+    file.write_bytes(orjson.dumps({"set_gates": [], "gates": gates, **config}))
+    chosen = Choices("finance", documents=(documents,), config=file, models=tuple(llm.models))
+    return create_run(resolve(chosen), Store(store), llm=llm)
+
+
+def judge(**bounds: int) -> list[dict[str, Any]]:
+    return [*CHEAP, {"name": "judge", "settings": bounds}]
+
+
+def judged(fake: FakeLlm) -> int:
+    return sum(map(is_judging, fake.prompts))
+
+
+def test_a_record_keeps_its_grades_and_who_gave_them(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve()
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge()))
+    records = pq.read_table(version.path / "records").to_pylist()
+    assert records
+    assert {json.dumps(r["judgement"], sort_keys=True) for r in records} == {
+        json.dumps(GOOD | {"model": "fake"}, sort_keys=True)
+    }
+    assert [v["score"] for v in records[0]["verdicts"] if v["gate"] == "judge"] == [4.75]
+    assert judged(fake) == len(records)
+
+
+def test_a_low_grade_rejects_and_the_reject_keeps_the_grades(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(graded(answerability=1, why="the fee is not stated"))
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(answerability=2)))
+    rejects = pq.read_table(version.path / "rejects.parquet").to_pylist()
+    (reason,) = {row["reason"] for row in rejects if row["stage"] == "judge"}
+    assert reason == "unanswerable"
+    assert rejects[0]["detail"] == "answerability 1: the fee is not stated"
+    assert rejects[0]["judgement"]["answerability"] == 1
+    assert version.manifest.funnel.accepted == 0
+
+
+def test_only_what_cheaper_gates_keep_is_judged(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve()
+    gates = [{"name": "length", "settings": {"min_words": 60}}, *judge()]
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), gates))
+    assert version.manifest.funnel.rejected["too_short"] > 40
+    assert judged(fake) == 0
+
+
+def test_bounds_move_without_asking_again(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(graded(clarity=3))
+    lenient = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(clarity=3)))
+    asked = len(fake.bodies)
+    strict = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(clarity=4)))
+    assert len(fake.bodies) == asked
+    assert lenient.manifest.funnel.accepted > 40
+    assert strict.manifest.funnel.rejected["unclear"] == lenient.manifest.funnel.accepted
+
+
+def test_a_judge_that_is_added_later_asks_no_query_again(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve()
+    execute(start(tmp_path / "store", documents, reach([fake.url]), CHEAP))
+    written = len(fake.bodies)
+    assert judged(fake) == 0
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge()))
+    assert len(fake.bodies) - written == judged(fake) == version.manifest.funnel.accepted
+
+
+def test_a_server_can_be_kept_for_judging(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    writes, grades = serve(model="writer"), serve(model="grader")
+    alone = reach([f"{writes.url}"])
+    execute(start(tmp_path / "store", documents, alone, CHEAP))
+    written = len(writes.bodies)
+    both = reach([f"{writes.url},task=query-from-passage", f"{grades.url},task=judge"])
+    version = execute(start(tmp_path / "store", documents, both, judge()))
+    assert (len(writes.bodies), judged(writes)) == (written, 0), "the queries are known from the run before"
+    assert len(grades.bodies) == judged(grades) == version.manifest.funnel.accepted
+    models = {r["judgement"]["model"] for r in pq.read_table(version.path / "records").to_pylist()}
+    assert models == {"grader"}
+
+
+def test_the_reason_for_a_grade_may_be_in_another_language(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    why = "Die Frage lässt sich mit dem Text vollständig und ohne weiteres Wissen beantworten."
+    fake = serve(graded(why=why))
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge()))
+    assert version.manifest.funnel.failed == {}
+    assert pq.read_table(version.path / "records").to_pylist()[0]["judgement"]["why"] == why
+
+
+def test_a_judge_that_does_not_answer_fails_the_item_with_its_reason(
+    serve: Serve, documents: Path, tmp_path: Path
+) -> None:
+    fake = serve(lambda prompt, _: Say("no") if is_judging(prompt) else Fill())
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge()))
+    assert version.manifest.funnel.accepted == 0
+    assert version.manifest.funnel.failed == {"invalid_json": version.manifest.funnel.planned}
+
+
+def test_the_extractive_generator_asks_no_judge_and_the_gate_says_so(documents: Path, tmp_path: Path) -> None:
+    version = execute(start(tmp_path / "store", documents, LlmSettings(), judge()))
+    record = pq.read_table(version.path / "records").to_pylist()[0]
+    assert record["judgement"] is None
+    assert {"not judged"} == {v["detail"] for v in record["verdicts"] if v["gate"] == "judge"}
+
+
+def test_the_prompt_of_the_judge_is_part_of_the_recipe_but_not_of_what_tasks_ask(
+    serve: Serve, documents: Path, tmp_path: Path
+) -> None:
+    llm = reach([serve().url])
+    plain = start(tmp_path / "store", documents, llm, CHEAP).recipe
+    with_judge = start(tmp_path / "store", documents, llm, judge()).recipe
+    assert with_judge.steps == step_prompts([GateSettings(name="judge")])
+    assert with_judge.sha256 != plain.sha256
+    assert generation_hash(with_judge) == generation_hash(plain)
+    assert [step.output for step in recipe_steps(with_judge)] == [Grades]
+    assert recipe_steps(plain) == ()
+
+
+def test_a_server_for_a_judge_that_the_recipe_has_not_is_an_error(
+    serve: Serve, documents: Path, tmp_path: Path
+) -> None:
+    fake = serve()
+    with pytest.raises(DomainError, match="task=judge: this domain has no such task"):
+        start(tmp_path / "store", documents, reach([fake.url, f"{serve(model='g').url},task=judge"]), CHEAP)
+
+
+def test_of_two_models_the_one_that_did_not_write_judges(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    one, other = serve(model="one"), serve(model="other")
+    version = execute(start(tmp_path / "store", documents, reach([one.url, other.url]), judge()))
+    records = pq.read_table(version.path / "records").to_pylist()
+    roles = {(r["provenance"]["generator_model"], r["judgement"]["model"]) for r in records}
+    assert roles == {("one", "other"), ("other", "one")}
