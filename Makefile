@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all vllm lint types bench clean
+.PHONY: help demo test test-all vllm lint types docs bench clean
 
 help:
 	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-all  the slow tests: a real Prefect server, a real embedding model, a real vLLM"
 	@echo "make vllm      an environment for vLLM in your cache; synth --llm vllm:MODEL finds it there"
 	@echo "make lint      ruff         make types   mypy --strict"
+	@echo "make docs      docs/tasks.md, out of the code"
 	@echo "make bench     measurements under tests/benchmarks"
 	@echo "make clean     remove .venv, caches and the demo's store"
 
@@ -34,6 +35,9 @@ lint: $(VENV)/test.stamp
 
 types: $(VENV)/test.stamp
 	$(BIN)/mypy
+
+docs: $(VENV)/demo.stamp
+	$(BIN)/synth tasks --markdown > docs/tasks.md
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python tests/benchmarks/pipeline.py

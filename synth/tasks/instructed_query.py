@@ -22,7 +22,7 @@ class Instruction(Strict):
     instruction: Annotated[str, Field(min_length=1, max_length=240)]
 
 
-def _instruction_inputs(task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
+def _instruction_inputs(task_input: TaskInput, _: Outputs) -> dict[str, Any]:
     inputs = common_inputs(task_input)
     return {name: inputs[name] for name in ("domain", "title", "heading", "passage", "persona", "language")}
 
@@ -46,7 +46,7 @@ class InstructedQuery(PassageTask):
     }
 
     @classmethod
-    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
+    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
         return super().prompt_inputs(task_input, outputs) | {"instruction": outputs[INSTRUCTION].instruction}
 
     @classmethod

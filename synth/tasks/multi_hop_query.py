@@ -40,7 +40,7 @@ class MultiHopQuery(PassageTask):
     }
 
     @classmethod
-    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
+    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
         others = [{"heading": other.heading, "text": other.text} for other in task_input.others]
         return {**super().prompt_inputs(task_input, outputs), "others": others}
 

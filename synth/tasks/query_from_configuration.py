@@ -24,7 +24,7 @@ class Configuration(Strict):
     difficulty: Literal["easy", "medium", "hard"]
 
 
-def _configuration_inputs(task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
+def _configuration_inputs(task_input: TaskInput, _: Outputs) -> dict[str, Any]:
     inputs = common_inputs(task_input)
     candidates = [persona.text for persona in task_input.candidates]
     return {name: inputs[name] for name in ("domain", "title", "heading", "passage")} | {"candidates": candidates}
@@ -58,7 +58,7 @@ class QueryFromConfiguration(PassageTask):
     }
 
     @classmethod
-    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
+    def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
         persona, configuration = _chosen(task_input, outputs)
         chosen = {"persona": persona.text, "query_type": configuration.question_type}
         return {**super().prompt_inputs(task_input, outputs), **chosen, "difficulty": configuration.difficulty}

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from synth import registry
 from synth.errors import InputError
 from synth.llm.endpoints import Endpoint
 from synth.llm.install import find_vllm
@@ -84,6 +87,48 @@ def test_every_item_ends_accepted_or_with_a_reason(server: Endpoint, tmp_path: P
     shares = [int(share) for share in re.findall(r"(\d+)% of prompt tokens cached", err)]
     assert shares
     assert shares[-1] >= 50
+
+
+def test_what_a_real_server_answers_fits_the_schema_of_every_step_of_every_task(
+    server: Endpoint, tmp_path: Path
+) -> None:
+    """A grammar holds a random model to the schema; what is not cut off must be valid, judgements too."""
+    weights = dict.fromkeys(registry.names("tasks"), 1)
+    (tmp_path / "c.yaml").write_bytes(
+        orjson.dumps(
+            {
+                "set_gates": [],
+                "gates": [{"name": "judge", "settings": {"relevance": 1}}],
+                "plan": {"tasks": weights, "items_per_passage": 14},
+                "sampling": {"max_tokens": 320},
+            }
+        )
+    )
+    limits = ("--max-requests", "420")
+    process = synth(
+        "generate",
+        "--domain",
+        "finance",
+        "--config",
+        tmp_path / "c.yaml",
+        "--store",
+        tmp_path / "store",
+        "--llm",
+        server.url,
+        *limits,
+    )
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    version = Store(tmp_path / "store").find("finance")
+    funnel = version.manifest.funnel
+    assert not {"invalid_json", "invalid_answer"} & set(funnel.failed), funnel.failed
+    answers = pq.read_table(list((tmp_path / "store" / "answers").rglob("*.parquet"))).to_pylist()
+    whole = Counter(answer["kind"] for answer in answers if answer["finish_reason"] == "stop")
+    assert {"write", "judge", "configuration", "instruction"} <= whole.keys(), whole
+    items = pq.read_table(list((tmp_path / "store" / "runs").rglob("items/*.parquet"))).to_pylist()
+    written = Counter(row["task"] for row in items if row["query"])
+    assert set(written) == set(weights), written
+    assert sum(row["judgement"] is not None for row in items) > 50
 
 
 def test_a_killed_run_is_resumed_and_asks_no_answered_question_again(server: Endpoint, tmp_path: Path) -> None:
