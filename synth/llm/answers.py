@@ -23,6 +23,7 @@ from synth.text import normalise
 
 _THOUGHT = re.compile(r"\A\s*(?:<think(?:ing)?>)?.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f]+")
 _REFUSAL = re.compile(
     r"\b(?:i'?m sorry|i am sorry|i apologi[sz]e|i can(?:no|')t (?:help|assist|answer|comply|provide|fulfil+|create|write|generate)"
     r"|i(?: am|'m) (?:unable|not able) to|as an ai\b|i must decline)",
@@ -126,8 +127,8 @@ def check_answer(said: Said, output: type[BaseModel], instructions: Sequence[Mes
     try:
         return _check_text(output.model_validate_json(content), instructions, language)
     except ValidationError as error:
-        fenced = _unfenced(content, output)
-        return _check_text(fenced, instructions, language) if fenced else _invalid(content, error)
+        salvaged = _salvage(content, output)
+        return _check_text(salvaged, instructions, language) if salvaged else _invalid(content, error)
 
 
 def _cut_off(content: str, tokens: int) -> Fault:
@@ -143,11 +144,14 @@ def _cut_off(content: str, tokens: int) -> Fault:
     )
 
 
-def _unfenced(content: str, output: type[BaseModel]) -> BaseModel | None:
-    """JSON in a code fence, as models without a grammar like to write it."""
+def _salvage(content: str, output: type[BaseModel]) -> BaseModel | None:
+    """JSON in a code fence, as models without a grammar write it, or with raw control characters, which a grammar lets through."""
     fenced = _FENCE.match(content)
+    plain = _CONTROL.sub(" ", fenced[1] if fenced else content)
+    if plain == content:
+        return None
     try:
-        return output.model_validate_json(fenced[1]) if fenced else None
+        return output.model_validate_json(plain)
     except ValidationError:
         return None
 

@@ -40,6 +40,8 @@ def reply(message: dict[str, Any], **choice: Any) -> bytes:
         '```json\n{"query": "why did margins fall"}\n```',
         '<think>They want margins.\n{"query": "no"}</think>\n{"query": "why did margins fall"}',
         'They want margins.</think>{"query": "why did margins fall"}',
+        '{"query": "why did\tmargins\nfall"}',
+        '```\n{"query": "why did\n\nmargins fall"}\n```',
     ],
 )
 def test_an_answer_is_read_however_a_model_wraps_it(content: str) -> None:
