@@ -73,6 +73,19 @@ class MiningSettings(Strict):
         return self
 
 
+class WritingSettings(Strict):
+    """Hard negatives that an LLM writes in a separate call, beside the mined ones (SyNeg, arXiv 2412.17250).
+
+    Offered, not advised: on ten BEIR sets they did worse than mined ones (arXiv 2504.21015), for long
+    reasoning queries better (ReasonIR, arXiv 2504.20595).
+    """
+
+    negatives: Annotated[int, Field(ge=0, le=4)] = 0
+    """Asked for a record that all gates keep."""
+    check: bool = True
+    """Ask, in both orders of the texts, which of them answer the query; one that does is dropped."""
+
+
 class SplitSettings(Strict):
     """Share of documents held out for test, by hash of the document id."""
 
@@ -127,6 +140,7 @@ class Domain(Strict):
     ]
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
     mining: MiningSettings = MiningSettings()
+    writing: WritingSettings = WritingSettings()
     splits: SplitSettings = SplitSettings()
     teacher: str = "lexical"
     generator: str = "extractive"
@@ -153,6 +167,7 @@ class Recipe(Strict):
     gates: list[GateSettings]
     set_gates: list[GateSettings]
     mining: MiningSettings
+    writing: WritingSettings = WritingSettings()
     splits: SplitSettings
     teacher: str
     generator: str

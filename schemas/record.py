@@ -52,6 +52,17 @@ class Attribute(Strict):
     value: str
 
 
+class Written(Strict):
+    """A text that an LLM wrote to be confused with the positive, kept or not."""
+
+    text: str
+    lacks: str = ""
+    """What it does not tell, in the words of the model that wrote it."""
+    model: str = ""
+    reason: str = ""
+    """Why it is no hard negative: `answers`, `copied` …; empty for one that is."""
+
+
 class Provenance(Strict):
     """Where a record comes from: enough to make it again, or to leave it out."""
 

@@ -77,7 +77,7 @@ def resolve(choices: Choices) -> Resolved:
             for task in _tasks(domain)
             for step in steps_of(task)
         },
-        steps=step_prompts(domain.gates) if domain.generator == LLM else {},
+        steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
         limit=limit,
         models=list(choices.models),
         **{field: getattr(domain, field) for field in _SHARED},
@@ -91,7 +91,19 @@ def resolve(choices: Choices) -> Resolved:
     )
 
 
-_SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "sampling", "seed")
+_SHARED = (
+    "chunk",
+    "plan",
+    "gates",
+    "set_gates",
+    "mining",
+    "writing",
+    "splits",
+    "teacher",
+    "generator",
+    "sampling",
+    "seed",
+)
 
 
 def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
@@ -132,7 +144,9 @@ def _check_models(domain: Domain, models: Sequence[ModelChoice]) -> None:
         return
     if not models:
         raise DomainError(f"the generator {LLM!r} needs a server: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
-    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | step_prompts(domain.gates).keys()
+    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | step_prompts(
+        domain.gates, domain.writing
+    ).keys()
     for model in models:
         for name in model.tasks:
             if name not in domain.plan.tasks and name not in steps:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from schemas.arrow import arrow_schema
 from schemas.document import Passage, Split
 from schemas.recipe import Recipe
-from schemas.record import Attribute, Judgement, Pair, PassageText, Provenance, Status, Verdict
+from schemas.record import Attribute, Judgement, Pair, PassageText, Provenance, Status, Verdict, Written
 from synth import registry
 from synth.gates import RecordGate
 from synth.gates.duplicates import QUERY_SHINGLE
@@ -23,6 +23,7 @@ from synth.plan import Item, step_model
 from synth.prompts import load_prompt
 from synth.tasks import JUDGE, Draft, Failure, TaskInput, steps_of
 from synth.text import hash64, normalise
+from synth.written import WRITE, read_written
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class ItemRow:
     """Ordinals of further positives."""
     attributes: list[Attribute] = field(default_factory=list)
     judgement: Judgement | None = None
+    written: list[Written] = field(default_factory=list)
+    """Negatives that an LLM wrote, kept or not."""
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -87,6 +90,7 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
         "others": _ordinals(task_input, draft),
         "attributes": pair.attributes,
         "judgement": pair.judgement,
+        "written": _written(task_input, recipe, result, pair, gates),
         "verdicts": verdicts,
         "chosen": draft.chosen,
     }
@@ -95,6 +99,17 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
         return _row(item, passage, "accepted", **made)
     why: dict[str, Any] = {"reason": last.reason, "stage": last.gate, "score": last.score, "detail": last.detail}
     return _row(item, passage, "rejected", **why, **made)
+
+
+def _written(
+    task_input: TaskInput, recipe: Recipe, answer: Answer, record: Pair, gates: Sequence[RecordGate]
+) -> list[Written]:
+    if WRITE not in answer.outputs:
+        return []
+    model = step_model(recipe, WRITE, task_input.item)
+    positives = [each.text for each in (record.positive, *record.more_positives)]
+    found = read_written(answer.outputs, model, positives, check=recipe.writing.check)
+    return [each.model_copy(update={"text": _cleaned(each.text, gates)}) for each in found]
 
 
 def _made(draft: Draft, answer: Answer) -> dict[str, Any]:
@@ -242,6 +257,7 @@ def table_of(rows: Sequence[ItemRow]) -> pa.Table:
     columns: dict[str, list[Any]] = {each.name: list(map(attrgetter(each.name), rows)) for each in fields(ItemRow)}
     columns["verdicts"] = [[vars(verdict) for verdict in row.verdicts] for row in rows]
     columns["attributes"] = [[vars(attribute) for attribute in row.attributes] for row in rows]
+    columns["written"] = [[vars(each) for each in row.written] for row in rows]
     columns["judgement"] = [vars(row.judgement) if row.judgement else None for row in rows]
     columns["query_key"] = [hash64(normalise(row.query)) if row.query else 0 for row in rows]
     columns["signature"] = [_signature(row) if row.status == "accepted" else _UNSIGNED for row in rows]

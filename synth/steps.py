@@ -8,14 +8,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from schemas.base import Strict
-from schemas.recipe import GateSettings, Recipe
-from schemas.record import Grade
+from schemas.recipe import GateSettings, Recipe, WritingSettings
+from schemas.record import Grade, Pair
 from synth import registry
 from synth.gates import build_record_gates
 from synth.generators import Answer, Call
 from synth.prompts import load_prompt
 from synth.rows import clean_draft, pair_of
 from synth.tasks import JUDGE, Outputs, Step, TaskInput
+from synth.written import Read, writing_prompts, writing_steps
 
 
 class Grades(Strict):
@@ -29,32 +30,47 @@ class Grades(Strict):
 
 
 def recipe_steps(recipe: Recipe) -> tuple[Step, ...]:
-    """The steps that follow from the recipe's gates: a judgement where there is the gate `judge`."""
+    """What follows from a recipe: a judgement where there is the gate `judge`, and negatives to be written."""
     names = [gate.name for gate in recipe.gates]
-    return (_judge(recipe, recipe.gates[: names.index(JUDGE)]),) if JUDGE in names else ()
+    judge = (_judge(_reader(recipe, recipe.gates[: names.index(JUDGE)])),) if JUDGE in names else ()
+    return (*judge, *writing_steps(recipe, _reader(recipe, recipe.gates)))
 
 
-def step_prompts(gates: Sequence[GateSettings]) -> dict[str, str]:
-    """Step -> sha256 of its prompt, of the steps that some gates need."""
-    return {JUDGE: load_prompt(JUDGE).sha256} if any(gate.name == JUDGE for gate in gates) else {}
+def step_prompts(gates: Sequence[GateSettings], writing: WritingSettings) -> dict[str, str]:
+    """Step -> sha256 of its prompt, of the steps that a recipe adds."""
+    judge = {JUDGE: load_prompt(JUDGE).sha256} if any(gate.name == JUDGE for gate in gates) else {}
+    return {**judge, **writing_prompts(writing)}
 
 
-def _judge(recipe: Recipe, cheaper: Sequence[GateSettings]) -> Step:
-    gates = build_record_gates(cheaper)
-    cleaners = build_record_gates(recipe.gates)
+def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
+    """Reads outputs as the record that gates see; None where one of the `chosen` gates drops it."""
+    gates, cleaners = build_record_gates(chosen), build_record_gates(recipe.gates)
+    last: tuple[tuple[Any, ...], Pair | None] = ((), None)
 
-    def pair(task_input: TaskInput, outputs: Outputs) -> Any:
+    def read(task_input: TaskInput, outputs: Outputs) -> Pair | None:
+        """Asked whether and then what to ask about the same item, so the last one is kept."""
+        nonlocal last
+        key = (task_input.item.id, *outputs)
+        if key != last[0]:
+            last = (key, read_anew(task_input, outputs))
+        return last[1]
+
+    def read_anew(task_input: TaskInput, outputs: Outputs) -> Pair | None:
         answer = Answer(outputs, "llm", task_input.item.model)
         task = registry.find("tasks", task_input.item.task)
         draft = clean_draft(Call(task, task_input), answer, cleaners)
-        return pair_of(task_input, recipe, answer, draft) if draft.query and draft.positive else None
+        if not draft.query or not draft.positive:
+            return None
+        record = pair_of(task_input, recipe, answer, draft)
+        return record if all(gate.judge(record).keep for gate in gates) else None
 
-    def when(task_input: TaskInput, outputs: Outputs) -> bool:
-        record = pair(task_input, outputs)
-        return record is not None and all(gate.judge(record).keep for gate in gates)
+    return read
 
+
+def _judge(read: Read) -> Step:
     def inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
-        record = pair(task_input, outputs)
+        record = read(task_input, outputs)
+        assert record is not None
         passages = [record.positive, *record.more_positives]
         return {
             "title": task_input.passage.title,
@@ -63,5 +79,8 @@ def _judge(recipe: Recipe, cheaper: Sequence[GateSettings]) -> Step:
             "instruction": record.instruction,
             "language": record.language,
         }
+
+    def when(task_input: TaskInput, outputs: Outputs) -> bool:
+        return read(task_input, outputs) is not None
 
     return Step(JUDGE, JUDGE, Grades, inputs, in_language=False, when=when)

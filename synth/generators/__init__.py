@@ -36,8 +36,8 @@ class Call:
 class Answer:
     """Outputs that are valid against their schemas, and how they were made."""
 
-    outputs: Mapping[str, BaseModel]
-    """By the name of the step; the task's own under its name."""
+    outputs: Mapping[str, BaseModel | Failure]
+    """By the name of the step; the task's own under its name. A Failure is that of a step that may fail."""
     method: str
     model: str = ""
     revision: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -29,7 +29,7 @@ from synth.llm.stream import Stream
 from synth.plan import step_model
 from synth.progress import Reporter
 from synth.prompts import Message, load_prompt
-from synth.tasks import Failure, Step, steps_of
+from synth.tasks import Failure, Outputs, Step, steps_of
 
 __all__ = ["Llm"]
 
@@ -51,7 +51,7 @@ class _Turn:
     model: str
     messages: list[Message] = field(default_factory=list)
     attempt: int = 0
-    outputs: dict[str, BaseModel] = field(default_factory=dict)
+    outputs: dict[str, BaseModel | Failure] = field(default_factory=dict)
     reserve: int = 0
     """What its first request kept of a budget: a repair, and two requests for every later step."""
 
@@ -239,7 +239,7 @@ class _Talk:
         elif reply.reason == "unasked":
             yield self._end(turn, None)
         else:
-            yield self._end(turn, Failure(reply.reason, reply.detail))
+            yield from self._fail(turn, Failure(reply.reason, reply.detail))
 
     def _read(self, turn: _Turn, said: Said) -> Iterator[Outcome]:
         language = turn.call.input.item.language if turn.step.in_language else ""
@@ -247,11 +247,17 @@ class _Talk:
         if not isinstance(checked, Fault):
             yield from self._go_on(turn, checked)
         elif turn.attempt or not checked.advice:
-            yield self._end(turn, checked.failure)
+            yield from self._fail(turn, checked.failure)
         else:
             yield from self._take(_repair(turn, said, checked.advice))
 
-    def _go_on(self, turn: _Turn, output: BaseModel) -> Iterator[Outcome]:
+    def _fail(self, turn: _Turn, failure: Failure) -> Iterator[Outcome]:
+        if turn.step.required:
+            yield self._end(turn, failure)
+        else:
+            yield from self._go_on(turn, failure)
+
+    def _go_on(self, turn: _Turn, output: BaseModel | Failure) -> Iterator[Outcome]:
         call, outputs = turn.call, {**turn.outputs, turn.step.name: output}
         for number, step in enumerate(turn.rest):
             if step.when is None or step.when(call.input, outputs):
@@ -287,7 +293,7 @@ def first_messages(call: Call) -> list[Message]:
     return _render(steps_of_call(call)[0], call, {})
 
 
-def _render(step: Step, call: Call, outputs: Mapping[str, BaseModel]) -> list[Message]:
+def _render(step: Step, call: Call, outputs: Outputs) -> list[Message]:
     inputs = step.inputs(call.input, outputs)
     safe = {name: _neutral(value) for name, value in inputs.items()}
     return load_prompt(step.prompt, step.prompt_folder).render(safe)

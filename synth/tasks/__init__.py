@@ -86,6 +86,8 @@ class Step:
     """Whether its texts must be in the item's language."""
     when: Callable[[TaskInput, Outputs], bool] | None = None
     """Whether to ask at all, after the outputs so far; None for always."""
+    required: bool = True
+    """Whether the item fails with it; else its Failure stands in its place among the outputs."""
 
 
 JUDGE = "judge"

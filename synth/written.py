@@ -1,0 +1,139 @@
+"""Hard negatives that an LLM writes, and the check that they are none of the answers.
+
+A separate call after the record is judged: what invents a query should not invent its wrong answers
+in the same breath. The check shows all texts in two orders, since models favour places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, create_model
+
+from schemas.base import Strict
+from schemas.recipe import Recipe, WritingSettings
+from schemas.record import Pair, Written
+from synth.prompts import load_prompt
+from synth.tasks import Failure, Outputs, Step, TaskInput
+from synth.text import jaccard, normalise, shingles, words
+
+WRITE = "hard-negative"
+CHECK = "negative-check"
+ORDERS = (f"{CHECK}-1", f"{CHECK}-2")
+"""One step for each order of the texts; `--llm …,task=negative-check-1` keeps a server for the first."""
+COPIED = 0.8
+"""Jaccard similarity of word 3-gram sets from which a text counts as a copy of the positive."""
+MOST_CHARS = 4_000
+
+Read = Callable[[TaskInput, Outputs], Pair | None]
+"""The record so far as gates see it, or None where a gate drops it."""
+
+
+class Wrong(Strict):
+    """What is missing comes first, so that the text is written around it."""
+
+    lacks: Annotated[str, Field(min_length=1, max_length=240)]
+    text: Annotated[str, Field(min_length=20, max_length=MOST_CHARS)]
+
+
+class Answering(Strict):
+    """Numbers of the texts that answer the query."""
+
+    answering: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(max_length=8)]
+
+
+@cache
+def wrong_texts(count: int) -> type[BaseModel]:
+    """The output of a call that writes `count` negatives."""
+    wanted = Annotated[list[Wrong], Field(min_length=count, max_length=count)]
+    return create_model("WrongTexts", __base__=Strict, negatives=(wanted, ...))
+
+
+def writing_steps(recipe: Recipe, read: Read) -> tuple[Step, ...]:
+    """The steps that write hard negatives and check them; none where the recipe wants none."""
+    count = recipe.writing.negatives
+    if not count:
+        return ()
+
+    def when(task_input: TaskInput, outputs: Outputs) -> bool:
+        return read(task_input, outputs) is not None
+
+    def write_inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
+        record = read(task_input, outputs)
+        assert record is not None
+        return {
+            "title": task_input.passage.title,
+            "passages": _positives(record),
+            "query": record.query,
+            "instruction": record.instruction,
+            "language": record.language,
+            "count": count,
+            "chars": min(len(record.positive.text), MOST_CHARS) // 100 * 100 or 100,
+        }
+
+    steps = [Step(WRITE, WRITE, wrong_texts(count), write_inputs, when=when, required=False)]
+    if recipe.writing.check:
+        steps += [_check(name, read, is_reversed) for name, is_reversed in zip(ORDERS, (False, True), strict=True)]
+    return tuple(steps)
+
+
+def writing_prompts(writing: WritingSettings) -> dict[str, str]:
+    """Step -> sha256 of its prompt."""
+    if not writing.negatives:
+        return {}
+    checks = dict.fromkeys(ORDERS, load_prompt(CHECK).sha256) if writing.check else {}
+    return {WRITE: load_prompt(WRITE).sha256, **checks}
+
+
+def _check(name: str, read: Read, is_reversed: bool) -> Step:
+    def when(_: TaskInput, outputs: Outputs) -> bool:
+        return isinstance(outputs.get(WRITE), BaseModel)
+
+    def inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
+        record = read(task_input, outputs)
+        assert record is not None
+        texts = ["\n\n".join(_positives(record)), *(wrong.text for wrong in outputs[WRITE].negatives)]
+        shown = texts[::-1] if is_reversed else texts
+        return {"texts": shown, "query": record.query, "instruction": record.instruction}
+
+    return Step(name, CHECK, Answering, inputs, in_language=False, when=when, required=False)
+
+
+def read_written(outputs: Outputs, model: str, positives: Sequence[str], *, check: bool) -> list[Written]:
+    """What was written for a record, each kept or with the reason why not."""
+    said = outputs.get(WRITE)
+    if said is None:
+        return []
+    if isinstance(said, Failure):
+        return [Written(text="", model=model, reason=said.reason)]
+    verdicts = _verdicts(outputs, len(said.negatives)) if check else [""] * len(said.negatives)
+    written: list[Written] = []
+    for wrong, verdict in zip(said.negatives, verdicts, strict=True):
+        text, earlier = wrong.text.strip(), [each.text for each in written if not each.reason]
+        reason = verdict or ("copied" if any(_alike(text, other) for other in (*positives, *earlier)) else "")
+        written.append(Written(text=text, lacks=wrong.lacks, model=model, reason=reason))
+    return written
+
+
+def _verdicts(outputs: Outputs, count: int) -> list[str]:
+    """Of each negative: '' where both orders say that the positive answers and it does not."""
+    total, found = count + 1, [set[int](), set[int]()]
+    for order, name in enumerate(ORDERS):
+        said = outputs.get(name)
+        if not isinstance(said, Answering):
+            return [f"unchecked_{said.reason}" if isinstance(said, Failure) else "unchecked"] * count
+        found[order] = {total + 1 - number if order else number for number in said.answering}
+    both, either = found[0] & found[1], found[0] | found[1]
+    if 1 not in both:
+        return ["positive_doubted"] * count
+    return ["answers" if number in both else "disputed" if number in either else "" for number in range(2, total + 1)]
+
+
+def _positives(record: Pair) -> list[str]:
+    return [record.positive.text, *(each.text for each in record.more_positives)]
+
+
+def _alike(text: str, other: str) -> bool:
+    return normalise(text) == normalise(other) or jaccard(shingles(words(text), 3), shingles(words(other), 3)) >= COPIED
