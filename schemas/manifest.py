@@ -87,6 +87,8 @@ class Manifest(Strict):
     funnel: Funnel
     candidates: dict[str, int]
     """What became of the miner's candidates, by reason; `selected` are the hard negatives."""
+    negatives: dict[str, Count] = {}
+    """Negatives of all records, by how they were found or made: `mined`, `perturbed:period` ..."""
     splits: dict[str, int]
     methods: dict[str, int]
     teacher: TeacherCard

@@ -132,7 +132,7 @@ def test_failed_items_are_in_the_funnel(manifest: Manifest) -> None:
 def test_the_load_line_is_pinned_to_the_tag(manifest: Manifest) -> None:
     assert load_line(manifest, "acme/fin") == 'load_dataset("acme/fin", "triplet", split="train", revision="v1")'
     assert load_line(manifest, "acme/fin") in render_card(manifest, "acme/fin", [])
-    only_test = with_mining(manifest, negatives=0).model_copy(update={"splits": {"test": 3}})
+    only_test = with_mining(manifest, negatives=0).model_copy(update={"splits": {"test": 3}, "negatives": {}})
     assert load_line(only_test, None) == 'load_dataset("path/to/this/folder", "pair", split="test")'
 
 

@@ -174,6 +174,8 @@ CHANGES = {
     "gates": [],
     "set_gates": [],
     "mining.same_document": True,
+    "perturbation.negatives": 2,
+    "facts_sha256": "1" * 64,
     "splits.test": 0.2,
     "teacher": "other",
     "generator": "other",

@@ -144,7 +144,7 @@ def test_a_text_that_points_to_no_passage_is_found(version: VersionRef, kind: st
 def test_a_negative_that_is_its_own_positive_is_found(version: VersionRef) -> None:
     def change(rows: list[dict[str, Any]]) -> None:
         row = next(row for row in rows if row["negatives"])
-        row["negatives"][0] = row["positive"]
+        row["negatives"][0] |= row["positive"]
 
     rewrite(version, "records/train.parquet", change)
     assert verify_version(version) == ["1 negatives are their own positive"]
