@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from synth.perturb.phrases import Exchange, Span, any_of, blank, put
 from synth.perturb.surroundings import Name, NameFinder, Surroundings, distinctive
 from synth.perturb.terms import Roll
+from synth.text import STOP_WORDS
+
+_CAPITALISED = re.compile(r"\b([A-Z][\w&’'-]*)[ \t]+$")
 
 
 class Names:
@@ -29,12 +32,14 @@ class Names:
         name, pattern = shared[0]
         if any(other.search(blank(query, _spans(pattern, query))) for _, other in shared[1:]):
             return None
+        if not name.titled and any(_is_part(pattern, each) for each in (query, text)):
+            return None
         if _traces(name, self._known_by(name)).search(blank(text, _spans(pattern, text))):
             return None
         return self._exchange(name, pattern, (query, text), roll)
 
     def _known_by(self, name: Name) -> list[str]:
-        return distinctive(name.core, self._surroundings.lower)
+        return distinctive(name.core, self._surroundings.common)
 
     def _candidates(self, query: str, text: str) -> list[tuple[Name, re.Pattern[str]]]:
         """Names found in either text, and names of the corpus of which the query holds the first word; longest first."""
@@ -48,11 +53,10 @@ class Names:
         other = self._other(name, texts, roll)
         if other is None:
             return None
-        first = self._known_by(other)[0]
-        spans = [
-            Span(*found.span(), other.core if found.lastgroup == "whole" else first)
-            for found in pattern.finditer(texts[1])
-        ]
+        mentions = list(pattern.finditer(texts[1]))
+        is_introduced = any(found.lastgroup == "whole" for found in mentions)
+        short = self._known_by(other)[0] if is_introduced else other.core
+        spans = [Span(*found.span(), other.core if found.lastgroup == "whole" else short) for found in mentions]
         return put(texts[1], spans)
 
     def _other(self, name: Name, texts: tuple[str, str], roll: Roll) -> Name | None:
@@ -64,6 +68,12 @@ class Names:
         fitting = [other for other in same_type if not any(word.lower() in known for word in self._known_by(other))]
         alike = [other for other in fitting if other.ending == name.ending] or fitting
         return alike[int(roll("name") * len(alike))] if alike else None
+
+
+def _is_part(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether a mention ends a longer name, as `Bay` does in `Humboldt Bay`."""
+    before = (_CAPITALISED.search(text[max(0, found.start() - 40) : found.start()]) for found in pattern.finditer(text))
+    return any(word is not None and word[1].lower() not in STOP_WORDS for word in before)
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:

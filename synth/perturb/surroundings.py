@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from schemas.facts import NameType
 from synth.corpus import Corpus
 from synth.text import STOP_WORDS, hash64, normalise
 
+_PLACE = re.compile(r"\b[Ii]n (?:the )?([A-Z][a-z]+)\b|\b([A-Z][a-z]+), [A-Z]{2}\b")
 _LOWER = re.compile(r"(?<![A-Za-z'’])[a-z]{2,}")
 _YEAR = re.compile(r"(?<![\d.,$€£])(?:19|20)\d\d(?![\d%]|[.,]\d)")
 _WORD = r"[A-Z](?:[A-Za-zÀ-ÿ&'’-]*[A-Za-zÀ-ÿ])?"
@@ -27,15 +28,18 @@ class Name:
     core: str
     type: str
     ending: str
+    titled: bool = False
+    """Whether it was found by a title, so that a first name may stand before it."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """names: of each type, sorted; lower: words that stand in lower case somewhere; latest: the
-    latest year; texts: sorted hashes of all passages, shape (passages,)."""
+    """names: of each type, sorted; common: words, in lower case, that name nobody: they stand in lower
+    case somewhere, or are places (`in California`, `Wilmington, DE`); latest: the latest year that counts
+    as present; texts: sorted hashes of all passages, shape (passages,)."""
 
     names: Mapping[str, Sequence[Name]]
-    lower: frozenset[str]
+    common: frozenset[str]
     latest: int
     texts: npt.NDArray[np.uint64]
 
@@ -58,7 +62,7 @@ class NameFinder:
         for type_name, patterns, legal in self._patterns:
             for pattern in patterns:
                 for found in pattern.finditer(text):
-                    name = _name(found["words"], found.groupdict().get("ending") or "", type_name, legal)
+                    name = _name(found["words"], found.groupdict().get("ending"), type_name, legal)
                     if name is not None:
                         yield name
 
@@ -73,7 +77,7 @@ def _patterns(kind: NameType) -> Iterator[re.Pattern[str]]:
         yield re.compile(rf"\b(?:{listed})[ \t]+(?P<words>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)\b")
 
 
-def _name(words: str, ending: str, type_name: str, legal: frozenset[str]) -> Name | None:
+def _name(words: str, ending: str | None, type_name: str, legal: frozenset[str]) -> Name | None:
     parts = [_POSSESSIVE.sub("", part) for part in words.replace(",", " ").split()]
     parts = parts[max((n + 1 for n, part in enumerate(parts) if part.lower() in STOP_WORDS), default=0) :]
     if ending and ending not in legal:
@@ -81,34 +85,35 @@ def _name(words: str, ending: str, type_name: str, legal: frozenset[str]) -> Nam
     whole = " ".join(parts)
     if not parts or (len(parts) == 1 and ending and ending not in legal) or len(whole) < 4:
         return None
-    return Name(whole, type_name, parts[-1] if len(parts) > 1 else "")
+    return Name(whole, type_name, parts[-1] if len(parts) > 1 else "", titled=ending is None)
 
 
 def survey(corpus: Corpus, finder: NameFinder) -> Surroundings:
     """Read the corpus once. Names and years come from train passages that are like no test passage."""
-    lower: set[str] = set()
+    common: set[str] = set()
     names: dict[str, Counter[Name]] = defaultdict(Counter)
     hashes = np.empty(len(corpus), dtype=np.uint64)
     years: Counter[int] = Counter()
     visible = ~(corpus.is_test | corpus.leaked)
     for number, (title, _, text) in enumerate(corpus.labelled_texts()):
         hashes[number] = hash64(normalise(text))
-        lower.update(_LOWER.findall(text))
+        common.update(_LOWER.findall(text))
+        common.update("".join(found).lower() for found in _PLACE.findall(text))
         if visible[number]:
             years.update(map(int, _YEAR.findall(text)))
             for name in finder.find(f"{title}\n{text}"):
                 names[name.type][name] += 1
-    kept = {kind: sorted(_distinct(found, lower), key=lambda name: name.core) for kind, found in names.items()}
-    return Surroundings(kept, frozenset(lower), _latest(years), np.sort(hashes))
+    kept = {kind: sorted(_distinct(found, common), key=lambda name: name.core) for kind, found in names.items()}
+    return Surroundings(kept, frozenset(common), _latest(years), np.sort(hashes))
 
 
-def distinctive(core: str, lower: frozenset[str] | set[str]) -> list[str]:
-    """Words of a name that are never written in lower case: what the name is known by."""
-    return [word for word in re.findall(r"[\w&-]+", core) if word[0].isupper() and word.lower() not in lower]
+def distinctive(core: str, common: Set[str]) -> list[str]:
+    """Words of a name that are not common: what the name is known by."""
+    return [word for word in re.findall(r"[\w&-]+", core) if word[0].isupper() and word.lower() not in common]
 
 
-def _distinct(found: Iterable[Name], lower: set[str]) -> Iterator[Name]:
-    return (name for name in found if distinctive(name.core, lower))
+def _distinct(found: Iterable[Name], common: Set[str]) -> Iterator[Name]:
+    return (name for name in found if distinctive(name.core, common))
 
 
 def _latest(years: Counter[int]) -> int:
