@@ -54,8 +54,13 @@ class NameFinder:
     """Finds names in a text by their endings and titles."""
 
     def __init__(self, types: Mapping[str, NameType]) -> None:
-        self._types = list(types.items())
+        self._types = list(types.values())
         self._patterns = [(name, list(_patterns(kind)), frozenset(kind.legal_forms)) for name, kind in types.items()]
+
+    @property
+    def endings(self) -> set[str]:
+        """Words that names of a type end with, in lower case; they tell no two of them apart."""
+        return {word.lower() for kind in self._types for ending in kind.endings for word in ending.split()}
 
     def find(self, text: str) -> Iterator[Name]:
         """Every name once for each place; words that are no part of a name are stripped."""
@@ -71,7 +76,7 @@ def _patterns(kind: NameType) -> Iterator[re.Pattern[str]]:
     endings = sorted({*kind.endings, *kind.legal_forms}, key=lambda word: (-len(word), word))
     if endings:
         listed = "|".join(map(re.escape, endings))
-        yield re.compile(rf"(?P<words>(?:(?:{_WORD})[ \t]+){{1,4}}?),?[ \t]*(?P<ending>{listed})(?![\w])")
+        yield re.compile(rf"\b(?P<words>{_WORD}(?:[ \t]+{_WORD}){{0,3}}?),?[ \t]+(?P<ending>{listed})(?!\w)")
     if kind.titles:
         listed = "|".join(map(re.escape, kind.titles))
         yield re.compile(rf"\b(?:{listed})[ \t]+(?P<words>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)\b")
@@ -90,7 +95,7 @@ def _name(words: str, ending: str | None, type_name: str, legal: frozenset[str])
 
 def survey(corpus: Corpus, finder: NameFinder) -> Surroundings:
     """Read the corpus once. Names and years come from train passages that are like no test passage."""
-    common: set[str] = set()
+    common = finder.endings
     names: dict[str, Counter[Name]] = defaultdict(Counter)
     hashes = np.empty(len(corpus), dtype=np.uint64)
     years: Counter[int] = Counter()

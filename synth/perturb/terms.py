@@ -34,7 +34,8 @@ class Terms:
 
     def __call__(self, query: str, text: str, roll: Roll) -> Exchange | None:
         """None where the query names no value or several, or where the value would not be gone for certain."""
-        asked = {self._value(found[0]) for found in self._forms.finditer(query)}
+        named = list(self._forms.finditer(query))
+        asked = {self._value(found[0]) for found in named}
         if len(asked) != 1 or self._unless.search(text):
             return None
         value = asked.pop()
@@ -43,12 +44,13 @@ class Terms:
         rest = blank(text, [found.span() for found in own])
         if not own or self._traces[value].search(rest) or not self._is_tied(query, text):
             return None
-        targets = [each for each in self._group.values if each != value and self._is_absent(each, query, rest)]
+        others = blank(query, [found.span() for found in named])
+        targets = [each for each in self._group.values if each != value and self._is_absent(each, others, rest)]
         if not targets:
             return None
         target = targets[int(roll(value) * len(targets))]
-        forms, others = self._group.values[value], self._group.values[target]
-        after = {key_of(form): other for form, other in reversed(list(zip(forms, others, strict=True)))}
+        forms = reversed(list(zip(self._group.values[value], self._group.values[target], strict=True)))
+        after = {key_of(form): other for form, other in forms}
         return put(text, [Span(*found.span(), like(found[0], after[key_of(found[0])])) for found in own])
 
     def _is_tied(self, query: str, text: str) -> bool:
