@@ -52,6 +52,7 @@ def version_page(version: VersionRef) -> str:
         *((f"records in {split}", count) for split, count in manifest.splits.items()),
         ("planned items", manifest.funnel.planned),
         ("hard negatives", manifest.candidates.get("selected", 0)),
+        *((f"negatives {method}", count) for method, count in manifest.negatives.items() if method != "mined"),
         ("passages", manifest.passages),
     ]
     lines = [

@@ -87,6 +87,10 @@ class Manifest(Strict):
     funnel: Funnel
     candidates: dict[str, int]
     """What became of the miner's candidates, by reason; `selected` are the hard negatives."""
+    written: dict[str, Count] = {}
+    """What became of the texts that LLMs wrote as negatives, by reason; `kept` are negatives."""
+    negatives: dict[str, Count] = {}
+    """Negatives of all records, by how they were found or made: `mined`, `perturbed:period` ..."""
     splits: dict[str, int]
     methods: dict[str, int]
     teacher: TeacherCard

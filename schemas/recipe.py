@@ -86,6 +86,18 @@ class WritingSettings(Strict):
     """Ask, in both orders of the texts, which of them answer the query; one that does is dropped."""
 
 
+class PerturbationSettings(Strict):
+    """Made negatives: copies of the positive in which one fact that the query asks about is changed.
+
+    They come beside the mined ones, for the records whose query names a fact that can be changed.
+    """
+
+    negatives: Annotated[int, Field(ge=0, le=8)] = 0
+    """At most so many a record, each of another kind."""
+    kinds: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """Relative weights of what is changed; empty for every kind that the facts file knows, alike."""
+
+
 class SplitSettings(Strict):
     """Share of documents held out for test, by hash of the document id."""
 
@@ -127,6 +139,8 @@ class Domain(Strict):
     corpus_licence: str = ""
     personas: str
     """JSON Lines of personas, relative to the domain file."""
+    facts: str = ""
+    """YAML of facts that a made negative may change, relative to the domain file."""
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
     chunk: ChunkSettings = ChunkSettings()
@@ -141,6 +155,7 @@ class Domain(Strict):
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
     mining: MiningSettings = MiningSettings()
     writing: WritingSettings = WritingSettings()
+    perturbation: PerturbationSettings = PerturbationSettings()
     splits: SplitSettings = SplitSettings()
     teacher: str = "lexical"
     generator: str = "extractive"
@@ -168,6 +183,9 @@ class Recipe(Strict):
     set_gates: list[GateSettings]
     mining: MiningSettings
     writing: WritingSettings = WritingSettings()
+    perturbation: PerturbationSettings = PerturbationSettings()
+    facts_sha256: str = ""
+    """Content of the facts file, '' where nothing is perturbed."""
     splits: SplitSettings
     teacher: str
     generator: str

@@ -96,6 +96,32 @@ class PassageText(Strict):
     """1-based rank for the record's query in the whole corpus; 0 where unknown or beyond the search depth."""
 
 
+class Change(Strict):
+    """Words of a passage and what was put in their place."""
+
+    before: str
+    after: str
+
+
+class Negative(PassageText):
+    """A passage that does not answer the query: found in the corpus, or made from a passage of it.
+
+    A made negative has an id that is no passage's, its own `score` and `rank` are 0 because no
+    teacher saw it, and `document_id` is that of the passage it was made from.
+    """
+
+    method: str = "mined"
+    """`mined`, `perturbed:KIND` (one fact was changed) or `llm`; in the manner of `Provenance.method`."""
+    made_from: str = ""
+    """Id of the passage that a made negative is a copy of with changes, else ''."""
+    changes: list[Change] = []
+    """What was exchanged in that passage, the fact that the query asks about first; empty unless perturbed."""
+    generator_model: str = ""
+    """Model that wrote it, where one did."""
+    prompt: str = ""
+    """Prompt that the model was given; its hash is in the recipe."""
+
+
 class _Record(Strict):
     id: Annotated[str, Field(min_length=1)]
     instruction: str = ""
@@ -121,14 +147,15 @@ class Pair(_Record):
 class NTuple(_Record):
     """A query, its positive and its hard negatives (one negative makes a triplet).
 
-    `negatives` may be shorter than the recipe asked for, never padded.
+    `negatives` may be shorter than the recipe asked for, never padded. Mined ones come first, best
+    ranked first, then made ones.
     """
 
     kind: Literal["n-tuple"] = "n-tuple"
     query: Annotated[str, Field(min_length=1)]
     positive: PassageText
     more_positives: list[PassageText] = []
-    negatives: list[PassageText] = []
+    negatives: list[Negative] = []
 
 
 class ScoredPair(_Record):

@@ -62,6 +62,7 @@ def render_card(manifest: Manifest, repo_id: str | None, configs: Sequence[Expor
         methods=_shares(manifest.methods),
         extractive=sum(count for method, count in manifest.methods.items() if method.startswith("extractive:")),
         records=_records(manifest),
+        made=_made(manifest),
         mining_rule=_mining_rule(manifest.recipe.mining),
         licences=[(_cell(licence), count) for licence, count in manifest.licences.items()],
         prompts=_prompts(manifest.recipe.instruction),
@@ -117,6 +118,11 @@ def _records(manifest: Manifest) -> int:
 def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, str]]:
     total = sum(counts.values())
     return [(_cell(name), count, f"{count / total:.1%}") for name, count in counts.items()]
+
+
+def _made(manifest: Manifest) -> list[tuple[str, int]]:
+    """Negatives that no corpus holds, by how they were made."""
+    return [(_cell(method), count) for method, count in manifest.negatives.items() if method != "mined"]
 
 
 def _mining_rule(mining: MiningSettings) -> str:

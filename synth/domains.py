@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas.base import sha256_of
+from schemas.facts import Facts
 from schemas.persona import Persona
 from schemas.recipe import Domain
 from synth import registry
-from synth.errors import DomainError, InputError
+from synth.errors import DomainError, InputError, suggest
 from synth.yaml_model import load_yaml_model
 
 
@@ -32,6 +33,11 @@ class LoadedDomain:
     def personas(self) -> Path:
         """Persona file; DomainError where it is missing."""
         return self._resolve("personas", self.domain.personas)
+
+    @property
+    def facts(self) -> Path:
+        """Facts file; DomainError where it is missing."""
+        return self._resolve("facts", self.domain.facts)
 
     def _resolve(self, field: str, relative: str) -> Path:
         path = (self.path.parent / relative).resolve()
@@ -71,6 +77,27 @@ def load_personas(path: Path) -> list[Persona]:
     if not personas:
         raise DomainError(f"{path} holds no personas; give it one JSON object a line with at least `id` and `text`")
     return personas
+
+
+def load_facts(loaded: LoadedDomain) -> Facts | None:
+    """What made negatives may change; None where the domain asks for none.
+
+    Raises DomainError naming file and field, also for a kind that the file does not know.
+    """
+    wanted = loaded.domain.perturbation
+    if not wanted.negatives:
+        return None
+    if not loaded.domain.facts:
+        raise DomainError(
+            f"{loaded.path}, field perturbation.negatives: {wanted.negatives} can't be made without a facts file; add `facts: FILE` (docs/domains.md), or set it to 0"
+        )
+    facts = load_yaml_model(loaded.facts, Facts)
+    for kind in wanted.kinds:
+        if kind not in facts.kinds:
+            raise DomainError(
+                f"{loaded.path}, field perturbation.kinds: {loaded.facts.name} knows no kind {kind!r}{suggest(kind, facts.kinds)}"
+            )
+    return facts
 
 
 def hash_personas(personas: list[Persona]) -> str:

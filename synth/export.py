@@ -52,8 +52,17 @@ class _Written:
 
 
 def has_negatives(manifest: Manifest) -> bool:
-    """Whether any record of the version has a hard negative."""
-    return manifest.recipe.mining.negatives > 0 and manifest.candidates.get("selected", 0) > 0
+    """Whether any record of the version has a negative, mined or made."""
+    return any(manifest.negatives.values())
+
+
+def asked_for(manifest: Manifest) -> int:
+    """How many negatives a whole n-tuple of the version has.
+
+    Mined ones come first in a record, so that made ones fill the places that mining left empty; where
+    none were to be mined, all places are theirs.
+    """
+    return manifest.recipe.mining.negatives or manifest.recipe.perturbation.negatives
 
 
 def default_format(manifest: Manifest) -> str:
@@ -79,7 +88,7 @@ def export_version(version: VersionRef, format: str, folder: Path) -> ExportResu
 def write_format(version: VersionRef, name: str, folder: Path) -> ExportResult:
     """`export_version` beside formats that are already in `folder`."""
     chosen, manifest = FORMATS[name], version.manifest
-    asked = manifest.recipe.mining.negatives
+    asked = asked_for(manifest)
     if chosen.negatives(asked or 1) and not has_negatives(manifest):
         why = "no record has a hard negative" if asked else "its recipe asked for 0 negatives"
         raise StoreError(f"{version} can't be exported as {name!r}: {why}; export `pair` instead")

@@ -26,18 +26,21 @@ import pyarrow.parquet as pq
 from schemas.arrow import arrow_schema
 from schemas.base import canonical_json
 from schemas.document import Passage
+from schemas.facts import Facts
 from schemas.manifest import FileEntry, Manifest, SourceCount, TeacherCard
-from schemas.record import NTuple, Reject, Verdict
+from schemas.record import Negative, NTuple, PassageText, Reject, Verdict
 from synth.assess import SURPLUS, Assessment
 from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
 from synth.mine import Candidates, mine_negatives
+from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
 from synth.rows import ItemRow, make_provenance
 from synth.scores import positive_ranks, read_teacher
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
+from synth.written import negatives_of
 
 if TYPE_CHECKING:
     from synth.run import RunInfo
@@ -46,6 +49,7 @@ RECORDS = arrow_schema(NTuple)
 REJECTS = arrow_schema(Reject)
 
 _NONE = np.empty(0, dtype=np.int64)
+_MINED = Negative(passage_id="", document_id="", text="-").model_dump()
 _RECORD_TEXT = (
     "id",
     "instruction",
@@ -66,6 +70,8 @@ class _Tally:
     methods: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
     candidates: Counter[str] = field(default_factory=Counter)
+    negatives: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
     records: ContentHash = field(default_factory=lambda: ContentHash(_RECORD_TEXT))
     rejects: ContentHash = field(default_factory=lambda: ContentHash(_REJECT_TEXT))
 
@@ -95,7 +101,8 @@ def publish(
     shutil.rmtree(hidden, ignore_errors=True)
     try:
         hidden.mkdir(parents=True)
-        tally = _write_data(hidden, workshop, assessment, info.licence, reporter)
+        perturber = _open_perturber(run_folder, workshop)
+        tally = _write_data(hidden, workshop, assessment, (info.licence, perturber), reporter)
         _check_conservation(assessment, tally)
         for existing in store.iterate(info.name):
             if existing.manifest.content_sha256 == tally.sha256:
@@ -110,8 +117,19 @@ def publish(
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _write_data(hidden: Path, workshop: Workshop, assessment: Assessment, licence: str, reporter: Reporter) -> _Tally:
+def _open_perturber(run_folder: Path, workshop: Workshop) -> Perturber | None:
+    recipe = workshop.recipe
+    if not recipe.perturbation.negatives:
+        return None
+    facts = Facts.model_validate_json((run_folder / "facts.json").read_bytes())
+    return make_perturber(facts, recipe.perturbation, recipe.seed, workshop.corpus)
+
+
+def _write_data(
+    hidden: Path, workshop: Workshop, assessment: Assessment, given: tuple[str, Perturber | None], reporter: Reporter
+) -> _Tally:
     tally = _Tally()
+    licence, perturber = given
     licences = _licences(workshop, licence)
     with ExitStack() as files:
         sinks = {
@@ -123,6 +141,8 @@ def _write_data(hidden: Path, workshop: Workshop, assessment: Assessment, licenc
             items = pq.read_table(shard.items_path(workshop.folder))
             _add_rejects(items, assessment, workshop, rejects, tally)
             rows = _records_of(shard, items, assessment, workshop, licences, tally)
+            for row in rows:
+                _add_made(row, perturber, tally)
             if rows:
                 table = pa.Table.from_pylist(rows, schema=RECORDS)
                 tally.records.add(_hashable(table))
@@ -158,7 +178,7 @@ def _records_of(
     for index in np.flatnonzero(selected).tolist():
         passage = passages[int(candidates.passage[index])]
         negatives[int(candidates.query[index])].append(
-            _text(passage, passage.text, float(candidates.score[index]), int(candidates.rank[index]))
+            _MINED | _text(passage, passage.text, float(candidates.score[index]), int(candidates.rank[index]))
         )
     records = []
     for number, row in enumerate(rows):
@@ -171,11 +191,21 @@ def _records_of(
         )
         more = [_text(passages[other], passages[other].text, 0.0, 0) for other in row["others"]]
         record = _record(row, [positive, *more], negatives[number], workshop, licences[row["passage"]])
+        tally.written.update(each["reason"] or "kept" for each in row["written"])
         tally.splits[row["split"]] += 1
         tally.methods[row["method"]] += 1
         tally.licences[licences[row["passage"]] or "unknown"] += 1
         records.append(record)
     return records
+
+
+def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally) -> None:
+    """Perturbed negatives come last: re-made from texts whenever a version is published, no LLM is asked."""
+    if perturber is not None:
+        asked = Asked(record["id"], record["query"], record["provenance"]["method"], record["language"])
+        made = perturber.negatives(asked, PassageText(**record["positive"]))
+        record["negatives"] += [negative.model_dump() for negative in made]
+    tally.negatives.update(negative["method"] for negative in record["negatives"])
 
 
 def _candidates(table: pa.Table, rows: Sequence[dict[str, Any]], positions: Any, assessment: Assessment) -> Candidates:
@@ -220,7 +250,7 @@ def _record(
         "query": row["query"],
         "positive": positives[0],
         "more_positives": positives[1:],
-        "negatives": negatives,
+        "negatives": [*negatives, *(each.model_dump() for each in negatives_of(row["written"], positives[0]))],
     }
 
 
@@ -320,6 +350,8 @@ def _manifest(
         passages=len(workshop.corpus),
         funnel=assessment.funnel,
         candidates=dict(sorted(tally.candidates.items())),
+        written=dict(sorted(tally.written.items())),
+        negatives=dict(sorted(tally.negatives.items())),
         splits=dict(sorted(tally.splits.items())),
         methods=dict(sorted(tally.methods.items())),
         teacher=TeacherCard(

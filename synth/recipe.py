@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.base import sha256_of
+from schemas.facts import Facts
 from schemas.persona import Persona
 from schemas.recipe import Domain, ModelChoice, Recipe
 from synth import registry
-from synth.domains import LoadedDomain, hash_personas, load_domain, load_personas
+from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
 from synth.errors import DomainError, suggest
 from synth.gates import build_record_gates, build_set_gates
 from synth.prompts import load_prompt
@@ -54,6 +56,8 @@ class Resolved:
     documents: tuple[Path, ...]
     licence: str
     """Licence of the documents where the domain's own corpus is used, else ''."""
+    facts: Facts | None = None
+    """What made negatives may change; None where none are asked for."""
 
 
 def resolve(choices: Choices) -> Resolved:
@@ -64,6 +68,7 @@ def resolve(choices: Choices) -> Resolved:
     _check_models(domain, choices.models)
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
+    facts = load_facts(loaded)
     shipped = not choices.documents
     limit = choices.limit if choices.limit is not None else (domain.limit if shipped else None)
     if limit is not None and limit < 1:
@@ -79,6 +84,7 @@ def resolve(choices: Choices) -> Resolved:
         },
         steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
         limit=limit,
+        facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
         **{field: getattr(domain, field) for field in _SHARED},
     )
@@ -88,6 +94,7 @@ def resolve(choices: Choices) -> Resolved:
         personas=personas,
         documents=(loaded.corpus,) if shipped else choices.documents,
         licence=domain.corpus_licence if shipped else "",
+        facts=facts,
     )
 
 
@@ -98,6 +105,7 @@ _SHARED = (
     "set_gates",
     "mining",
     "writing",
+    "perturbation",
     "splits",
     "teacher",
     "generator",
@@ -110,7 +118,7 @@ def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
     domain = loaded.domain
     if choices.config is not None:
         changes = read_yaml(choices.config)
-        for field in ("corpus", "personas"):
+        for field in ("corpus", "personas", "facts"):
             if isinstance(changes.get(field), str):
                 changes[field] = str((choices.config.parent / changes[field]).absolute())
         merged = _merge(domain.model_dump(mode="json"), changes)

@@ -3,6 +3,7 @@
 runs/RUN_ID/run.json        how it runs: documents, shard size (never part of the recipe)
 runs/RUN_ID/recipe.json     what is made
 runs/RUN_ID/personas.jsonl
+runs/RUN_ID/facts.json      what made negatives may change, where any are asked for
 runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
 runs/RUN_ID/teacher/        the teacher's index of the passages
 runs/RUN_ID/items/          one file a shard: every planned item and what became of it
@@ -152,6 +153,8 @@ def create_run(
     write_bytes(
         run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas)
     )
+    if resolved.facts is not None:
+        write_model(run.folder / "facts.json", resolved.facts)
     write_model(run.folder / "recipe.json", resolved.recipe)
     write_model(run.folder / "run.json", info)
     return run

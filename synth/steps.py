@@ -50,7 +50,7 @@ def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
     def read(task_input: TaskInput, outputs: Outputs) -> Pair | None:
         """Asked whether and then what to ask about the same item, so the last one is kept."""
         nonlocal last
-        key = (task_input.item.id, *outputs)
+        key = (task_input.item.id, task_input.item.model, *outputs)
         if key != last[0]:
             last = (key, read_anew(task_input, outputs))
         return last[1]

@@ -58,6 +58,11 @@ def _check_counts(manifest: Manifest) -> Iterator[str]:
         yield f"{left} items were rejected or failed but {rows.get('rejects.parquet')} are stored"
 
 
+_NEGATIVES = "(SELECT split, list_append(more_positives, positive) AS own, unnest(negatives) AS n FROM records)"
+_MADE = "n.method != 'mined'"
+_SOURCE = f"CASE WHEN {_MADE} THEN n.made_from ELSE n.passage_id END"
+"""The passage that a negative is, or is made from."""
+
 _REFERENCES = {
     "record ids stand twice": "SELECT count(*) - count(DISTINCT id) FROM records",
     "positives point to no passage": (
@@ -65,15 +70,20 @@ _REFERENCES = {
         " ANTI JOIN passages p ON r.t.passage_id = p.id"
     ),
     "negatives point to no passage": (
-        "SELECT count(*) FROM (SELECT unnest(negatives) AS n FROM records) r ANTI JOIN passages p ON r.n.passage_id = p.id"
+        f"SELECT count(*) FROM (SELECT {_SOURCE} AS source FROM {_NEGATIVES}) r ANTI JOIN passages p ON r.source = p.id"
     ),
     "negatives are their own positive": (
-        "SELECT count(*) FROM (SELECT list_append(more_positives, positive) AS own, unnest(negatives) AS n FROM records)"
-        " WHERE list_contains(list_transform(own, lambda each: each.passage_id), n.passage_id)"
+        f"SELECT count(*) FROM {_NEGATIVES} WHERE list_contains(list_transform(own, lambda each: each.passage_id), n.passage_id)"
+        f" OR ({_MADE} AND list_contains(list_transform(own, lambda each: each.text), n.text))"
+    ),
+    "made negatives are passages of the corpus": (
+        f"SELECT count(*) FROM (SELECT n FROM {_NEGATIVES} WHERE {_MADE}) r"
+        " SEMI JOIN passages p ON r.n.passage_id = p.id OR r.n.text = p.text"
     ),
     "train records hold a test passage": (
-        "SELECT count(*) FROM (SELECT unnest(list_append(list_concat(negatives, more_positives), positive)) AS t FROM records WHERE split = 'train') r"
-        " JOIN passages p ON r.t.passage_id = p.id WHERE p.split = 'test'"
+        f"SELECT count(*) FROM (SELECT {_SOURCE} AS source FROM {_NEGATIVES} WHERE split = 'train' UNION ALL"
+        " SELECT unnest(list_append(more_positives, positive)).passage_id FROM records WHERE split = 'train') r"
+        " JOIN passages p ON r.source = p.id WHERE p.split = 'test'"
     ),
 }
 

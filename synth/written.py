@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field, create_model
 
 from schemas.base import Strict
 from schemas.recipe import Recipe, WritingSettings
-from schemas.record import Pair, Written
+from schemas.record import Negative, Pair, Written
 from synth.prompts import load_prompt
 from synth.tasks import Failure, Outputs, Step, TaskInput
-from synth.text import jaccard, normalise, shingles, words
+from synth.text import hash64, jaccard, normalise, shingles, words
 
 WRITE = "hard-negative"
 CHECK = "negative-check"
@@ -115,6 +115,23 @@ def read_written(outputs: Outputs, model: str, positives: Sequence[str], *, chec
         reason = verdict or ("copied" if any(_alike(text, other) for other in (*positives, *earlier)) else "")
         written.append(Written(text=text, lacks=wrong.lacks, model=model, reason=reason))
     return written
+
+
+def negatives_of(written: Sequence[Mapping[str, Any]], positive: Mapping[str, Any]) -> list[Negative]:
+    """The written texts of a record that are kept, as its negatives; no teacher scored them."""
+    return [
+        Negative(
+            passage_id=f"{positive['passage_id']}~llm-{hash64(each['text']):016x}",
+            document_id=positive["document_id"],
+            text=each["text"],
+            method="llm",
+            made_from=positive["passage_id"],
+            generator_model=each["model"],
+            prompt=WRITE,
+        )
+        for each in written
+        if not each["reason"]
+    ]
 
 
 def _verdicts(outputs: Outputs, count: int) -> list[str]:

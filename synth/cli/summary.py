@@ -94,7 +94,19 @@ def examples(version: VersionRef) -> list[dict[str, Any]]:
 
 def _texts(row: dict[str, Any]) -> list[tuple[str, str]]:
     texts = [("query", row["query"]), ("positive", row["positive"]["text"])]
-    return texts + [("negative", negative["text"]) for negative in row["negatives"][:1]]
+    mined = [n for n in row["negatives"] if n["method"] == "mined"]
+    made = [n for n in row["negatives"] if n["method"] != "mined"]
+    return [
+        *texts,
+        *(("negative", negative["text"]) for negative in mined[:1]),
+        *(("made", f"({_explain(negative)}) {negative['text']}") for negative in made[:1]),
+    ]
+
+
+def _explain(negative: dict[str, Any]) -> str:
+    """How a negative was made: `perturbed:period, 2019 → 2015`."""
+    exchanged = (f"{change['before']} → {change['after']}" for change in negative["changes"])
+    return ", ".join([negative["method"], *exchanged])
 
 
 def _funnel_table(version: VersionRef, manifest: Manifest) -> Table:
@@ -116,10 +128,12 @@ def _facts(manifest: Manifest) -> str:
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in sources.dropped.items())
     splits = ", ".join(f"{split} {count:,}" for split, count in manifest.splits.items())
     negatives = manifest.candidates.get("selected", 0)
+    made = ", ".join(f"{method} {count:,}" for method, count in manifest.negatives.items() if method != "mined")
     dropped = f'{dropped}; see "{manifest.name}_sources" in `synth sql`' if dropped else ""
     return (
         f"{sources.read:,} documents read{f' ({dropped})' if dropped else ''}, {manifest.passages:,} passages; "
         f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.rule} with {teacher.name} over {teacher.pool:,} passages"
+        + (f"; made from positives: {made}" if made else "")
     )
 
 

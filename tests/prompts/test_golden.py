@@ -14,13 +14,14 @@ from corpora import make_recipe
 
 from schemas.document import Passage
 from schemas.persona import Persona
-from schemas.recipe import GateSettings
+from schemas.recipe import GateSettings, WritingSettings
 from synth import registry
 from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.resources import find_shipped
-from synth.steps import recipe_steps
-from synth.tasks import TaskInput, steps_of
+from synth.steps import Grades, recipe_steps
+from synth.tasks import JUDGE, TaskInput, steps_of
+from synth.written import WRITE, Wrong, wrong_texts
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -78,12 +79,28 @@ BARE = TaskInput(
     others=OTHERS[1:],
     candidates=(FULL.persona,),
 )
-RECIPE = make_recipe().model_copy(update={"gates": [GateSettings(name="judge")], "instruction": FULL.instruction})
+RECIPE = make_recipe().model_copy(
+    update={
+        "gates": [GateSettings(name="judge", settings={"relevance": 1})],
+        "instruction": FULL.instruction,
+        "writing": WritingSettings(negatives=2),
+    }
+)
+WRONG = Wrong(lacks="the margin", text="The facility was refinanced by four banks in the spring.")
+OUTPUTS = {
+    JUDGE: Grades(why="it fits", relevance=5, answerability=5, clarity=5, faithfulness=5),
+    WRITE: wrong_texts(2)(negatives=[WRONG, WRONG]),
+}
 """Asks for every step that a recipe can add."""
 
 
 def shipped_tasks() -> list[str]:
     return [name for name in registry.names("tasks") if registry.find("tasks", name).prompt_folder is None]
+
+
+def prompts() -> set[str]:
+    steps = [step for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
+    return {step.prompt for step in (*steps, *recipe_steps(RECIPE))}
 
 
 def steps() -> list[tuple[str, str]]:
@@ -96,7 +113,7 @@ def rendered(task_name: str, step_name: str, task_input: TaskInput) -> str:
     task = registry.find("tasks", task_name)
     (step,) = [step for step in (*steps_of(task), *recipe_steps(RECIPE)) if step.name == step_name]
     item = dataclasses.replace(task_input.item, task=task_name)
-    inputs = step.inputs(dataclasses.replace(task_input, item=item), task.example)
+    inputs = step.inputs(dataclasses.replace(task_input, item=item), {**task.example, **OUTPUTS})
     messages = load_prompt(step.prompt, step.prompt_folder).render(inputs)
     return "".join(f"=== {message.role} ===\n{message.content}\n" for message in messages)
 
@@ -114,8 +131,7 @@ def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, step: str, 
 
 
 def test_every_shipped_prompt_is_asked_by_a_step_and_every_golden_file_is_rendered_by_one() -> None:
-    prompts = {path.stem for path in find_shipped("prompts").glob("*.j2")}
-    assert prompts == {step for _, step in steps()}
+    assert {path.stem for path in find_shipped("prompts").glob("*.j2")} == prompts()
     assert {path.name for path in GOLDEN.iterdir()} == {f"{s}.{v}.txt" for _, s in steps() for v in ("full", "bare")}
 
 
@@ -132,7 +148,7 @@ def test_the_parts_that_items_of_a_passage_share_come_first() -> None:
         ours, theirs = rendered(task, step, FULL), rendered(task, step, other)
         shared = ours.index(FULL.passage.text) + len(FULL.passage.text)
         assert ours[:shared] == theirs[:shared]
-        assert (ours == theirs) == (not {"persona", "candidates"} & load_prompt(step).inputs)
+        assert (ours == theirs) == (FULL.persona.text not in ours)
 
 
 def test_document_text_never_becomes_template_code() -> None:

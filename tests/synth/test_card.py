@@ -132,7 +132,7 @@ def test_failed_items_are_in_the_funnel(manifest: Manifest) -> None:
 def test_the_load_line_is_pinned_to_the_tag(manifest: Manifest) -> None:
     assert load_line(manifest, "acme/fin") == 'load_dataset("acme/fin", "triplet", split="train", revision="v1")'
     assert load_line(manifest, "acme/fin") in render_card(manifest, "acme/fin", [])
-    only_test = with_mining(manifest, negatives=0).model_copy(update={"splits": {"test": 3}})
+    only_test = with_mining(manifest, negatives=0).model_copy(update={"splits": {"test": 3}, "negatives": {}})
     assert load_line(only_test, None) == 'load_dataset("path/to/this/folder", "pair", split="test")'
 
 
@@ -145,3 +145,15 @@ def test_an_instruction_becomes_a_prompts_argument(manifest: Manifest) -> None:
 def test_text_from_documents_stays_inside_its_cell(manifest: Manifest) -> None:
     hostile = manifest.model_copy(update={"licences": {"a | b {{ 7 * 7 }}\n# title": 60}})
     assert r"| a \| b {{ 7 * 7 }} # title | 60 |" in render_card(hostile, None, [])
+
+
+def test_made_negatives_are_told_apart_from_mined_ones(manifest: Manifest) -> None:
+    assert "made negatives" not in render_card(manifest, None, [])
+    made = manifest.model_copy(update={"negatives": {"mined": 9, "perturbed:period": 3}})
+    card = render_card(made, None, [])
+    assert "| perturbed:period | 3 |" in card
+    assert "Beside them stand made negatives" in card
+    assert "beside some made by changing a fact" in card
+    only = with_mining(made, negatives=0)
+    assert "None were asked for." not in render_card(only, None, [])
+    assert "Beside the positives stand made negatives" in render_card(only, None, [])

@@ -90,6 +90,37 @@ def test_an_n_tuple_has_all_its_negatives_or_is_counted_as_left_out(version: Ver
     assert result.left_out == left_out > 0
 
 
+@pytest.fixture(scope="module")
+def perturbed(root: Path) -> VersionRef:
+    return make_version(root, "perturbed", "perturbation: {negatives: 2}\nmining: {negatives: 4, rank_max: 12}")
+
+
+def test_made_negatives_are_rows_of_triplets_too(perturbed: VersionRef, tmp_path: Path) -> None:
+    result = export_version(perturbed, "triplet", tmp_path)
+    assert sum(result.rows.values()) == sum(perturbed.manifest.negatives.values())
+    assert sum(result.rows.values()) > perturbed.manifest.candidates["selected"]
+
+
+def test_made_negatives_fill_the_places_of_an_n_tuple_that_mining_left_empty(root: Path, tmp_path: Path) -> None:
+    mining = "mining: {negatives: 6, rank_max: 8, same_document: false}"
+    with_made = export_version(
+        make_version(root, "filled", f"perturbation: {{negatives: 2}}\n{mining}"), "n-tuple", tmp_path / "made"
+    )
+    without = export_version(make_version(root, "gaps", mining), "n-tuple", tmp_path / "mined")
+    assert with_made.columns == without.columns
+    assert with_made.left_out < without.left_out
+    rows = {row["anchor"]: row for row in read_export(tmp_path / "made", "n-tuple", "train")}
+    for row in read_export(tmp_path / "mined", "n-tuple", "train"):
+        assert rows[row["anchor"]] == row
+
+
+def test_n_tuples_of_made_negatives_only_have_as_many_as_were_asked_for(root: Path, tmp_path: Path) -> None:
+    only = make_version(root, "only", "perturbation: {negatives: 2}\nmining: {negatives: 0}")
+    result = export_version(only, "n-tuple", tmp_path)
+    assert result.columns == ("anchor", "positive", "negative_1", "negative_2")
+    assert result.left_out > 0
+
+
 def test_full_holds_the_records_as_they_were_published(version: VersionRef, tmp_path: Path) -> None:
     result = export_version(version, "full", tmp_path)
     assert read_export(tmp_path, "full", "train") == read_records(version, "train")

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,58 @@ def test_train_records_hold_no_test_text_and_negatives_are_no_known_positives(
         assert row["positive"]["text"] not in {text["text"] for text in row["negatives"]}
         if not mining.get("same_document"):
             assert row["positive"]["document_id"] not in {text["document_id"] for text in row["negatives"]}
+
+
+@pytest.fixture(scope="module")
+def perturbed(make: Make) -> Any:
+    return make(limit=120, settings={"perturbation": {"negatives": 2}, "splits": {"test": 0.3}})
+
+
+def test_made_negatives_stand_after_the_mined_ones_and_are_counted_by_how_they_were_made(perturbed: Any) -> None:
+    found = Counter(negative["method"] for row in perturbed.records for negative in row["negatives"])
+    assert perturbed.manifest.negatives == dict(sorted(found.items()))
+    assert found["mined"] == perturbed.manifest.candidates["selected"]
+    assert {method.partition(":")[0] for method in found} == {"mined", "perturbed"}
+    for row in perturbed.records:
+        methods = [negative["method"] for negative in row["negatives"]]
+        assert methods == sorted(methods, key=lambda method: method != "mined")
+        assert sum(method != "mined" for method in methods) <= 2
+        assert sum(method == "mined" for method in methods) <= 4
+
+
+def test_a_made_negative_is_its_positive_with_words_exchanged(perturbed: Any) -> None:
+    made = [(row, n) for row in perturbed.records for n in row["negatives"] if n["method"] != "mined"]
+    assert {row["split"] for row, _ in made} == {"train", "test"}
+    for row, negative in made:
+        assert negative["made_from"] == row["positive"]["passage_id"]
+        assert negative["document_id"] == row["positive"]["document_id"]
+        assert negative["passage_id"] not in perturbed.passages
+        assert negative["text"] != row["positive"]["text"]
+        assert negative["changes"]
+        for change in negative["changes"]:
+            assert change["before"] in row["positive"]["text"]
+            assert change["after"] in negative["text"]
+    assert verify_version(perturbed.version) == []
+
+
+def test_mined_negatives_and_everything_else_are_the_same_without_made_ones(make: Make, perturbed: Any) -> None:
+    plain = make(limit=120, settings={"splits": {"test": 0.3}})
+    assert plain.hash != perturbed.hash
+    mined = [row | {"negatives": [n for n in row["negatives"] if n["method"] == "mined"]} for row in perturbed.records]
+    assert mined == plain.records
+    assert set(plain.manifest.negatives) == {"mined"}
+
+
+def test_made_negatives_do_not_depend_on_the_shards(make: Make, perturbed: Any) -> None:
+    settings = {"perturbation": {"negatives": 2}, "splits": {"test": 0.3}}
+    assert make(limit=120, settings=settings, shard_size=77).hash == perturbed.hash
+
+
+def test_a_version_may_hold_made_negatives_only(make: Make) -> None:
+    made = make(limit=60, settings={"perturbation": {"negatives": 1}, "mining": {"negatives": 0}})
+    assert "mined" not in made.manifest.negatives
+    assert sum(made.manifest.negatives.values()) > 0
+    assert verify_version(made.version) == []
 
 
 def _headed(texts: dict[str, str]) -> dict[str, str]:

@@ -175,6 +175,9 @@ CHANGES = {
     "gates": [],
     "set_gates": [],
     "mining.same_document": True,
+    "writing.negatives": 1,
+    "perturbation.negatives": 2,
+    "facts_sha256": "1" * 64,
     "splits.test": 0.2,
     "teacher": "other",
     "generator": "other",
@@ -203,3 +206,49 @@ def test_every_field_of_a_recipe_is_among_the_changes_tried() -> None:
 def test_the_hash_survives_a_round_trip_through_json(domain: str) -> None:
     recipe = resolve(Choices(domain=domain)).recipe
     assert Recipe.model_validate_json(recipe.model_dump_json()).sha256 == recipe.sha256
+
+
+FACTS = "terms: {route: [{values: {oral: [oral], topical: [topical]}}]}\n"
+
+
+def test_the_facts_are_read_and_hashed_where_made_negatives_are_asked_for(domain: str) -> None:
+    Path(domain).with_name("facts.yaml").write_text(FACTS)
+    plain = with_config(domain, "facts: facts.yaml")
+    assert (plain.facts, plain.recipe.facts_sha256) == (None, "")
+    asked = with_config(domain, "facts: facts.yaml\nperturbation: {negatives: 1, kinds: {route: 2}}")
+    assert asked.facts is not None
+    assert asked.facts.kinds == ["route"]
+    Path(domain).with_name("facts.yaml").write_text(FACTS.replace("oral: [oral]", "oral: [by mouth]"))
+    changed = with_config(domain, "facts: facts.yaml\nperturbation: {negatives: 1, kinds: {route: 2}}")
+    assert changed.recipe.facts_sha256 not in ("", asked.recipe.facts_sha256)
+
+
+@pytest.mark.parametrize(
+    ("config", "facts", "message"),
+    [
+        (
+            "perturbation: {negatives: 2}",
+            FACTS,
+            r"tea\.yaml, field perturbation\.negatives: 2 can't be made without a facts file; add `facts: FILE`",
+        ),
+        ("facts: none.yaml\nperturbation: {negatives: 1}", FACTS, r"field facts: there is no .*none\.yaml"),
+        (
+            "facts: facts.yaml\nperturbation: {negatives: 1, kinds: {rout: 1}}",
+            FACTS,
+            r"field perturbation\.kinds: facts\.yaml knows no kind 'rout'; did you mean 'route'\?",
+        ),
+        (
+            "facts: facts.yaml\nperturbation: {negatives: 1}",
+            "language: en\nyears:\n  amount: [shares]\n",
+            r"facts\.yaml, line 3, field years\.amount: unknown field",
+        ),
+        ("perturbation: {negatives: 9}", FACTS, r"config\.yaml, line 1, field perturbation\.negatives: "),
+        ("perturbation: {kinds: {period: 0}}", FACTS, r"config\.yaml, line 1, field perturbation\.kinds\.period: "),
+    ],
+)
+def test_made_negatives_that_can_not_be_made_are_one_sentence(
+    domain: str, config: str, facts: str, message: str
+) -> None:
+    Path(domain).with_name("facts.yaml").write_text(facts)
+    with pytest.raises(DomainError, match=message):
+        with_config(domain, config)

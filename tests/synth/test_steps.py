@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_llm import FakeLlm, Fill, Say, Script, fake_llm
 
-from schemas.recipe import GateSettings
+from schemas.recipe import GateSettings, WritingSettings
 from synth.errors import DomainError
 from synth.llm.archive import generation_hash
 from synth.llm.settings import LlmSettings, reach
@@ -159,7 +159,7 @@ def test_the_prompt_of_the_judge_is_part_of_the_recipe_but_not_of_what_tasks_ask
     llm = reach([serve().url])
     plain = start(tmp_path / "store", documents, llm, CHEAP).recipe
     with_judge = start(tmp_path / "store", documents, llm, judge()).recipe
-    assert with_judge.steps == step_prompts([GateSettings(name="judge")])
+    assert with_judge.steps == step_prompts([GateSettings(name="judge")], WritingSettings())
     assert with_judge.sha256 != plain.sha256
     assert generation_hash(with_judge) == generation_hash(plain)
     assert [step.output for step in recipe_steps(with_judge)] == [Grades]

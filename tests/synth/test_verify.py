@@ -144,10 +144,46 @@ def test_a_text_that_points_to_no_passage_is_found(version: VersionRef, kind: st
 def test_a_negative_that_is_its_own_positive_is_found(version: VersionRef) -> None:
     def change(rows: list[dict[str, Any]]) -> None:
         row = next(row for row in rows if row["negatives"])
-        row["negatives"][0] = row["positive"]
+        row["negatives"][0] |= row["positive"]
 
     rewrite(version, "records/train.parquet", change)
     assert verify_version(version) == ["1 negatives are their own positive"]
+
+
+MADE = {"method": "perturbed:period", "changes": [{"before": "2024", "after": "2020"}]}
+
+
+def add_made(version: VersionRef, **changes: Any) -> None:
+    """A made negative of the first train record, with fields changed."""
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        row = next(row for row in rows if row["negatives"])
+        made = row["negatives"][0] | MADE | {"passage_id": "made", "text": "Made up."}
+        row["negatives"].append(made | {"made_from": row["positive"]["passage_id"]} | changes)
+
+    rewrite(version, "records/train.parquet", change)
+
+
+def test_a_made_negative_of_a_passage_is_sound(version: VersionRef) -> None:
+    add_made(version)
+    assert verify_version(version) == []
+
+
+def test_a_made_negative_that_was_made_from_no_passage_is_found(version: VersionRef) -> None:
+    add_made(version, made_from="nowhere#0")
+    assert verify_version(version) == ["1 negatives point to no passage"]
+
+
+def test_a_made_negative_that_is_a_passage_is_found(version: VersionRef) -> None:
+    passage = pq.read_table(version.path / "passages.parquet").to_pylist()[0]
+    add_made(version, text=passage["text"])
+    assert verify_version(version) == ["1 made negatives are passages of the corpus"]
+
+
+def test_a_made_negative_that_was_made_from_a_test_passage_is_found_in_train(version: VersionRef) -> None:
+    rows = pq.read_table(version.path / "passages.parquet").to_pylist()
+    add_made(version, made_from=next(row["id"] for row in rows if row["split"] == "test"))
+    assert verify_version(version) == ["1 train records hold a test passage"]
 
 
 def test_a_test_passage_in_a_train_record_is_found(version: VersionRef) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.manifest import Funnel
 from synth.catalog import outcomes
-from synth.cli.summary import describe, examples, show_next_steps, show_version
+from synth.cli.summary import _texts, describe, examples, show_next_steps, show_version
 
 Make = Callable[..., Any]
 counts = st.dictionaries(
@@ -68,6 +68,22 @@ def test_a_version_without_records_has_no_examples(make: Make, capsys: pytest.Ca
 def test_records_without_negatives_are_still_examples(make: Make, make_texts: Make) -> None:
     made = make(make_texts(5), settings={"mining": {"negatives": 0}})
     assert examples(made.version)
+
+
+def test_a_made_negative_is_shown_with_what_was_changed(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    made = make(limit=60, settings={"perturbation": {"negatives": 1}})
+    show_version(made.version, made.manifest)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "made from positives: perturbed:" in out
+    assert _texts(
+        {
+            "query": "q",
+            "positive": {"text": "in 2024"},
+            "negatives": [
+                {"method": "perturbed:period", "text": "in 2020", "changes": [{"before": "2024", "after": "2020"}]}
+            ],
+        }
+    ) == [("query", "q"), ("positive", "in 2024"), ("made", "(perturbed:period, 2024 → 2020) in 2020")]
 
 
 def test_texts_with_square_brackets_are_shown_as_they_are(
