@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from synth.cli import catalog, datasets, domains, generate, plan, preview, push, resume, serve, sql
+from synth.cli import catalog, datasets, domains, generate, personas, plan, preview, push, resume, serve, sql
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
 from synth.memory import few_collections
@@ -24,6 +24,7 @@ app.command()(plan.plan)
 app.command()(preview.preview)
 app.command()(resume.resume)
 app.command()(domains.domains)
+app.add_typer(personas.app)
 app.add_typer(datasets.app)
 app.command()(sql.sql)
 app.add_typer(catalog.app)
