@@ -55,7 +55,7 @@ class Resolved:
 
 def resolve(choices: Choices) -> Resolved:
     """The recipe that `choices` mean; raises DomainError before anything is written."""
-    loaded = _override(load_domain(choices.domain), choices)
+    loaded = override(load_domain(choices.domain), choices)
     domain = loaded.domain
     _check_parts(domain)
     _check_models(domain, choices.models)
@@ -72,7 +72,7 @@ def resolve(choices: Choices) -> Resolved:
         prompts={task.prompt: load_prompt(task.prompt, task.prompt_folder).sha256 for task in _tasks(domain)},
         limit=limit,
         models=list(choices.models),
-        **{field: getattr(domain, field) for field in _SHARED},
+        **shared_settings(domain),
     )
     return Resolved(
         name=choices.name or domain.name,
@@ -83,10 +83,16 @@ def resolve(choices: Choices) -> Resolved:
     )
 
 
+def shared_settings(domain: Domain) -> dict[str, Any]:
+    """What a recipe takes from its domain as it is."""
+    return {field: getattr(domain, field) for field in _SHARED}
+
+
 _SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "sampling", "seed")
 
 
-def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
+def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
+    """The domain with what a `--config` file and flags change; DomainError names what is wrong there."""
     domain = loaded.domain
     if choices.config is not None:
         changes = read_yaml(choices.config)

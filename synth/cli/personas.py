@@ -1,4 +1,4 @@
-"""`synth personas check`."""
+"""`synth personas derive | check`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth.cli.output import JsonOption, StoreOption, out, show_json
+from synth.cli.generate import (
+    ConfigOption,
+    DocumentsOption,
+    IdFieldOption,
+    LlmOption,
+    SeedOption,
+    TeacherOption,
+    TextFieldOption,
+    TimeoutOption,
+    TitleFieldOption,
+)
+from synth.cli.output import JsonOption, StoreOption, command, out, show_json
+from synth.errors import InputError
 
 if TYPE_CHECKING:
     from schemas.persona import Persona
+    from synth.corpora import Documents
     from synth.personas.dedup import Thresholds
+    from synth.personas.derive import Derivation, Wanted
+    from synth.recipe import Choices
     from synth.store import Store
 
 app = typer.Typer(
@@ -31,6 +46,99 @@ ComparerOption = Annotated[
         help="What compares meanings: a sentence-transformers model by name or folder; 'lexical' compares counts of words.",
     ),
 ]
+
+
+@app.command("derive")
+def derive(  # noqa: PLR0913 - one parameter a flag
+    documents: DocumentsOption = None,
+    domain: Annotated[
+        str | None,
+        typer.Option("--domain", "-d", help="A domain whose settings count, and whose corpus without --documents."),
+    ] = None,
+    text_field: TextFieldOption = None,
+    title_field: TitleFieldOption = None,
+    id_field: IdFieldOption = None,
+    llm: LlmOption = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Personas to keep.")] = 100,
+    expand: Annotated[
+        int, typer.Option("--expand", min=0, max=100, help="Rounds of asking who is close to each persona.")
+    ] = 0,
+    minhash: MinhashOption = 0.9,
+    cosine: CosineOption = 0.9,
+    teacher: TeacherOption = None,
+    seed: SeedOption = None,
+    config: ConfigOption = None,
+    request_timeout: TimeoutOption = 600.0,
+    file: Annotated[Path, typer.Option("--out", "-o", help="A new file.")] = Path("personas.jsonl"),
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask an LLM who would look for your documents, and keep those who differ; for `generate --personas FILE`.
+
+    What models answer is kept in the store: asking again, for more personas or after an interruption, pays once.
+    """
+    from synth.corpora import Documents
+    from synth.personas.dedup import Thresholds
+    from synth.personas.derive import Wanted
+    from synth.recipe import Choices
+
+    if file.exists():
+        raise InputError(f"{file} exists; name another with -o, or remove it (nothing is asked twice)")
+    choices = Choices(domain or "", documents=tuple(documents or ()), seed=seed, teacher=teacher, config=config)
+    thresholds = Thresholds(minhash=minhash, embedding=cosine)
+    wanted = Wanted(count=count, rounds=expand, thresholds=thresholds)
+    fields = Documents((), text_field, title_field, id_field)
+    found = _derive(choices, fields, wanted, llm or [], request_timeout, store)
+    _write(file, found, as_json)
+
+
+def _derive(
+    choices: Choices, fields: Documents, wanted: Wanted, llm: list[str], timeout: float, store: str | None
+) -> Derivation:
+    from dataclasses import replace
+
+    from synth.cli.progress import choose_reporter
+    from synth.documents import read_documents
+    from synth.llm.settings import reach
+    from synth.personas.documents import derive_personas, request_recipe, settings_of
+    from synth.store import choose_store
+
+    loaded = settings_of(choices)
+    paths = choices.documents or (loaded.corpus,)
+    read_documents(paths)  # a wrong path should not wait for servers
+    settings = reach(llm).model_copy(update={"request_timeout": timeout})
+    recipe = request_recipe(loaded.domain, settings.models)
+    licence = "" if choices.documents else loaded.domain.corpus_licence
+    documents = replace(fields, paths=paths)
+    with choose_reporter() as reporter:
+        return derive_personas(documents, recipe, licence, wanted, choose_store(store), settings, reporter)
+
+
+def _write(file: Path, found: Derivation, as_json: bool) -> None:
+    from rich.markup import escape
+
+    from synth.files import write_bytes
+
+    if not found.personas:
+        raise InputError(f"no persona was kept ({_words(found)}); nothing is written")
+    write_bytes(file, b"".join(persona.model_dump_json().encode() + b"\n" for persona in found.personas))
+    if as_json:
+        show_json({"file": str(file), **found.count.model_dump(), "exhausted": found.exhausted})
+        return
+    out.print(f"[bold green]{len(found.personas):,} personas[/] in {escape(str(file))} ({_words(found)})")
+    if found.exhausted:
+        out.print(f"Fewer than were wanted: {found.exhausted}.")
+    for persona in found.personas[:3]:
+        out.print(f"  [cyan]{persona.id}[/]  {escape(persona.text)}")
+    out.print(f"Read and edit them, then: {command('synth')} generate … --personas {escape(str(file))}")
+
+
+def _words(found: Derivation) -> str:
+    count = found.count
+    parts = [f"asked {count.asked:,} = kept {count.kept:,}"]
+    parts += [f"duplicate by {measure} {n:,}" for measure, n in count.duplicate.items()]
+    parts += [f"failed {reason} {n:,}" for reason, n in count.failed.items()]
+    return " + ".join(parts)
 
 
 @app.command("check")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schemas.document import Passage
 from schemas.persona import Persona
 from synth import registry
+from synth.personas.requests import PersonaFromPersona, PersonaFromText
 from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.resources import find_shipped
@@ -57,18 +59,30 @@ BARE = TaskInput(
 )
 
 
+REQUESTS = {request.name: request for request in (PersonaFromText, PersonaFromPersona)}
+"""What is asked of an LLM and is no task."""
+
+
 def shipped_tasks() -> list[str]:
     return [name for name in registry.names("tasks") if registry.find("tasks", name).prompt_folder is None]
 
 
+def shipped() -> list[str]:
+    return [*shipped_tasks(), *REQUESTS]
+
+
+def find(name: str) -> Any:
+    return REQUESTS.get(name) or registry.find("tasks", name)
+
+
 def rendered(task_name: str, task_input: TaskInput) -> str:
-    task = registry.find("tasks", task_name)
+    task = find(task_name)
     messages = load_prompt(task.prompt, task.prompt_folder).render(task.prompt_inputs(task_input))
     return "".join(f"=== {message.role} ===\n{message.content}\n" for message in messages)
 
 
 @pytest.mark.parametrize("variant", ["full", "bare"])
-@pytest.mark.parametrize("task", shipped_tasks())
+@pytest.mark.parametrize("task", shipped())
 def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, variant: str) -> None:
     text = rendered(task, {"full": FULL, "bare": BARE}[variant])
     file = GOLDEN / f"{task}.{variant}.txt"
@@ -81,10 +95,8 @@ def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, variant: st
 
 def test_every_shipped_prompt_belongs_to_a_task_and_every_golden_file_to_a_prompt() -> None:
     prompts = {path.stem for path in find_shipped("prompts").glob("*.j2")}
-    assert prompts == {registry.find("tasks", name).prompt for name in shipped_tasks()}
-    assert {path.name for path in GOLDEN.iterdir()} == {
-        f"{t}.{v}.txt" for t in shipped_tasks() for v in ("full", "bare")
-    }
+    assert prompts == {find(name).prompt for name in shipped()}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{t}.{v}.txt" for t in shipped() for v in ("full", "bare")}
 
 
 def test_a_prompt_is_named_after_its_file() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_llm import FakeLlm, Say, fake_llm, query_of, wait_for
+from people import describe
 
 Cli = Callable[..., Any]
 
@@ -59,3 +62,83 @@ def test_a_mistake_in_a_persona_is_one_sentence_with_its_line(cli: Cli, tmp_path
 def test_thresholds_are_shares(cli: Cli, tmp_path: Path, flag: str) -> None:
     file = write(tmp_path / "people.jsonl", {"id": "analyst", "text": ANALYST})
     assert cli("personas", "check", file, flag, "1.5").code == 2
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeLlm]:
+    with fake_llm(describe, model="qwen") as server:
+        yield server
+
+
+def test_personas_of_documents_are_derived_and_the_count_adds_up(
+    cli: Cli, documents: Path, fake: FakeLlm, tmp_path: Path
+) -> None:
+    done = cli("personas", "derive", "--documents", documents, "--llm", fake.url, "--count", 6, "--expand", 1)
+    assert done.code == 0
+    assert "6 personas in personas.jsonl (asked 6 = kept 6)" in done.out
+    lines = [json.loads(line) for line in (tmp_path / "personas.jsonl").read_text().splitlines()]
+    assert [line["model"] for line in lines] == ["qwen"] * 6
+    assert cli("personas", "check", "personas.jsonl", "--json").json["origin"] == {"documents": 6}
+    again = cli("personas", "derive", "--documents", documents, "--llm", fake.url, "-n", 6, "-o", "b.jsonl", "--json")
+    assert again.json == {"file": "b.jsonl", "asked": 6, "kept": 6, "duplicate": {}, "failed": {}, "exhausted": ""}
+
+
+def test_derived_personas_write_queries(cli: Cli, documents: Path, fake: FakeLlm) -> None:
+    cli("personas", "derive", "--documents", documents, "--llm", fake.url, "--count", 5)
+    fake.script = lambda prompt, asked: query_of(prompt)
+    fake.bodies.clear()
+    arguments = ["--domain", "finance", "--documents", documents, "--limit", 20, "--llm", fake.url]
+    made = cli("generate", *arguments, "--personas", "personas.jsonl", "--json")
+    assert made.json["accepted"] == 20
+    texts = [json.loads(line)["text"] for line in Path("personas.jsonl").read_text().splitlines()]
+    assert all(any(f"Person: {text}" in prompt for text in texts) for prompt in fake.prompts)
+
+
+def test_a_file_that_is_there_is_not_written_over(cli: Cli, documents: Path, fake: FakeLlm, tmp_path: Path) -> None:
+    (tmp_path / "personas.jsonl").write_text("edited by hand")
+    done = cli("personas", "derive", "--documents", documents, "--llm", fake.url)
+    assert done.code == 2
+    assert done.error == "Error: personas.jsonl exists; name another with -o, or remove it (nothing is asked twice)"
+    assert fake.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give --documents PATH, or --domain NAME"),
+        (["--domain", "finance"], "add --llm http://HOST:8000/v1"),
+        (["--domain", "finanse"], "did you mean 'finance'"),
+        (["--documents", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_sentence(cli: Cli, arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = cli("personas", "derive", *arguments)
+    assert done.code == 2
+    assert said in done.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_never_answers_well_writes_no_file(cli: Cli, documents: Path, tmp_path: Path) -> None:
+    with fake_llm(lambda prompt, asked: Say("{}")) as hostile:
+        done = cli("personas", "derive", "--documents", documents, "--llm", hostile.url, "--count", 3)
+    assert done.code == 2
+    assert "no persona was kept (asked " in done.err
+    assert "failed invalid_answer " in done.err
+    assert not (tmp_path / "personas.jsonl").exists()
+
+
+def test_after_kill_9_only_what_was_in_flight_is_asked_again(
+    cli: Cli, start: Callable[..., Any], documents: Path, fake: FakeLlm, tmp_path: Path
+) -> None:
+    arguments = ["personas", "derive", "--documents", documents, "--llm", fake.url, "-n", 20, "--expand", 1]
+    fake.script = lambda prompt, asked: Say(describe(prompt, 0).content, seconds=0.0 if len(fake.bodies) < 6 else 60)
+    process = start(*arguments)
+    wait_for(lambda: len(fake.bodies) == 10, 30)
+    process.kill()
+    assert not (tmp_path / "personas.jsonl").exists()
+    fake.script = describe
+    done = cli(*arguments, "--json")
+    assert done.json["kept"] == 20
+    twice = [prompt for prompt, times in Counter(fake.prompts).items() if times > 1]
+    assert len(set(fake.prompts)) == done.json["asked"] == 20
+    assert len(twice) == 5
