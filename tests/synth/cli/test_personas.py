@@ -12,6 +12,8 @@ import pytest
 from fake_llm import FakeLlm, Say, fake_llm, query_of, wait_for
 from people import describe
 
+from synth.llm.journal import read_journal
+
 Cli = Callable[..., Any]
 
 ANALYST = "An analyst at a pension fund who compares the fees of bond funds before every committee."
@@ -130,15 +132,17 @@ def test_a_model_that_never_answers_well_writes_no_file(cli: Cli, documents: Pat
 def test_after_kill_9_only_what_was_in_flight_is_asked_again(
     cli: Cli, start: Callable[..., Any], documents: Path, fake: FakeLlm, tmp_path: Path
 ) -> None:
-    arguments = ["personas", "derive", "--documents", documents, "--llm", fake.url, "-n", 20, "--expand", 1]
+    arguments = ["personas", "derive", "--documents", documents, "--llm", fake.url, "-n", 14, "--expand", 1]
     fake.script = lambda prompt, asked: Say(describe(prompt, 0).content, seconds=0.0 if len(fake.bodies) < 6 else 60)
     process = start(*arguments)
-    wait_for(lambda: len(fake.bodies) == 10, 30)
+    journals = (tmp_path / "synth-store" / "answers").glob
+    wait_for(lambda: len(fake.bodies) == 7, 30)
+    wait_for(lambda: sum(len(read_journal(path, 0, 1000)) for path in journals("*/journal.sqlite")) == 5)
     process.kill()
     assert not (tmp_path / "personas.jsonl").exists()
     fake.script = describe
     done = cli(*arguments, "--json")
-    assert done.json["kept"] == 20
+    assert done.json["kept"] == 14
     twice = [prompt for prompt, times in Counter(fake.prompts).items() if times > 1]
-    assert len(set(fake.prompts)) == done.json["asked"] == 20
-    assert len(twice) == 5
+    assert len(set(fake.prompts)) == done.json["asked"] == 14
+    assert len(twice) == 2
