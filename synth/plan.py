@@ -50,7 +50,7 @@ class Plan:
     def __init__(self, recipe: Recipe, passage_ids: Sequence[str], persona_ids: Sequence[str]) -> None:
         self._recipe = recipe
         self._passage_ids = passage_ids
-        self._persona_ids = sorted(persona_ids)
+        self._persona_ids = [""] if recipe.persona.scope == "none" else sorted(persona_ids)
         settings = recipe.plan
         self._tasks = Choice(settings.tasks)
         self._models = {task: Choice(models_of(recipe, task)) for task in settings.tasks}

@@ -32,8 +32,9 @@ from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
 from synth.mine import Candidates, mine_negatives
+from synth.personas.scope import NOBODY, instruct
 from synth.progress import Reporter
-from synth.rows import ItemRow, make_provenance
+from synth.rows import ItemRow, is_cut, make_provenance
 from synth.scores import positive_ranks, read_teacher
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
@@ -180,12 +181,13 @@ def _record(
     row: dict[str, Any], positive: dict[str, Any], negatives: list[dict[str, Any]], workshop: Workshop, licence: str
 ) -> dict[str, Any]:
     item = ItemRow(**{each.name: row[each.name] for each in fields(ItemRow)})
+    persona = NOBODY if is_cut(item.method) else workshop.personas.get(item.persona, NOBODY)
     provenance = make_provenance(
         item, workshop.recipe.generator, method=item.method, model=item.model, revision=item.revision, licence=licence
     )
     return {
         "id": row["id"],
-        "instruction": workshop.recipe.instruction,
+        "instruction": instruct(workshop.recipe.instruction, persona, workshop.recipe.persona),
         "language": row["language"],
         "split": row["split"],
         "provenance": provenance.model_dump(),

@@ -88,7 +88,19 @@ def shared_settings(domain: Domain) -> dict[str, Any]:
     return {field: getattr(domain, field) for field in _SHARED}
 
 
-_SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "sampling", "seed")
+_SHARED = (
+    "chunk",
+    "plan",
+    "persona",
+    "gates",
+    "set_gates",
+    "mining",
+    "splits",
+    "teacher",
+    "generator",
+    "sampling",
+    "seed",
+)
 
 
 def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:

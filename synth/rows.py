@@ -116,13 +116,18 @@ def _record(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
     positive = PassageText(passage_id=passage.id, document_id=passage.document_id, text=draft.positive)
     return Pair(
         id=item.id,
-        instruction=recipe.instruction,
+        instruction=recipe.instruction if is_cut(draft.method) else task_input.instruction,
         language=item.language,
         split=passage.split,
         query=draft.query,
         positive=positive,
         provenance=provenance,
     )
+
+
+def is_cut(method: str) -> bool:
+    """Whether a query was cut out of its document, for nobody in particular."""
+    return method.startswith("extractive:")
 
 
 @cache

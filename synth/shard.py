@@ -21,6 +21,7 @@ from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator
 from synth.live import Live
 from synth.memory import few_collections
+from synth.personas.scope import NOBODY, in_prompt, instruct
 from synth.plan import Plan
 from synth.progress import Reporter
 from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
@@ -188,5 +189,7 @@ def calls_between(
     for begin in range(start, stop, WINDOW):
         items = list(plan.items(begin, min(begin + WINDOW, stop)))
         for item, passage in zip(items, corpus.passages([item.passage for item in items]), strict=True):
-            task_input = TaskInput(item, passage, personas[item.persona], recipe.domain, recipe.instruction)
+            persona = personas.get(item.persona, NOBODY)
+            instruction = instruct(recipe.instruction, persona, recipe.persona)
+            task_input = TaskInput(item, passage, in_prompt(persona, recipe.persona), recipe.domain, instruction)
             yield Call(registry.find("tasks", item.task), task_input)

@@ -114,7 +114,9 @@ def _show(looks: list[Look]) -> None:
     for look in looks:
         item = look.call.input.item
         drawn = f"{item.query_type}, {item.difficulty}, {item.length}, {item.language}"
-        about = f"{item.position}: {item.persona} asks about {look.call.input.passage.id}\n[dim]{drawn}[/]"
+        about = (
+            f"{item.position}: {item.persona or 'somebody'} asks about {look.call.input.passage.id}\n[dim]{drawn}[/]"
+        )
         table.add_row(about, *(_cell(look, model) for model in models))
     out.print(table)
 

@@ -36,8 +36,10 @@ class TaskInput:
     item: Item
     passage: Passage
     persona: Persona
+    """Who asks; of an empty text where no persona shows in the prompt, which then says nothing of one."""
     domain: str
     instruction: str
+    """What the record's instruction will be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ After a wanted change: `SYNTH_UPDATE_GOLDEN=1 pytest tests/prompts`, then read t
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from schemas.document import Passage
 from schemas.persona import Persona
 from synth import registry
 from synth.personas.requests import PersonaFromPersona, PersonaFromText
+from synth.personas.scope import NOBODY
 from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.resources import find_shipped
@@ -97,6 +99,15 @@ def test_every_shipped_prompt_belongs_to_a_task_and_every_golden_file_to_a_promp
     prompts = {path.stem for path in find_shipped("prompts").glob("*.j2")}
     assert prompts == {find(name).prompt for name in shipped()}
     assert {path.name for path in GOLDEN.iterdir()} == {f"{t}.{v}.txt" for t in shipped() for v in ("full", "bare")}
+
+
+@pytest.mark.parametrize("task", shipped_tasks())
+def test_a_prompt_says_nothing_of_a_person_where_none_shows(task: str) -> None:
+    text = rendered(task, replace(FULL, persona=NOBODY))
+    assert "Person:" not in text
+    assert "a person" not in text
+    assert "  " not in text
+    assert FULL.passage.text in text
 
 
 def test_a_prompt_is_named_after_its_file() -> None:
