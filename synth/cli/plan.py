@@ -98,12 +98,16 @@ def planned(
 ) -> Iterator[tuple[Recipe, Corpus, SourceCount, Plan]]:
     """A recipe, its passages and its plan, in a folder that is gone afterwards."""
     from synth.corpora import make_corpus
+    from synth.personas.match import match_without_run
     from synth.plan import Plan
 
-    with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder:
-        corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, Path(folder), reporter, keep=False)
+    people = resolved.personas
+    with tempfile.TemporaryDirectory(prefix="synth-plan-") as name:
+        folder = Path(name)
+        corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, folder / "corpus", reporter, keep=False)
         recipe = recipe.model_copy(update={"corpus_sha256": sha256})
-        yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in resolved.personas])
+        nearest = match_without_run(recipe, corpus, people, store.embeddings, folder, reporter)
+        yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in people], nearest)
 
 
 def drawn(item: Item) -> dict[str, str]:
