@@ -117,28 +117,18 @@ def _derive(
 def _write(file: Path, found: Derivation, as_json: bool) -> None:
     from rich.markup import escape
 
-    from synth.files import write_bytes
+    from synth.personas.documents import write_personas
 
-    if not found.personas:
-        raise InputError(f"no persona was kept ({_words(found)}); nothing is written")
-    write_bytes(file, b"".join(persona.model_dump_json().encode() + b"\n" for persona in found.personas))
+    write_personas(file, found)
     if as_json:
         show_json({"file": str(file), **found.count.model_dump(), "exhausted": found.exhausted})
         return
-    out.print(f"[bold green]{len(found.personas):,} personas[/] in {escape(str(file))} ({_words(found)})")
+    out.print(f"[bold green]{len(found.personas):,} personas[/] in {escape(str(file))} ({found.describe()})")
     if found.exhausted:
         out.print(f"Fewer than were wanted: {found.exhausted}.")
     for persona in found.personas[:3]:
         out.print(f"  [cyan]{persona.id}[/]  {escape(persona.text)}")
     out.print(f"Read and edit them, then: {command('synth')} generate … --personas {escape(str(file))}")
-
-
-def _words(found: Derivation) -> str:
-    count = found.count
-    parts = [f"asked {count.asked:,} = kept {count.kept:,}"]
-    parts += [f"duplicate by {measure} {n:,}" for measure, n in count.duplicate.items()]
-    parts += [f"failed {reason} {n:,}" for reason, n in count.failed.items()]
-    return " + ".join(parts)
 
 
 @app.command("check")

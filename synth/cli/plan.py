@@ -23,6 +23,7 @@ from synth.cli.generate import (
     TeacherOption,
     TextFieldOption,
     TitleFieldOption,
+    derived,
 )
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 
@@ -78,9 +79,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         config=config,
         models=tuple(settings.models),
     )
-    resolved = resolve(choices)
-    wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     chosen_store = choose_store(store)
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
+    wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     with choose_reporter() as reporter, planned(resolved, resolved.recipe, wanted, chosen_store, reporter) as made:
         recipe, corpus, count, sequence = made
         summary = _summary(recipe, corpus, count, sequence, show)

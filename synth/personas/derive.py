@@ -81,6 +81,14 @@ class Derivation:
     exhausted: str = ""
     """Why there are fewer than were wanted."""
 
+    def describe(self) -> str:
+        """The count in words: asked = kept + duplicates + failures."""
+        count = self.count
+        parts = [f"asked {count.asked:,} = kept {count.kept:,}"]
+        parts += [f"duplicate by {measure} {n:,}" for measure, n in count.duplicate.items()]
+        parts += [f"failed {reason} {n:,}" for reason, n in count.failed.items()]
+        return " + ".join(parts)
+
 
 def derive(
     recipe: Recipe,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from schemas.recipe import Domain, ModelChoice, PlanSettings, Recipe
-from synth.corpora import Documents, make_corpus
+from schemas.base import sha256_of
+from schemas.recipe import Domain, MiningSettings, ModelChoice, PersonaSettings, PlanSettings, Recipe
+from synth.corpora import Documents, corpus_key, make_corpus
 from synth.domains import LoadedDomain, load_domain
 from synth.errors import InputError
+from synth.files import write_bytes
 from synth.generators import Equipment, build_generator
 from synth.llm.settings import LlmSettings
 from synth.personas.derive import Derivation, Wanted, derive
@@ -33,6 +36,8 @@ def settings_of(choices: Choices) -> LoadedDomain:
     return override(LoadedDomain(_NO_DOMAIN, Path()), choices)
 
 
+FROM_DOCUMENTS = Path("documents")
+"""`--personas documents`: derive them for the run from its own documents."""
 _NO_DOMAIN = Domain(name="none", title="", description="", corpus=".", personas=".")
 
 
@@ -44,7 +49,13 @@ def request_recipe(domain: Domain, models: Sequence[ModelChoice]) -> Recipe:
     if not models:
         raise InputError("personas are derived by an LLM: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
     prompts = {request.prompt: load_prompt(request.prompt).sha256 for request in (PersonaFromText, PersonaFromPersona)}
-    changed = {"generator": "llm", "plan": PlanSettings(language=domain.plan.language)}
+    changed = {
+        "generator": "llm",
+        "plan": PlanSettings(language=domain.plan.language),
+        "persona": PersonaSettings(),
+        "set_gates": [],
+        "mining": MiningSettings(),
+    }
     return Recipe(
         domain="" if domain.name == _NO_DOMAIN.name else domain.name,
         personas_sha256="",
@@ -80,3 +91,33 @@ def derive_personas(
             close = getattr(generator, "close", None)
             if close is not None:
                 close()
+
+
+def with_derived(
+    choices: Choices, documents: Documents, store: Store, settings: LlmSettings, reporter: Reporter
+) -> Choices:
+    """The same choices with a persona file of the store where `--personas documents` was chosen.
+
+    `documents` says how rows are read. What was derived once from the same documents with the same settings is taken
+    as it is, so that the recipe stays the same.
+    """
+    if choices.personas != FROM_DOCUMENTS:
+        return choices
+    loaded = settings_of(choices)
+    read = replace(documents, paths=choices.documents or (loaded.corpus,))
+    licence = "" if choices.documents else loaded.domain.corpus_licence
+    recipe = request_recipe(loaded.domain, choices.models)
+    known = corpus_key(read, recipe)
+    kept = store.personas / f"{sha256_of([known, recipe.sha256, licence, Wanted().model_dump()])}.jsonl"
+    if known is None or not kept.exists():
+        found = derive_personas(read, recipe, licence, Wanted(), store, settings, reporter)
+        reporter.note(f"personas: {found.describe()}")
+        write_personas(kept, found)
+    return replace(choices, personas=kept)
+
+
+def write_personas(file: Path, found: Derivation) -> None:
+    """JSON Lines, atomically; InputError where no persona was kept."""
+    if not found.personas:
+        raise InputError(f"no persona was kept ({found.describe()}); nothing is written")
+    write_bytes(file, b"".join(persona.model_dump_json().encode() + b"\n" for persona in found.personas))

@@ -146,3 +146,35 @@ def test_after_kill_9_only_what_was_in_flight_is_asked_again(
     twice = [prompt for prompt, times in Counter(fake.prompts).items() if times > 1]
     assert len(set(fake.prompts)) == done.json["asked"] == 14
     assert len(twice) == 2
+
+
+def write_or_describe(prompt: str, asked: int) -> Say:
+    return describe(prompt, asked) if prompt.startswith("You describe people") else query_of(prompt)
+
+
+def test_a_run_derives_its_personas_from_its_documents_once(
+    cli: Cli, documents: Path, fake: FakeLlm, tmp_path: Path
+) -> None:
+    fake.script = write_or_describe
+    arguments = ["--domain", "finance", "--documents", documents, "--llm", fake.url, "--personas", "documents"]
+    planned = cli("plan", *arguments, "--limit", 10, "--json").json
+    asked = len([prompt for prompt in fake.prompts if prompt.startswith("You describe people")])
+    done = cli("generate", *arguments, "--limit", 10)
+    assert done.code == 0, done.err
+    assert len([prompt for prompt in fake.prompts if prompt.startswith("You describe people")]) == asked > 0
+    (file,) = (tmp_path / "synth-store" / "personas").iterdir()
+    texts = {json.loads(line)["id"]: json.loads(line)["text"] for line in file.read_text().splitlines()}
+    assert len(texts) == asked
+    assert {item["persona"] for item in planned["items"]} <= set(texts)
+    queries = [prompt for prompt in fake.prompts if "Person: " in prompt]
+    assert queries
+    assert all(any(f"Person: {text}" in prompt for text in texts.values()) for prompt in queries)
+    recipes = {json.loads(path.read_text())["personas_sha256"] for path in tmp_path.rglob("recipe.json")}
+    assert recipes == {planned["recipe"]["personas_sha256"]}
+
+
+def test_personas_of_documents_need_a_server(cli: Cli, documents: Path, tmp_path: Path) -> None:
+    done = cli("generate", "--domain", "finance", "--documents", documents, "--personas", "documents")
+    assert done.code == 2
+    assert "personas are derived by an LLM: add --llm" in done.err
+    assert not (tmp_path / "synth-store").exists()
