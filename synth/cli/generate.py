@@ -167,14 +167,12 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 def derived(choices: Choices, fields: Sequence[str | None], store: Store, settings: LlmSettings) -> Choices:
     """The choices with personas derived from the documents, where that is chosen."""
     from synth.corpora import Documents
-    from synth.documents import read_documents
     from synth.personas.documents import FROM_DOCUMENTS, with_derived
 
     if choices.personas != FROM_DOCUMENTS:
         return choices
     from synth.cli.progress import choose_reporter
 
-    read_documents(choices.documents)
     with choose_reporter() as reporter:
         return with_derived(choices, Documents((), *fields), store, settings, reporter)
 

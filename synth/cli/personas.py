@@ -121,14 +121,19 @@ def _write(file: Path, found: Derivation, as_json: bool) -> None:
 
     write_personas(file, found)
     if as_json:
-        show_json({"file": str(file), **found.count.model_dump(), "exhausted": found.exhausted})
+        show_json({"file": str(file), **found.count.model_dump(), **_facts(found)})
         return
     out.print(f"[bold green]{len(found.personas):,} personas[/] in {escape(str(file))} ({found.describe()})")
+    out.print(f"[dim]Compared: sets of words (minhash), {escape(found.compared)} (embedding)[/]")
     if found.exhausted:
         out.print(f"Fewer than were wanted: {found.exhausted}.")
     for persona in found.personas[:3]:
         out.print(f"  [cyan]{persona.id}[/]  {escape(persona.text)}")
     out.print(f"Read and edit them, then: {command('synth')} generate … --personas {escape(str(file))}")
+
+
+def _facts(found: Derivation) -> dict[str, str]:
+    return {"compared": found.compared, "exhausted": found.exhausted}
 
 
 @app.command("check")

@@ -78,6 +78,8 @@ class Derivation:
 
     personas: list[Persona]
     count: DerivationCount
+    compared: str
+    """What the teacher's cosine was of."""
     exhausted: str = ""
     """Why there are fewer than were wanted."""
 
@@ -117,7 +119,7 @@ def derive(
             latest = latest[: work.missing]
             reporter.stage(f"ask who is close to them (round {number})", len(latest))
             latest = work.take([work.from_persona(number, link) for link in latest])
-    return Derivation([link.persona for link in work.kept], work.count(), work.exhausted())
+    return Derivation([link.persona for link in work.kept], work.count(), teacher.compares, work.exhausted())
 
 
 def spread_passages(corpus: Corpus, seed: int) -> Ints:

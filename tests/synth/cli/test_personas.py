@@ -78,11 +78,14 @@ def test_personas_of_documents_are_derived_and_the_count_adds_up(
     done = cli("personas", "derive", "--documents", documents, "--llm", fake.url, "--count", 6, "--expand", 1)
     assert done.code == 0
     assert "6 personas in personas.jsonl (asked 6 = kept 6)" in done.out
+    assert "Compared: sets of words (minhash), counts of content words" in done.out
     lines = [json.loads(line) for line in (tmp_path / "personas.jsonl").read_text().splitlines()]
     assert [line["model"] for line in lines] == ["qwen"] * 6
     assert cli("personas", "check", "personas.jsonl", "--json").json["origin"] == {"documents": 6}
     again = cli("personas", "derive", "--documents", documents, "--llm", fake.url, "-n", 6, "-o", "b.jsonl", "--json")
-    assert again.json == {"file": "b.jsonl", "asked": 6, "kept": 6, "duplicate": {}, "failed": {}, "exhausted": ""}
+    report = again.json
+    assert report.pop("compared").startswith("counts of content words")
+    assert report == {"file": "b.jsonl", "asked": 6, "kept": 6, "duplicate": {}, "failed": {}, "exhausted": ""}
 
 
 def test_derived_personas_write_queries(cli: Cli, documents: Path, fake: FakeLlm) -> None:
@@ -171,6 +174,15 @@ def test_a_run_derives_its_personas_from_its_documents_once(
     assert all(any(f"Person: {text}" in prompt for text in texts.values()) for prompt in queries)
     recipes = {json.loads(path.read_text())["personas_sha256"] for path in tmp_path.rglob("recipe.json")}
     assert recipes == {planned["recipe"]["personas_sha256"]}
+
+
+def test_a_domain_without_documents_of_yours_derives_from_its_own_corpus(cli: Cli, fake: FakeLlm) -> None:
+    fake.script = write_or_describe
+    done = cli("generate", "--domain", "finance", "--limit", 5, "--llm", fake.url, "--personas", "documents")
+    assert done.code == 0, done.err
+    assert "personas: asked 100 = kept 100" in done.err
+    (file,) = Path("synth-store/personas").iterdir()
+    assert {json.loads(line)["licence"] for line in file.read_text().splitlines()} == {"Apache-2.0"}
 
 
 def test_personas_of_documents_need_a_server(cli: Cli, documents: Path, tmp_path: Path) -> None:
