@@ -100,18 +100,16 @@ def _derive(
     from synth.cli.progress import choose_reporter
     from synth.documents import read_documents
     from synth.llm.settings import reach
-    from synth.personas.documents import derive_personas, request_recipe, settings_of
+    from synth.personas.documents import derive_personas, settings_of, source_of
     from synth.store import choose_store
 
-    loaded = settings_of(choices)
-    paths = choices.documents or (loaded.corpus,)
-    read_documents(paths)  # a wrong path should not wait for servers
+    settings_of(choices)
+    if choices.documents:
+        read_documents(choices.documents)  # a wrong domain or path should not wait for servers
     settings = reach(llm).model_copy(update={"request_timeout": timeout})
-    recipe = request_recipe(loaded.domain, settings.models)
-    licence = "" if choices.documents else loaded.domain.corpus_licence
-    documents = replace(fields, paths=paths)
+    source = source_of(replace(choices, models=tuple(settings.models)), fields)
     with choose_reporter() as reporter:
-        return derive_personas(documents, recipe, licence, wanted, choose_store(store), settings, reporter)
+        return derive_personas(source, wanted, choose_store(store), settings, reporter)
 
 
 def _write(file: Path, found: Derivation, as_json: bool) -> None:

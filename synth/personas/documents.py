@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.base import sha256_of
@@ -65,28 +65,40 @@ def request_recipe(domain: Domain, models: Sequence[ModelChoice]) -> Recipe:
     )
 
 
+@dataclass(frozen=True)
+class Source:
+    """What personas are derived from, and what is asked."""
+
+    documents: Documents
+    licence: str
+    """Of documents that state none themselves."""
+    recipe: Recipe
+
+
+def source_of(choices: Choices, fields: Documents) -> Source:
+    """What `choices` mean for a derivation; `fields` says how rows are read. Raises InputError."""
+    loaded = settings_of(choices)
+    documents = replace(fields, paths=choices.documents or (loaded.corpus,))
+    licence = "" if choices.documents else loaded.domain.corpus_licence
+    return Source(documents, licence, request_recipe(loaded.domain, choices.models))
+
+
 def derive_personas(
-    documents: Documents,
-    recipe: Recipe,
-    licence: str,
-    wanted: Wanted,
-    store: Store,
-    settings: LlmSettings,
-    reporter: Reporter,
+    source: Source, wanted: Wanted, store: Store, settings: LlmSettings, reporter: Reporter
 ) -> Derivation:
-    """Derive from what `documents` names, with the recipe's teacher; answers and passages are kept in the store.
+    """Derive with the recipe's teacher; answers and passages are kept in the store.
 
     Asked again, it asks only what was not answered; what was in flight when it was killed is all that is lost.
     """
     store.check_writable()
     with tempfile.TemporaryDirectory(prefix="synth-personas-") as folder:
         here = Path(folder)
-        corpus, _, sha256 = make_corpus(documents, recipe, store.corpora, here / "corpus", reporter)
-        recipe = recipe.model_copy(update={"corpus_sha256": sha256})
+        corpus, _, sha256 = make_corpus(source.documents, source.recipe, store.corpora, here / "corpus", reporter)
+        recipe = source.recipe.model_copy(update={"corpus_sha256": sha256})
         teacher = comparing(build_teacher(recipe.teacher, here / "teacher", store.embeddings), recipe.teacher)
         generator = build_generator(Equipment(recipe, corpus.lexicon, store.answers, here, settings))
         try:
-            return derive(recipe, corpus, licence, wanted, generator, teacher, reporter)
+            return derive(recipe, corpus, source.licence, wanted, generator, teacher, reporter)
         finally:
             close = getattr(generator, "close", None)
             if close is not None:
@@ -94,23 +106,21 @@ def derive_personas(
 
 
 def with_derived(
-    choices: Choices, documents: Documents, store: Store, settings: LlmSettings, reporter: Reporter
+    choices: Choices, fields: Documents, store: Store, settings: LlmSettings, reporter: Reporter
 ) -> Choices:
     """The same choices with a persona file of the store where `--personas documents` was chosen.
 
-    `documents` says how rows are read. What was derived once from the same documents with the same settings is taken
-    as it is, so that the recipe stays the same.
+    What was derived once from the same documents with the same settings is taken as it is, so that the recipe stays
+    the same.
     """
     if choices.personas != FROM_DOCUMENTS:
         return choices
-    loaded = settings_of(choices)
-    read = replace(documents, paths=choices.documents or (loaded.corpus,))
-    licence = "" if choices.documents else loaded.domain.corpus_licence
-    recipe = request_recipe(loaded.domain, choices.models)
-    known = corpus_key(read, recipe)
-    kept = store.personas / f"{sha256_of([known, recipe.sha256, licence, Wanted().model_dump()])}.jsonl"
+    source = source_of(choices, fields)
+    known = corpus_key(source.documents, source.recipe)
+    key = sha256_of([known, source.recipe.sha256, source.licence, Wanted().model_dump()])
+    kept = store.personas / f"{key}.jsonl"
     if known is None or not kept.exists():
-        found = derive_personas(read, recipe, licence, Wanted(), store, settings, reporter)
+        found = derive_personas(source, Wanted(), store, settings, reporter)
         reporter.note(f"personas: {found.describe()}")
         write_personas(kept, found)
     return replace(choices, personas=kept)

@@ -13,7 +13,7 @@ from people import describe
 from synth.corpora import Documents
 from synth.llm.settings import reach
 from synth.personas.derive import Derivation, Wanted
-from synth.personas.documents import derive_personas, request_recipe, settings_of
+from synth.personas.documents import derive_personas, source_of
 from synth.progress import Silent
 from synth.recipe import Choices
 from synth.store import Store
@@ -47,9 +47,8 @@ def derive(tmp_path: Path, documents: Path) -> Callable[..., Derivation]:
 
     def run(*fakes: FakeLlm, store: str = "store", choices: dict[str, Any] | None = None, **wanted: Any) -> Derivation:
         settings = reach([fake.url for fake in fakes])
-        domain = settings_of(Choices(**{"domain": "finance", "documents": (documents,)} | (choices or {}))).domain
-        recipe = request_recipe(domain, settings.models)
-        given = Documents((documents,))
-        return derive_personas(given, recipe, "", Wanted(**wanted), Store(tmp_path / store), settings, Silent())
+        given = {"domain": "finance", "documents": (documents,), "models": tuple(settings.models)} | (choices or {})
+        source = source_of(Choices(**given), Documents(()))
+        return derive_personas(source, Wanted(**wanted), Store(tmp_path / store), settings, Silent())
 
     return run
