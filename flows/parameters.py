@@ -9,9 +9,12 @@ from pydantic import Field, ValidationError
 
 from schemas.base import Strict
 from schemas.recipe import ModelChoice
+from synth.corpora import Documents
 from synth.errors import InputError
 from synth.llm.budget import Budget
 from synth.llm.settings import reach
+from synth.personas.documents import FROM_DOCUMENTS, with_derived
+from synth.progress import Silent
 from synth.recipe import Choices, resolve
 from synth.run import DEFAULT_SHARD_SIZE, Run, create_run, find_run
 from synth.store import choose_store
@@ -88,7 +91,10 @@ class GenerateParameters(Strict):
     ] = None
     personas: Annotated[
         str | None,
-        Field(description="JSON Lines file of personas. Default: those of the domain.", json_schema_extra=_position(9)),
+        Field(
+            description="JSON Lines file of personas, or documents: derived from the documents by llm. Default: those of the domain.",
+            json_schema_extra=_position(9),
+        ),
     ] = None
     config: Annotated[
         str | None,
@@ -152,11 +158,15 @@ class GenerateParameters(Strict):
             update={
                 "domain": _absolute(self.domain) if is_file else self.domain,
                 "documents": [_absolute(path) for path in self.documents],
-                "personas": self.personas and _absolute(self.personas),
+                "personas": self.personas and self._anchored_personas(self.personas),
                 "config": self.config and _absolute(self.config),
                 "store": str(choose_store(self.store).root),
             }
         )
+
+    @staticmethod
+    def _anchored_personas(personas: str) -> str:
+        return personas if Path(personas) == FROM_DOCUMENTS else _absolute(personas)
 
 
 def build_parameters(**fields: object) -> GenerateParameters:
@@ -176,8 +186,10 @@ def open_run(parameters: GenerateParameters) -> Run:
         return find_run(store, parameters.run_id)
     budget = Budget(requests=parameters.max_requests, hours=parameters.max_hours)
     llm = reach(parameters.llm).model_copy(update={"budget": budget})
+    fields = Documents((), parameters.text_field, parameters.title_field, parameters.id_field)
+    choices = with_derived(parameters.choices(tuple(llm.models)), fields, store, llm, Silent())
     return create_run(
-        resolve(parameters.choices(tuple(llm.models))),
+        resolve(choices),
         store,
         shard_size=parameters.shard_size,
         text_field=parameters.text_field,

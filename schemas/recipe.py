@@ -41,6 +41,16 @@ class PlanSettings(Strict):
     language: Weights = {"en": 1.0}
 
 
+class PersonaSettings(Strict):
+    """Where the persona of an item shows, and which personas a passage may get."""
+
+    scope: Literal["instruction", "query", "both", "none"] = "query"
+    """In the task's instruction, in the prompt for the query, in both, or in neither: then none is drawn."""
+    match: Literal["random", "top-k"] = "random"
+    """Any persona, or one of the `k` that the teacher finds nearest to the passage (Qwen3-Embedding, arXiv 2506.05176)."""
+    k: Annotated[int, Field(ge=1, le=1_000)] = 5
+
+
 class GateSettings(Strict):
     """A gate by name, with its own settings (validated by the gate)."""
 
@@ -145,6 +155,7 @@ class Domain(Strict):
     """Accepted records asked for when neither documents nor a limit are given."""
     chunk: ChunkSettings = ChunkSettings()
     plan: PlanSettings = PlanSettings()
+    persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
         GateSettings(name="schema"),
         GateSettings(name="length"),
@@ -179,6 +190,7 @@ class Recipe(Strict):
     """Accepted records to publish; None means one full pass over the passages."""
     chunk: ChunkSettings
     plan: PlanSettings
+    persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings]
     set_gates: list[GateSettings]
     mining: MiningSettings

@@ -66,6 +66,7 @@ def render_card(manifest: Manifest, repo_id: str | None, configs: Sequence[Expor
         mining_rule=_mining_rule(manifest.recipe.mining),
         licences=[(_cell(licence), count) for licence, count in manifest.licences.items()],
         prompts=_prompts(manifest.recipe.instruction),
+        instruction_by_persona=manifest.recipe.persona.scope in ("instruction", "both"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -102,7 +103,13 @@ def load_facts(loaded: LoadedDomain) -> Facts | None:
 
 def hash_personas(personas: list[Persona]) -> str:
     """What the recipe remembers of the personas; the order of the file does not matter."""
-    return sha256_of(sorted((p.model_dump(mode="json") for p in personas), key=lambda p: str(p["id"])))
+    return sha256_of(sorted(map(_hashable, personas), key=lambda p: str(p["id"])))
+
+
+def _hashable(persona: Persona) -> dict[str, Any]:
+    """Its fields; those that only derived personas have are left out where they are empty."""
+    dumped = persona.model_dump(mode="json")
+    return {name: value for name, value in dumped.items() if value or name not in ("relation", "model")}
 
 
 def _read_personas(path: Path) -> Iterator[tuple[int, Persona]]:

@@ -1,6 +1,6 @@
 """Near-duplicate texts: MinHash to nominate, exact Jaccard to decide.
 
-Signatures come from rensa (MinHash, 32 permutations, fixed seed). Bands that agree make
+Signatures come from rensa (MinHash, fixed seed, 32 permutations unless told otherwise). Bands that agree make
 a candidate pair; only the exact Jaccard similarity of the shingle sets decides. The pairs
 do not depend on the order of the texts beyond their numbering.
 """
@@ -28,17 +28,17 @@ def shingle_set(text: str, size: int) -> set[str]:
     return shingles(words(text), size)
 
 
-def sign(text: str, size: int) -> Signatures:
-    """MinHash signature of a text, shape (PERMUTATIONS,)."""
-    sketch = RMinHash(num_perm=PERMUTATIONS, seed=_SEED)
+def sign(text: str, size: int, permutations: int = PERMUTATIONS) -> Signatures:
+    """MinHash signature of a text, shape (permutations,)."""
+    sketch = RMinHash(num_perm=permutations, seed=_SEED)
     sketch.update(sorted(shingle_set(text, size)) or [""])
     return np.asarray(sketch.digest(), dtype=np.uint32)
 
 
-def sign_all(texts: Iterable[str], size: int) -> Signatures:
-    """Signatures of many texts, shape (n, PERMUTATIONS)."""
-    rows = [sign(text, size) for text in texts]
-    return np.stack(rows) if rows else np.empty((0, PERMUTATIONS), dtype=np.uint32)
+def sign_all(texts: Iterable[str], size: int, permutations: int = PERMUTATIONS) -> Signatures:
+    """Signatures of many texts, shape (n, permutations)."""
+    rows = [sign(text, size, permutations) for text in texts]
+    return np.stack(rows) if rows else np.empty((0, permutations), dtype=np.uint32)
 
 
 def find_near_pairs(
@@ -61,7 +61,7 @@ def find_near_pairs(
 
 def _candidates(signatures: Signatures, rows_per_band: int) -> Pairs:
     blocks = [np.empty((0, 2), dtype=np.int64)]
-    for start in range(0, PERMUTATIONS, rows_per_band):
+    for start in range(0, signatures.shape[1], rows_per_band):
         band = np.ascontiguousarray(signatures[:, start : start + rows_per_band])
         keys = band.view(np.dtype((np.void, band.dtype.itemsize * rows_per_band))).ravel()
         _, group = np.unique(keys, return_inverse=True)

@@ -23,6 +23,8 @@ import numpy.typing as npt
 from schemas.recipe import Recipe
 from synth.text import draw, hash64, join
 
+Nearest = npt.NDArray[np.int32]
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -45,12 +47,23 @@ class Item:
 
 
 class Plan:
-    """Items by position, for one recipe and one corpus."""
+    """Items by position, for one recipe and one corpus.
 
-    def __init__(self, recipe: Recipe, passage_ids: Sequence[str], persona_ids: Sequence[str]) -> None:
+    `nearest` has the numbers of the personas (in the order of their ids) that each passage draws from, shape
+    (passages, k), -1 for none; without it, or where a row has none, it draws from all.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        passage_ids: Sequence[str],
+        persona_ids: Sequence[str],
+        nearest: Nearest | None = None,
+    ) -> None:
         self._recipe = recipe
         self._passage_ids = passage_ids
-        self._persona_ids = sorted(persona_ids)
+        self._persona_ids = [""] if recipe.persona.scope == "none" else sorted(persona_ids)
+        self._nearest = nearest
         settings = recipe.plan
         self._tasks = Choice(settings.tasks)
         self._models = {task: Choice(models_of(recipe, task)) for task in settings.tasks}
@@ -87,7 +100,7 @@ class Plan:
             passage=passage,
             occurrence=occurrence,
             task=task,
-            persona=self._persona_ids[int(point("persona") * len(self._persona_ids))],
+            persona=self._persona_at(passage, point("persona")),
             query_type=self._query_types.at(point("query_type")),
             difficulty=self._difficulties.at(point("difficulty")),
             length=self._lengths.at(point("length")),
@@ -95,6 +108,15 @@ class Plan:
             seed=hash64(repr((*whole, "seed"))) >> 1,
             model=self._models[task].at(point("model")),
         )
+
+    def _persona_at(self, passage: int, point: float) -> str:
+        ids = self.personas_for(passage)
+        return ids[int(point * len(ids))]
+
+    def personas_for(self, passage: int) -> list[str]:
+        """The personas that may ask about a passage: the nearest to it, or all."""
+        near = [n for n in self._nearest[passage].tolist() if n >= 0] if self._nearest is not None else []
+        return [self._persona_ids[n] for n in near] or self._persona_ids
 
     def _order_of_round(self, round_number: int) -> npt.NDArray[np.int64]:
         keys = [hash64(f"{self._recipe.seed}\x1f{round_number}\x1f{passage}") for passage in self._passage_ids]

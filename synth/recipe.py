@@ -62,7 +62,7 @@ class Resolved:
 
 def resolve(choices: Choices) -> Resolved:
     """The recipe that `choices` mean; raises DomainError before anything is written."""
-    loaded = _override(load_domain(choices.domain), choices)
+    loaded = override(load_domain(choices.domain), choices)
     domain = loaded.domain
     _check_parts(domain)
     _check_models(domain, choices.models)
@@ -86,7 +86,7 @@ def resolve(choices: Choices) -> Resolved:
         limit=limit,
         facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
-        **{field: getattr(domain, field) for field in _SHARED},
+        **shared_settings(domain),
     )
     return Resolved(
         name=choices.name or domain.name,
@@ -98,9 +98,15 @@ def resolve(choices: Choices) -> Resolved:
     )
 
 
+def shared_settings(domain: Domain) -> dict[str, Any]:
+    """What a recipe takes from its domain as it is."""
+    return {field: getattr(domain, field) for field in _SHARED}
+
+
 _SHARED = (
     "chunk",
     "plan",
+    "persona",
     "gates",
     "set_gates",
     "mining",
@@ -114,7 +120,8 @@ _SHARED = (
 )
 
 
-def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
+def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
+    """The domain with what a `--config` file and flags change; DomainError names what is wrong there."""
     domain = loaded.domain
     if choices.config is not None:
         changes = read_yaml(choices.config)
@@ -175,6 +182,10 @@ def _check_parts(domain: Domain) -> None:
                 f"the task {name!r} has no honest rule without an LLM: add --llm http://HOST:8000/v1, or take it out of plan: tasks"
             )
         _check_share(domain, task)
+        if getattr(task, "candidates", 0) and domain.persona.scope not in ("query", "both"):
+            raise DomainError(
+                f"the task {name!r} has the LLM choose among personas, and persona.scope {domain.persona.scope!r} shows none; take one of them out"
+            )
     registry.find("generators", domain.generator)
     build_record_gates(domain.gates)
     build_set_gates(domain.set_gates)

@@ -86,7 +86,7 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
         **_made(draft, result),
         "query": draft.query,
         "positive": draft.positive if draft.positive != passage.text else "",
-        "instruction": draft.instruction,
+        "instruction": pair.instruction if pair.instruction != recipe.instruction else "",
         "others": _ordinals(task_input, draft),
         "attributes": pair.attributes,
         "judgement": pair.judgement,
@@ -168,7 +168,7 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
     )
     return Pair(
         id=item.id,
-        instruction=draft.instruction or recipe.instruction,
+        instruction=_instruction(task_input, recipe, draft),
         language=item.language,
         split=passage.split,
         query=draft.query,
@@ -189,6 +189,16 @@ def _judgement(task_input: TaskInput, recipe: Recipe, answer: Answer) -> Judgeme
     if said is None:
         return None
     return Judgement(**vars(said), model=step_model(recipe, JUDGE, task_input.item))
+
+
+def _instruction(task_input: TaskInput, recipe: Recipe, draft: Draft) -> str:
+    """The task's own, else the one that the plan phrased for the persona; what was cut out is for nobody."""
+    return draft.instruction or (recipe.instruction if is_cut(draft.method) else task_input.instruction)
+
+
+def is_cut(method: str) -> bool:
+    """Whether a query was cut out of its document, for nobody in particular."""
+    return method.startswith("extractive:")
 
 
 @cache

@@ -6,6 +6,7 @@ runs/RUN_ID/personas.jsonl
 runs/RUN_ID/facts.json      what made negatives may change, where any are asked for
 runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
 runs/RUN_ID/teacher/        the teacher's index of the passages
+runs/RUN_ID/nearest-personas.npy    the personas near to each passage, where they are matched
 runs/RUN_ID/items/          one file a shard: every planned item and what became of it
 runs/RUN_ID/scores/         one score table a shard
 runs/RUN_ID/result.json     the version it published: the last file a run writes
@@ -37,6 +38,7 @@ from synth.generators import Equipment, build_generator
 from synth.lease import Lease, is_alive, read_holder
 from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
+from synth.personas.match import match_personas
 from synth.plan import Plan
 from synth.progress import Reporter, Silent
 from synth.prompts import load_prompt
@@ -291,7 +293,8 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     reporter.stage("index passages", len(corpus))
     teacher = build_teacher(recipe.teacher, run.folder / "teacher", run.store.embeddings)
     teacher.index(corpus, reporter)
-    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas])
+    nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
+    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)
     generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
     return Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher, generator)
 

@@ -13,6 +13,8 @@ TILE = 131_072
 """Passages that are scored at a time; bounds memory to queries x TILE floats without FAISS."""
 
 
+BLOCK = 1_024
+"""Vectors that are compared with all before them at a time."""
 TIE = 2e-4
 """Scores closer than this may change places when they are computed in another arithmetic."""
 
@@ -62,6 +64,23 @@ def score_pairs(queries: Floats, passages: Floats) -> Floats:
     """Row-wise inner products in one arithmetic (float64, then rounded), shape (n,)."""
     products = np.einsum("ij,ij->i", queries.astype(np.float64), passages.astype(np.float64))
     return round_scores(products.astype(np.float32))
+
+
+def find_pairs_above(vectors: Floats, threshold: float) -> tuple[Ints, Floats]:
+    """Pairs (i, j), i < j, of rows whose inner product is above `threshold`, shape (n, 2), and the products.
+
+    vectors: shape (n, d). Products are rounded before they are compared; memory is bounded by blocks.
+    """
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for start in range(0, len(vectors), BLOCK):
+        products = vectors[: start + BLOCK] @ vectors[start : start + BLOCK].T
+        first, second = np.nonzero(products > threshold - TIE)
+        pairs = np.stack([first, second + start], axis=1)
+        found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+    pairs = np.concatenate(found)
+    scores = score_pairs(vectors[pairs[:, 0]], vectors[pairs[:, 1]])
+    above = scores > round_scores(np.asarray(threshold, dtype=np.float32))
+    return pairs[above], scores[above]
 
 
 def _faiss_tile(queries: Floats, tile: Floats, wanted: int) -> Ints:

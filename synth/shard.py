@@ -23,6 +23,7 @@ from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator, Outcome
 from synth.live import Live
 from synth.memory import few_collections
+from synth.personas.scope import NOBODY, in_prompt, instruct
 from synth.plan import Item, Plan
 from synth.progress import Reporter
 from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
@@ -205,15 +206,16 @@ def calls_between(
         wanted = [ordinal for group in groups for ordinal in group]
         passages = dict(zip(wanted, corpus.passages(wanted), strict=True))
         for item, task, (own, *others) in zip(items, tasks, groups, strict=True):
+            persona = personas.get(item.persona, NOBODY)
             task_input = TaskInput(
                 item,
                 passages[own],
-                personas[item.persona],
+                in_prompt(persona, recipe.persona),
                 recipe.domain,
-                recipe.instruction,
+                instruct(recipe.instruction, persona, recipe.persona),
                 tuple(passages[other] for other in others),
                 tuple(others),
-                _candidates_for(personas, task, item),
+                _candidates_for(plan, personas, task, item),
             )
             yield Call(task, task_input, more)
 
@@ -228,13 +230,13 @@ def _passages_for(corpus: Corpus, task: Any, item: Item) -> list[int]:
     return [item.passage, *source.sample(others, min(source.randint(1, most - 1), len(others)))]
 
 
-def _candidates_for(personas: Mapping[str, Persona], task: Any, item: Item) -> tuple[Persona, ...]:
-    """The item's persona among others, where the task lets the LLM choose."""
+def _candidates_for(plan: Plan, personas: Mapping[str, Persona], task: Any, item: Item) -> tuple[Persona, ...]:
+    """The item's persona among others that may ask about its passage, where the task lets the LLM choose."""
     wanted = getattr(task, "candidates", 0)
     if not wanted:
         return ()
     source = random.Random(item.seed)
-    others = source.sample(sorted(personas.keys() - {item.persona}), min(wanted, len(personas)) - 1)
-    names = [item.persona, *others]
+    possible = sorted({*plan.personas_for(item.passage)} - {item.persona})
+    names = [item.persona, *source.sample(possible, min(wanted - 1, len(possible)))]
     source.shuffle(names)
     return tuple(personas[name] for name in names)

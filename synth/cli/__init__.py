@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from synth.cli import catalog, datasets, domains, generate, plan, preview, push, resume, serve, sql, tasks
+from synth.cli import catalog, datasets, domains, generate, personas, plan, preview, push, resume, serve, sql, tasks
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
 from synth.memory import few_collections
@@ -25,6 +25,7 @@ app.command()(preview.preview)
 app.command()(resume.resume)
 app.command()(domains.domains)
 app.command()(tasks.tasks)
+app.add_typer(personas.app)
 app.add_typer(datasets.app)
 app.command()(sql.sql)
 app.add_typer(catalog.app)

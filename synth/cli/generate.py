@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ from synth.cli.quick import leave_pandas_out
 from synth.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from synth.llm.settings import LlmSettings
+    from synth.recipe import Choices
     from synth.run import Run
     from synth.store import Store, VersionRef
 
@@ -53,7 +56,11 @@ TeacherOption = Annotated[
     ),
 ]
 PersonasOption = Annotated[
-    Path | None, typer.Option("--personas", help="JSON Lines of personas. Default: the domain's.")
+    Path | None,
+    typer.Option(
+        "--personas",
+        help="JSON Lines of personas, or 'documents' to derive them from the documents with --llm. Default: the domain's.",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -136,7 +143,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         models=tuple(settings.models),
     )
     chosen_store = choose_store(store)
-    resolved = resolve(choices)
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
     read_documents(resolved.documents)  # refuses wrong paths before a run is written
     budget = Budget(requests=max_requests, tokens=max_tokens_total, hours=max_hours)
     how = {"budget": budget, "request_timeout": request_timeout, "metrics_port": metrics_port}
@@ -155,6 +162,19 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         if not isinstance(error, StoreError):
             discard_unmade(run)
         raise
+
+
+def derived(choices: Choices, fields: Sequence[str | None], store: Store, settings: LlmSettings) -> Choices:
+    """The choices with personas derived from the documents, where that is chosen."""
+    from synth.corpora import Documents
+    from synth.personas.documents import FROM_DOCUMENTS, with_derived
+
+    if choices.personas != FROM_DOCUMENTS:
+        return choices
+    from synth.cli.progress import choose_reporter
+
+    with choose_reporter() as reporter:
+        return with_derived(choices, Documents((), *fields), store, settings, reporter)
 
 
 def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:

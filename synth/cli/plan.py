@@ -23,6 +23,7 @@ from synth.cli.generate import (
     TeacherOption,
     TextFieldOption,
     TitleFieldOption,
+    derived,
 )
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 
@@ -78,9 +79,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         config=config,
         models=tuple(settings.models),
     )
-    resolved = resolve(choices)
-    wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     chosen_store = choose_store(store)
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
+    wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     with choose_reporter() as reporter, planned(resolved, resolved.recipe, wanted, chosen_store, reporter) as made:
         recipe, corpus, count, sequence = made
         summary = _summary(recipe, corpus, count, sequence, show)
@@ -98,12 +99,16 @@ def planned(
 ) -> Iterator[tuple[Recipe, Corpus, SourceCount, Plan]]:
     """A recipe, its passages and its plan, in a folder that is gone afterwards."""
     from synth.corpora import make_corpus
+    from synth.personas.match import match_without_run
     from synth.plan import Plan
 
-    with tempfile.TemporaryDirectory(prefix="synth-plan-") as folder:
-        corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, Path(folder), reporter, keep=False)
+    people = resolved.personas
+    with tempfile.TemporaryDirectory(prefix="synth-plan-") as name:
+        folder = Path(name)
+        corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, folder / "corpus", reporter, keep=False)
         recipe = recipe.model_copy(update={"corpus_sha256": sha256})
-        yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in resolved.personas])
+        nearest = match_without_run(recipe, corpus, people, store.embeddings, folder, reporter)
+        yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in people], nearest)
 
 
 def drawn(item: Item) -> dict[str, str]:

@@ -16,6 +16,7 @@ from synth.cli.generate import (
     SeedOption,
     TextFieldOption,
     TitleFieldOption,
+    derived,
 )
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.plan import drawn, planned
@@ -54,9 +55,11 @@ def preview(  # noqa: PLR0913 - one parameter a flag
 
     settings = reach(llm or ())
     given = {"seed": seed, "personas": personas, "config": config, "models": tuple(settings.models)}
-    resolved = resolve(Choices(domain=domain, documents=tuple(documents or ()), **given))  # type: ignore[arg-type]
+    choices = Choices(domain=domain, documents=tuple(documents or ()), **given)  # type: ignore[arg-type]
+    chosen_store = choose_store(store)
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
-    looks = _look(resolved, wanted, task, items, settings, choose_store(store))
+    looks = _look(resolved, wanted, task, items, settings, chosen_store)
     if as_json:
         show_json([_as_json(look) for look in looks])
     else:
@@ -115,7 +118,9 @@ def _show(looks: list[Look]) -> None:
     for look in looks:
         item = look.call.input.item
         drawn = f"{item.query_type}, {item.difficulty}, {item.length}, {item.language}"
-        about = f"{item.position}: {item.persona} asks about {look.call.input.passage.id}\n[dim]{drawn}[/]"
+        about = (
+            f"{item.position}: {item.persona or 'somebody'} asks about {look.call.input.passage.id}\n[dim]{drawn}[/]"
+        )
         table.add_row(about, *(_cell(look, model) for model in models))
     out.print(table)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.base import sha256_of
-from schemas.recipe import Recipe
+from schemas.recipe import PersonaSettings, Recipe
 from synth.files import write_parquet
 from synth.llm.journal import Said, read_journal
 from synth.plan import models_of
@@ -59,6 +59,8 @@ def generation_hash(recipe: Recipe) -> str:
         "sampling",
         "seed",
     }
+    if recipe.persona != PersonaSettings():  # else the hash is what it was before there was a choice
+        needed |= {"persona", "teacher"} if recipe.persona.match == "top-k" else {"persona"}
     models = {task: models_of(recipe, task) for task in recipe.plan.tasks}
     return sha256_of({**recipe.model_dump(mode="json", include=needed), "models": models})
 

@@ -42,8 +42,10 @@ class TaskInput:
     item: Item
     passage: Passage
     persona: Persona
+    """Who asks; of an empty text where no persona shows in the prompt, which then says nothing of one."""
     domain: str
     instruction: str
+    """What the record's instruction will be, where its task has none of its own."""
     others: tuple[Passage, ...] = ()
     """Further passages of the same document, for a task that reads several."""
     other_ordinals: tuple[int, ...] = ()

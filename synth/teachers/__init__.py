@@ -7,16 +7,17 @@ decimals before anything compares them; ties are broken by passage ordinal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from synth import registry
 from synth.corpus import Corpus
+from synth.errors import InputError
 from synth.progress import Reporter
 
 Floats = npt.NDArray[np.float32]
@@ -50,6 +51,33 @@ class Teacher(Protocol):
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         """The best `depth` passages of each query and the score of its positive (an ordinal)."""
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """What a teacher has besides where it can compare personas."""
+
+    compares: str
+    """What `alike` compares, in words for people."""
+
+    def alike(self, texts: Sequence[str], threshold: float) -> tuple[Ints, Floats]:
+        """Pairs (i, j), i < j, whose cosine is above `threshold`, shape (n, 2), and their cosines.
+
+        A pair's cosine depends on its two texts alone. Nothing needs to be indexed before.
+        """
+
+    def nearest(self, corpus: Corpus, texts: Sequence[str], count: int) -> Iterator[Ints]:
+        """For every passage of the indexed corpus the numbers of the `count` nearest texts, best first.
+
+        Yields blocks of passages in order, shape (block, count); -1 where no other text is near at all.
+        """
+
+
+def comparing(teacher: Teacher, name: str) -> Comparing:
+    """The teacher as one that compares personas; InputError where it can't."""
+    if isinstance(teacher, Comparing):
+        return teacher
+    raise InputError(f"the teacher {name!r} can't compare personas; give 'lexical' or a sentence-transformers model")
 
 
 def build_teacher(name: str, folder: Path, embeddings: Path) -> Teacher:

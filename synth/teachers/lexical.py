@@ -8,7 +8,9 @@ that any passage could reach for the query, sum of idf * (k1 + 1), so that score
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.corpus import Corpus
-from synth.files import replace_atomically, write_bytes
-from synth.lexicon import K1, B, Lexicon, count_terms
+from synth.files import read_batches, replace_atomically, write_bytes
+from synth.lexicon import K1, B, Lexicon, build_lexicon, count_terms
 from synth.progress import Reporter
 from synth.teachers import Floats, Hits, Ints, order_hits, round_scores
+from synth.text import content_words
 
 __all__ = ["Lexical"]
 
@@ -34,6 +37,7 @@ class Lexical:
     """BM25. Needs no download and no GPU."""
 
     name = "lexical"
+    compares = "counts of content words (give --teacher a model to compare meanings)"
     identity: Mapping[str, str] = {"model": "bm25", "k1": str(K1), "b": str(B), "scale": "share of the best possible"}
 
     def __init__(self, name: str, folder: Path, embeddings: Path) -> None:  # noqa: ARG002 - one signature for all teachers
@@ -81,6 +85,45 @@ class Lexical:
             blocks.append((found + tile.start, values))
         passages, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return *order_hits(passages, values, depth), positive_score
+
+    def alike(self, texts: Sequence[str], threshold: float) -> tuple[Ints, Floats]:
+        counts = [Counter(content_words(text)) for text in texts]
+        numbers = {word: number for number, word in enumerate(sorted(set().union(*counts)))}
+        words = np.asarray([numbers[word] for own in counts for word in own], dtype=np.int64)
+        owners = np.repeat(np.arange(len(texts)), [len(own) for own in counts])
+        times = np.asarray([n for own in counts for n in own.values()], dtype=np.float64)
+        order = np.argsort(words, kind="stable")
+        pointers = np.searchsorted(words[order], np.arange(len(numbers) + 1))
+        lengths = np.sqrt(np.bincount(owners, times**2, minlength=len(texts)))
+        found = [np.empty((0, 2), dtype=np.int64)]
+        cosines = [np.empty(0, dtype=np.float32)]
+        for text, own in enumerate(counts):
+            products = np.zeros(len(texts))
+            for word, n in own.items():
+                rows = order[pointers[numbers[word]] : pointers[numbers[word] + 1]]
+                products[owners[rows]] += n * times[rows]
+            scores = round_scores(
+                (products[:text] / np.maximum(lengths[:text] * lengths[text], 1e-12)).astype(np.float32)
+            )
+            others = np.flatnonzero(scores > round_scores(np.asarray(threshold, dtype=np.float32)))
+            found.append(np.stack([others, np.full(len(others), text)], axis=1))
+            cosines.append(scores[others])
+        return np.concatenate(found), np.concatenate(cosines)
+
+    def nearest(self, corpus: Corpus, texts: Sequence[str], count: int) -> Iterator[Ints]:
+        """By BM25, the texts being the documents and each passage a query."""
+        lexicon = build_lexicon((("", "", text) for text in texts), corpus.lexicon.language)
+        digest = hashlib.sha256(repr(list(texts)).encode()).hexdigest()[:16]
+        folder = self._folder / f"texts-{digest}"
+        _write_tile(folder, lexicon, lexicon.idfs(), texts)
+        tile, everyone = _Tile(folder, 0, len(texts)), np.arange(len(texts), dtype=np.int32)
+        for batch in read_batches(corpus.folder / "passages.parquet", ["text"]):
+            block = np.full((batch.num_rows, count), -1, dtype=np.int64)
+            for row, text in enumerate(batch.column("text").to_pylist()):
+                terms = sorted(lexicon.terms[word] for word in set(lexicon.split(text)) if word in lexicon.terms)
+                best, _ = order_hits(*_best_of(tile.score(terms), count, everyone), count)
+                block[row, : len(best)] = best
+            yield block
 
 
 class _Tile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from synth.embeddings import EmbeddingCache
 from synth.errors import InputError, MissingExtra
 from synth.files import read_batches, replace_atomically
 from synth.progress import Reporter
-from synth.search import score_pairs, search_exactly
+from synth.search import find_pairs_above, score_pairs, search_exactly
 from synth.teachers import Floats, Hits, Ints
 
 __all__ = ["SentenceTransformers"]
@@ -33,6 +33,7 @@ class SentenceTransformers:
     """Dense teacher; needs the extra `teacher`."""
 
     name = "sentence-transformers"
+    compares = "embeddings"
 
     def __init__(self, name: str, folder: Path, embeddings: Path) -> None:
         self._model_name = name
@@ -79,6 +80,18 @@ class SentenceTransformers:
             np.pad(scores, ((0, 0), (0, missing))),
             positive_scores,
         )
+
+    def alike(self, texts: Sequence[str], threshold: float) -> tuple[Ints, Floats]:
+        with self._encoding:
+            vectors = self._passage_cache.embed(texts, self._encode_passages)
+        return find_pairs_above(vectors, threshold)
+
+    def nearest(self, corpus: Corpus, texts: Sequence[str], count: int) -> Iterator[Ints]:
+        with self._encoding:
+            vectors = self._query_cache.embed(texts, self._encode_queries)
+        for start in range(0, len(corpus), BATCH):
+            found, _ = search_exactly(np.asarray(self._passages[start : start + BATCH]), vectors, count)
+            yield np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
 
     @cached_property
     def _model(self) -> Any:

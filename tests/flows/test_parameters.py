@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_llm import fake_llm
+from people import describe
 from prefect.utilities.callables import parameter_schema
 from pydantic import ValidationError
 
@@ -102,3 +104,20 @@ def test_a_deployment_gets_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_the_name_of_a_domain_stays_a_name() -> None:
     assert build_parameters(domain="finance").anchored().domain == "finance"
+
+
+def test_a_flow_derives_personas_from_its_documents(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text(
+        "The covenant was reset in June, and the lenders agreed to it without a fee. " * 4
+    )
+    with fake_llm(describe) as fake:
+        chosen = build_parameters(
+            domain="finance",
+            documents=[str(tmp_path / "notes.txt")],
+            personas="documents",
+            llm=[fake.url],
+            store=str(tmp_path / "store"),
+        )
+        assert chosen.anchored().personas == "documents"
+        run = open_run(chosen)
+    assert [persona.origin for persona in run.personas] == ["documents"]

@@ -16,6 +16,8 @@ from schemas.document import Passage
 from schemas.persona import Persona
 from schemas.recipe import GateSettings, WritingSettings
 from synth import registry
+from synth.personas.requests import PersonaFromPersona, PersonaFromText
+from synth.personas.scope import NOBODY
 from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.resources import find_shipped
@@ -94,26 +96,32 @@ OUTPUTS = {
 """Asks for every step that a recipe can add."""
 
 
+REQUESTS = {request.name: request for request in (PersonaFromText, PersonaFromPersona)}
+"""What is asked of an LLM and is no task."""
+
+
 def shipped_tasks() -> list[str]:
     return [name for name in registry.names("tasks") if registry.find("tasks", name).prompt_folder is None]
 
 
 def prompts() -> set[str]:
     steps = [step for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
-    return {step.prompt for step in (*steps, *recipe_steps(RECIPE))}
+    return {step.prompt for step in (*steps, *recipe_steps(RECIPE))} | REQUESTS.keys()
 
 
 def steps() -> list[tuple[str, str]]:
     """(task, step) for all that tasks ask, and what recipes add under the task `multi-hop-query`."""
     own = [(task, step.name) for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
-    return [*own, *(("multi-hop-query", step.name) for step in recipe_steps(RECIPE))]
+    added = [("multi-hop-query", step.name) for step in recipe_steps(RECIPE)]
+    return [*own, *added, *((name, name) for name in REQUESTS)]
 
 
 def rendered(task_name: str, step_name: str, task_input: TaskInput) -> str:
-    task = registry.find("tasks", task_name)
+    task = REQUESTS.get(task_name) or registry.find("tasks", task_name)
     (step,) = [step for step in (*steps_of(task), *recipe_steps(RECIPE)) if step.name == step_name]
     item = dataclasses.replace(task_input.item, task=task_name)
-    inputs = step.inputs(dataclasses.replace(task_input, item=item), {**task.example, **OUTPUTS})
+    outputs = {**getattr(task, "example", {}), **OUTPUTS}
+    inputs = step.inputs(dataclasses.replace(task_input, item=item), outputs)
     messages = load_prompt(step.prompt, step.prompt_folder).render(inputs)
     return "".join(f"=== {message.role} ===\n{message.content}\n" for message in messages)
 
@@ -135,6 +143,18 @@ def test_every_shipped_prompt_is_asked_by_a_step_and_every_golden_file_is_render
     assert {path.name for path in GOLDEN.iterdir()} == {f"{s}.{v}.txt" for _, s in steps() for v in ("full", "bare")}
 
 
+ABOUT_PERSONS = {*REQUESTS, "query-from-configuration"}
+
+
+@pytest.mark.parametrize(("task", "step"), [(t, s) for t, s in steps() if t not in ABOUT_PERSONS], ids=str)
+def test_a_prompt_says_nothing_of_a_person_where_none_shows(task: str, step: str) -> None:
+    text = rendered(task, step, dataclasses.replace(FULL, persona=NOBODY))
+    for said in ("Person:", "Person who", "User:", "a person", "this person", "the person"):
+        assert said not in text
+    assert "  " not in text
+    assert FULL.passage.text in text
+
+
 def test_a_prompt_is_named_after_its_file() -> None:
     for path in find_shipped("prompts").glob("*.j2"):
         assert load_prompt(path.stem).name == path.stem
@@ -145,15 +165,17 @@ def test_the_parts_that_items_of_a_passage_share_come_first() -> None:
     somebody = Persona(id="other", text="Somebody else entirely, with other words.")
     other = dataclasses.replace(FULL, persona=somebody, candidates=(somebody,))
     for task, step in steps():
+        if task == "persona-from-persona":
+            continue  # there is no passage in it
         ours, theirs = rendered(task, step, FULL), rendered(task, step, other)
         shared = ours.index(FULL.passage.text) + len(FULL.passage.text)
         assert ours[:shared] == theirs[:shared]
-        assert (ours == theirs) == (FULL.persona.text not in ours)
+        assert (ours == theirs) == (not any(person.text in ours for person in FULL.candidates))
 
 
 def test_document_text_never_becomes_template_code() -> None:
     for task, step in steps():
-        assert "{{ 7 * 7 }}" in rendered(task, step, FULL)
+        assert task == "persona-from-persona" or "{{ 7 * 7 }}" in rendered(task, step, FULL)
 
 
 @pytest.mark.parametrize("task", shipped_tasks())

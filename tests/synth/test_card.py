@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from schemas.manifest import Manifest
+from schemas.recipe import PersonaSettings
 from synth.card import load_line, render_card
 from synth.hub import build_folder
 from synth.recipe import Choices, resolve
@@ -140,6 +141,13 @@ def test_an_instruction_becomes_a_prompts_argument(manifest: Manifest) -> None:
     assert 'prompts={"anchor": "Instruct: Given a finance question' in render_card(manifest, None, [])
     plain = manifest.model_copy(update={"recipe": manifest.recipe.model_copy(update={"instruction": ""})})
     assert "prompts" not in render_card(plain, None, [])
+
+
+def test_instructions_that_differ_by_persona_are_not_said_to_be_shared(manifest: Manifest) -> None:
+    by_persona = manifest.recipe.model_copy(update={"persona": PersonaSettings(scope="both")})
+    card = render_card(manifest.model_copy(update={"recipe": by_persona}), None, [])
+    assert "what its persona looks for" in card
+    assert "prompts=" not in card
 
 
 def test_text_from_documents_stays_inside_its_cell(manifest: Manifest) -> None:

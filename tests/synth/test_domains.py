@@ -128,3 +128,10 @@ def test_the_hash_of_personas_depends_on_their_content_not_their_order() -> None
     assert hash_personas([first, second]) == hash_personas([second, first])
     assert hash_personas([first, second]) != hash_personas([first])
     assert hash_personas([first]) != hash_personas([first.model_copy(update={"style": "formal"})])
+
+
+def test_fields_that_only_derived_personas_have_leave_other_hashes_as_they_were() -> None:
+    """The hash decides whether answers that were paid for are found again."""
+    plain = Persona(id="taster", text="Somebody who tastes tea for a living.")
+    assert hash_personas([plain]) == "5cdb7fa125e1bcd7c674af4dcb8184ca97519a8b00c807a7ff786f67ace9b8dd"
+    assert hash_personas([plain.model_copy(update={"relation": "client"})]) != hash_personas([plain])

@@ -117,3 +117,11 @@ def test_a_signature_is_the_same_on_every_machine() -> None:
     """Golden value: signatures are stored, and an old store must still find its duplicates."""
     assert sign("net sales rose by eight per cent", 3)[:4].tolist() == [3306423684, 2388800503, 3595145662, 3487657427]
     assert np.array_equal(sign_all(["x y z"], 3)[0], sign("X, y; Z", 3))
+
+
+def test_a_signature_has_as_many_permutations_as_asked_for_and_finds_the_same_pairs() -> None:
+    texts = ["one two three four five six seven eight nine ten", "one two three four five six seven eight nine"]
+    signatures = sign_all(texts, 1, 128)
+    assert signatures.shape == (2, 128)
+    pairs = find_near_pairs(signatures, lambda numbers: [texts[n] for n in numbers], threshold=0.9, size=1)
+    assert pairs.tolist() == [[0, 1]]

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.recipe import ChunkSettings, MiningSettings, PlanSettings, Recipe, SplitSettings
+from schemas.recipe import ChunkSettings, MiningSettings, PersonaSettings, PlanSettings, Recipe, SplitSettings
 from synth.plan import Choice, Item, Plan, spread
 
 PERSONAS = ["analyst", "clerk", "saver", "trader"]
@@ -194,3 +196,29 @@ def test_without_names_nothing_is_chosen() -> None:
 
 def test_only_names_with_weight_are_chosen() -> None:
     assert {Choice({"only": 0.5}).draw(n) for n in range(50)} == {"only"}
+
+
+def test_a_passage_draws_from_the_personas_near_to_it_in_equal_shares() -> None:
+    nearest = np.asarray([[3, 1], [0, -1], [-1, -1]], dtype=np.int32)
+    plan = Plan(recipe(items_per_passage=8), passages(3), PERSONAS, nearest)
+    drawn: dict[int, Counter[str]] = {}
+    for item in plan.items(0, 48):
+        drawn.setdefault(item.passage, Counter())[item.persona] += 1
+    assert drawn[0] == {"trader": 8, "clerk": 8}
+    assert drawn[1] == {"analyst": 16}
+    assert drawn[2] == dict.fromkeys(PERSONAS, 4)
+
+
+def test_what_is_matched_changes_nothing_but_the_persona() -> None:
+    near = np.zeros((20, 1), dtype=np.int32)
+    plain, matched = (
+        items(Plan(recipe(), passages(20), PERSONAS), 80),
+        items(Plan(recipe(), passages(20), PERSONAS, near), 80),
+    )
+    assert {item.persona for item in matched} == {"analyst"}
+    assert [replace(item, persona="") for item in plain] == [replace(item, persona="") for item in matched]
+
+
+def test_without_personas_in_scope_none_is_drawn() -> None:
+    nobody = recipe().model_copy(update={"persona": PersonaSettings(scope="none")})
+    assert {item.persona for item in items(Plan(nobody, passages(5), PERSONAS), 40)} == {""}

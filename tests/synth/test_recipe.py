@@ -172,6 +172,8 @@ CHANGES = {
     "chunk.max_chars": 501,
     "plan.items_per_passage": 3,
     "plan.length": {"short": 1.0, "long": 3.5},
+    "persona.scope": "both",
+    "persona.k": 6,
     "gates": [],
     "set_gates": [],
     "mining.same_document": True,

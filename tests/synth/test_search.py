@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth import search
-from synth.search import score_pairs, search_exactly
+from synth.search import find_pairs_above, score_pairs, search_exactly
 from synth.teachers import order_hits, round_scores
 
 Floats = npt.NDArray[np.float32]
@@ -169,3 +169,14 @@ def test_hits_are_ordered_by_score_and_then_by_ordinal() -> None:
     passages, scores = order_hits(np.array([9, 2, 7, 4]), np.array([0.5, 0.5, 0.9, 0.1], dtype=np.float32), 3)
     assert passages.tolist() == [7, 2, 9]
     assert scores.tolist() == [np.float32(0.9), 0.5, 0.5]
+
+
+def test_pairs_above_a_threshold_are_those_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "BLOCK", 7)
+    vectors = unit_vectors(3, 60, 4)
+    pairs, scores = find_pairs_above(vectors, 0.8)
+    products = round_scores((vectors.astype(np.float64) @ vectors.astype(np.float64).T).astype(np.float32))
+    expected = [(i, j) for j in range(60) for i in range(j) if products[i, j] > np.float32(0.8)]
+    assert sorted(map(tuple, pairs.tolist())) == sorted(expected)
+    assert len(expected) > 20
+    assert scores.tolist() == [products[i, j] for i, j in pairs.tolist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth import registry
+from synth.domains import load_personas
 from synth.errors import InputError
 from synth.llm.endpoints import Endpoint
 from synth.llm.install import find_vllm
@@ -129,6 +131,26 @@ def test_what_a_real_server_answers_fits_the_schema_of_every_step_of_every_task(
     written = Counter(row["task"] for row in items if row["query"])
     assert set(written) == set(weights), written
     assert sum(row["judgement"] is not None for row in items) > 50
+
+
+def test_personas_are_derived_and_every_request_is_accounted_for(server: Endpoint, tmp_path: Path) -> None:
+    arguments = ["personas", "derive", "--domain", "finance", "--llm", server.url, "--store", tmp_path / "store"]
+    counts = []
+    for name in ("first.jsonl", "again.jsonl"):
+        file = tmp_path / name
+        process = synth(*arguments, "--count", "12", "--expand", "2", "--out", file, "--json")
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == 0, err
+        counts.append(json.loads(out))
+        assert len(load_personas(file)) == counts[-1]["kept"] == 12
+    first = counts[0]
+    assert counts[1] == first | {"file": counts[1]["file"]}
+    assert first["asked"] == first["kept"] + sum(first["duplicate"].values()) + sum(first["failed"].values())
+    assert (tmp_path / "first.jsonl").read_bytes() == (tmp_path / "again.jsonl").read_bytes()
+    keys = pq.read_table([*(tmp_path / "store" / "answers").rglob("*.parquet")], columns=["key"])["key"].to_pylist()
+    assert len(keys) == len(set(keys)) >= first["asked"]
+    assert {persona.model for persona in load_personas(tmp_path / "first.jsonl")} == {"tiny"}
+    assert any(persona.relation for persona in load_personas(tmp_path / "first.jsonl"))
 
 
 def test_a_killed_run_is_resumed_and_asks_no_answered_question_again(server: Endpoint, tmp_path: Path) -> None:

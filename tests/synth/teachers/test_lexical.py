@@ -231,3 +231,30 @@ def test_the_lexical_teacher_is_found_by_name(tmp_path: Path) -> None:
     assert isinstance(teacher, Lexical)
     assert teacher.identity["model"] == "bm25"
     assert registry.find("teachers", "lexical") is Lexical
+
+
+def test_texts_are_alike_by_the_cosine_of_their_counts_of_content_words(tmp_path: Path) -> None:
+    texts = ["gold bond loan", "Loan, gold and a bond", "gold gold gold bond", "covenant and debt", "the of and"]
+    pairs, cosines = Lexical("lexical", tmp_path, tmp_path).alike(texts, 0.5)
+    assert pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
+    assert cosines.tolist() == pytest.approx([1.0, 4 / math.sqrt(3 * 10), 4 / math.sqrt(3 * 10)], abs=1e-4)
+
+
+def test_the_texts_nearest_to_each_passage_are_found_by_bm25_and_strangers_are_left_out(tmp_path: Path) -> None:
+    corpus = build_corpus(
+        tmp_path / "corpus", ["A covenant on debt. " * 3, "The gold price and a gold swap. " * 2, "Nothing of it. " * 4]
+    )
+    teacher = index(corpus, tmp_path / "teacher")
+    people = ["asks for the price of gold", "reads about a swap and gold", "knows every covenant", "swap swap covenant"]
+    blocks = np.concatenate(list(teacher.nearest(corpus, people, 3)))
+    assert blocks.shape == (3, 3)
+    assert blocks[0].tolist() == [2, 3, -1]
+    assert set(blocks[1].tolist()) == {0, 1, 3}
+    assert blocks[2].tolist() == [-1, -1, -1]
+
+
+def test_equally_near_texts_are_taken_in_their_order(tmp_path: Path) -> None:
+    corpus = build_corpus(tmp_path / "corpus", ["The covenant was reset in the second year of the loan."])
+    teacher = index(corpus, tmp_path / "teacher")
+    (block,) = teacher.nearest(corpus, ["a covenant one", "a covenant two", "a covenant six"], 2)
+    assert block.tolist() == [[0, 1]]

@@ -442,3 +442,32 @@ def test_exported_triplets_train_a_real_model(tmp_path: Path, minilm: str, make_
     result = trainer.train()
     assert math.isfinite(result.training_loss)
     assert not torch.equal(before, next(model.parameters()).detach().cpu())
+
+
+def test_texts_are_alike_by_the_cosine_of_their_embeddings_and_are_embedded_once(
+    tmp_path: Path, tiny: type[TinyModel]
+) -> None:
+    teacher = SentenceTransformers("a/model", tmp_path, tmp_path / "store")
+    pairs, cosines = teacher.alike(["a gold bond", "bond gold a", "other words here"], 0.9)
+    assert pairs.tolist() == [[0, 1]]
+    assert cosines.tolist() == [1.0]
+    before = len(tiny.encoded)
+    teacher.alike(["a gold bond", "bond gold a"], 0.5)
+    assert len(tiny.encoded) == before
+
+
+def test_the_texts_nearest_to_each_passage_are_found_without_embedding_the_passages_again(
+    tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synth.teachers.sentence_transformers.BATCH", 5)
+    corpus = build_corpus(tmp_path / "corpus", TEXTS)
+    teacher = index("a/model", tmp_path / "teacher", tmp_path / "store", corpus)
+    before = len(tiny.encoded)
+    people = [corpus.texts([7])[0], "wholly unrelated xyzzy", corpus.texts([2])[0]]
+    blocks = list(teacher.nearest(corpus, people, 4))
+    assert [len(block) for block in blocks] == [5, 5, 2]
+    best = np.concatenate(blocks)
+    assert (best[7, 0], best[2, 0]) == (0, 2)
+    assert sorted(best[0, :3].tolist()) == [0, 1, 2]
+    assert set(best[:, 3].tolist()) == {-1}
+    assert len(tiny.encoded) == before + 3
