@@ -80,6 +80,9 @@ class Facts(Strict):
 
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] = "en"
     """The only language of records that these words are applied to."""
+    conjunctions: list[Phrase] = []
+    """A query that joins two things by one of these (years apart) asks for more than one fact: only its
+    years are changed, because half of it might still be answered."""
     years: Years | None = None
     names: dict[str, NameType] = {}
     terms: dict[str, list[Group]] = {}

@@ -16,7 +16,7 @@ from schemas.record import Change, Negative, PassageText
 from synth.corpus import Corpus
 from synth.language import primary
 from synth.perturb.names import Names
-from synth.perturb.phrases import Exchange
+from synth.perturb.phrases import Exchange, any_of, whole
 from synth.perturb.quantities import Quantities
 from synth.perturb.surroundings import NameFinder, Surroundings, survey
 from synth.perturb.terms import Roll, Terms
@@ -56,6 +56,7 @@ class Perturber:
     def __init__(self, facts: Facts, settings: PerturbationSettings, seed: int, surroundings: Surroundings) -> None:
         self._facts, self._settings, self._seed = facts, settings, seed
         self._surroundings = surroundings
+        self._joined = any_of(rf"{whole(phrase)}\s+(?!\d)" for phrase in facts.conjunctions)
         self._ways = {kind: list(_ways(facts, kind, surroundings)) for kind in settings.kinds or facts.kinds}
 
     def negatives(self, record: Asked, positive: PassageText) -> list[Negative]:
@@ -77,7 +78,10 @@ class Perturber:
         def roll(name: str) -> float:
             return draw(self._seed, "perturb", record_id, kind, name)
 
+        joined = bool(self._joined.search(query))
         for way in self._ways[kind]:
+            if joined and not isinstance(way, YearShift):
+                continue
             found = way(query, text, roll)
             if found is not None and found.text != text and not self._surroundings.holds(found.text):
                 return Perturbed(kind, found.text, found.changes)

@@ -24,7 +24,7 @@ def test_finance_has_the_six_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "group"), groups(), ids=lambda each: each if isinstance(each, str) else next(iter(each.values))
+    ("kind", "group"), list(groups()), ids=lambda each: each if isinstance(each, str) else next(iter(each.values))
 )
 def test_every_form_can_be_exchanged_on_its_own(kind: str, group: Group) -> None:
     terms = Terms(group)

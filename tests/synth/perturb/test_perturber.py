@@ -79,6 +79,16 @@ def test_queries_that_ask_no_fact_or_speak_another_language_get_none(
     assert make(negatives=8).negatives(asked(language="en-GB"), POSITIVE)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("query", "is_made"),
+    [("Basic earnings per share and net income?", False), ("Basic earnings per share in 2023 and 2024?", True)],
+)
+def test_a_query_that_asks_for_two_things_keeps_both(perturber: Perturber, query: str, is_made: bool) -> None:
+    made = perturber.perturb("r", query, "Basic earnings per share were 4 in 2024.", "scope")
+    assert (made is not None) == is_made
+    assert perturber.perturb("r", f"{query} For 2024?", "Basic earnings per share were 4 in 2024.", "period")
+
+
 def test_a_text_that_is_a_passage_of_the_corpus_is_not_made(facts: Facts, tmp_path: Path) -> None:
     settings = PerturbationSettings(negatives=1, kinds={"scope": 1})
     query, text = "Basic earnings per share?", "Basic earnings per share were four euros in that quarter."
