@@ -75,6 +75,8 @@ class Pair(_Record):
     kind: Literal["pair"] = "pair"
     query: Annotated[str, Field(min_length=1)]
     positive: PassageText
+    persona: str = ""
+    """Who asks, as the prompt described them."""
 
 
 class NTuple(_Record):

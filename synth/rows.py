@@ -121,6 +121,7 @@ def _record(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
         split=passage.split,
         query=draft.query,
         positive=positive,
+        persona=task_input.persona.text,
         provenance=provenance,
     )
 

@@ -8,16 +8,22 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
-from synth.language import identify, known_languages, primary
+from synth.language import Found, identify, known_languages, primary
+from synth.overlap import distinct_words
+from synth.text import words
 
 __all__ = ["Language"]
+
+_ACCENTED = 0.4
+"""Words with accents, in a query that should be English, need no more probability than this."""
 
 
 class Language:
     """Identifies the query's language with fastText and keeps it in doubt.
 
     Numbers and company names look like other languages, so a query is dropped only when
-    another language is likely (`min_probability`) and there are letters enough to tell.
+    another language is likely (`min_probability`) and there are letters enough to tell. The words
+    that it does not share with its passage tell with fewer letters, since names stand in both.
     It abstains on languages that the identifier does not know.
     """
 
@@ -28,7 +34,9 @@ class Language:
 
         accept: list[str] = []
         min_letters: Annotated[int, Field(ge=1)] = 40
+        min_own_letters: Annotated[int, Field(ge=1)] = 10
         min_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+        min_own_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -36,10 +44,30 @@ class Language:
 
     def judge(self, record: Pair) -> Verdict:
         expected = self._accepted or {primary(record.language)}
-        found = identify(record.query, self.settings.min_letters) if expected <= known_languages() else None
-        if found is None:
+        if not expected <= known_languages():
             return Verdict(gate=self.name, keep=True, detail="abstained")
-        keep = found.language in expected or found.probability < self.settings.min_probability
+        whole = identify(record.query, self.settings.min_letters)
+        if whole is not None and self._is_other(whole, expected):
+            return self._verdict(whole, keep=False)
+        own = " ".join(word for word in words(record.query) if word not in distinct_words(record.positive.text))
+        if "en" in expected and _is_foreign_script(own):
+            return Verdict(gate=self.name, keep=False, reason="wrong_language", score=1.0, detail="another script")
+        found = identify(own, self.settings.min_own_letters)
+        if found is not None and found.language not in expected and self._is_sure(found, own, record.query, expected):
+            return self._verdict(found, keep=False)
+        return self._verdict(whole, keep=True) if whole else Verdict(gate=self.name, keep=True, detail="abstained")
+
+    def _is_other(self, found: Found, expected: set[str]) -> bool:
+        return found.language not in expected and found.probability >= self.settings.min_probability
+
+    def _is_sure(self, found: Found, own: str, query: str, expected: set[str]) -> bool:
+        """Of the words of its own: likely by themselves or in their sentence, or written with accents."""
+        sentence = identify(query, 1)
+        agreed = sentence.probability if sentence and sentence.language == found.language else 0.0
+        needed = _ACCENTED if "en" in expected and not own.isascii() else self.settings.min_own_probability
+        return max(found.probability, agreed) >= needed
+
+    def _verdict(self, found: Found, *, keep: bool) -> Verdict:
         return Verdict(
             gate=self.name,
             keep=keep,
@@ -47,3 +75,12 @@ class Language:
             score=round(found.probability, 4),
             detail=found.language,
         )
+
+
+def _is_foreign_script(text: str) -> bool:
+    """Whether a quarter of the letters are not Latin."""
+    if text.isascii():
+        return False
+    letters = [letter for letter in text if letter.isalpha()]
+    foreign = sum(letter > "\u024f" and not "\u1e00" <= letter <= "\u1eff" for letter in letters)
+    return foreign > 1 and 4 * foreign >= len(letters)

@@ -6,25 +6,24 @@ by fault_phrases.yaml, or by cutting what is there; nothing here knows how a gat
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from schemas.record import Pair
-from synth.domains import load_personas
 from synth.prompts import load_prompt
-from synth.resources import find_shipped
 from synth.text import STOP_WORDS
 
 PHRASES = yaml.safe_load((Path(__file__).parent / "fault_phrases.yaml").read_text(encoding="utf-8"))
 FIGURE = re.compile(r"[$€£]?\d[\d,]*\.?\d*(?: (?:million|billion|thousand|percent)|%|m\b)?")
 TRUNCATED_KINDS = ("anywhere", "function word", "punctuation")
+WHOLE = "whole phrase left"
+HUMAN_WORDS: set[str] = set()
+"""Words of all human queries, filled by the script; no gate sees them."""
 MIN_COPY_WORDS = 5
 
 
@@ -78,7 +77,11 @@ def generic(record: Pair, source: random.Random, half: str) -> Planted | None:
 
 def leaked(record: Pair, source: random.Random, half: str) -> Planted | None:
     """The query with a figure or a clause of its passage, as models supply answers."""
-    figures = [f for f in FIGURE.findall(record.positive.text) if not re.fullmatch(r"(19|20)\d\d|\d{1,2}", f)]
+    figures = [
+        figure
+        for figure in (found.rstrip(".,") for found in FIGURE.findall(record.positive.text))
+        if not re.fullmatch(r"(19|20)\d\d|\W?\d{1,2}\W?", figure) and figure not in record.query
+    ]
     clause = _clause(record.positive.text, source)
     templates = [t for t in PHRASES["leak"][half] if figures or "{value}" not in t]
     if not clause:
@@ -116,28 +119,31 @@ def truncated(record: Pair, source: random.Random, half: str) -> Planted | None:
         ends = [m for m in re.finditer(r"\w+(?= )", query) if m[0].lower() in STOP_WORDS]
         places = [m.end() for m in ends if m.end() >= min(8, high)]
     else:
-        places = [m.end() for m in re.finditer(r"[,(\[{:;]|(?<!\w)[\"'`]|(?<=\w)-(?=\w)|- ", query) if m.end() >= 8]
+        places = [
+            m.end() for m in re.finditer(r"[,(\[{:;]|(?<![^\s(])[\"'`](?=\w)|(?<=\w)-(?=\w)|- ", query) if m.end() >= 8
+        ]
     places = [p for p in places if p < len(query) - 1]
     if not places:
         return None
     place = source.choice(places)
     cut, rest = query[:place].rstrip(), query[place:]
-    if kind == "anywhere":
-        kind = "in a word" if cut[-1].isalnum() and rest[0].isalnum() else _boundary_kind(cut)
-    return Planted(cut, kind)
+    return Planted(cut, _end_kind(cut, rest) if kind == "anywhere" else kind)
 
 
-def _boundary_kind(cut: str) -> str:
-    last = cut.split()[-1].lower()
-    if not last[-1].isalnum():
-        return "punctuation"
-    return "function word" if last in STOP_WORDS else "whole phrase left"
+def _end_kind(cut: str, rest: str) -> str:
+    """What a cut at any character left; a piece of a word that is a word itself leaves a whole phrase."""
+    last = re.split(r"[^\w]+", cut)[-1].lower()
+    if last in STOP_WORDS:
+        return "function word"
+    if last and rest[0].isalnum():
+        return WHOLE if last in HUMAN_WORDS else "in a word"
+    return WHOLE if cut[-1].isalnum() or cut[-1] in ".?!\"'`)]" else "punctuation"
 
 
 def echoed(record: Pair, source: random.Random, half: str) -> Planted | None:
     """Wording of the prompt that was sent, whole lines or spans of them, alone or beside the query."""
-    persona = source.choice(_personas()).text
-    system, user = _messages(record, persona, source)
+    persona = record.persona
+    system, user = _messages(record, source)
     kind = source.choice(["rule", "labels", "persona", "passage tag", "all"])
     if kind == "rule":
         tokens = system.split()
@@ -158,14 +164,14 @@ def echoed(record: Pair, source: random.Random, half: str) -> Planted | None:
     return Planted(beside, kind)
 
 
-def _messages(record: Pair, persona: str, source: random.Random) -> tuple[str, str]:
+def _messages(record: Pair, source: random.Random) -> tuple[str, str]:
     inputs = {
         "domain": "finance",
         "instruction": source.choice(["", record.instruction]),
         "title": source.choice(["", "Annual report 2019"]),
         "heading": "Results",
         "passage": record.positive.text,
-        "persona": persona,
+        "persona": record.persona,
         "query_type": source.choice(["fact", "reason", "comparison", "procedure", "definition"]),
         "difficulty": source.choice(["easy", "medium", "hard"]),
         "length": source.choice(["short", "medium", "long"]),
@@ -173,15 +179,6 @@ def _messages(record: Pair, persona: str, source: random.Random) -> tuple[str, s
     }
     system, user = load_prompt("query-from-passage").render(inputs)
     return system.content, user.content
-
-
-_PERSONAS: list[Any] = []
-
-
-def _personas() -> Sequence[Any]:
-    if not _PERSONAS:
-        _PERSONAS.extend(load_personas(find_shipped("data") / "personas" / "finance.jsonl"))
-    return _PERSONAS
 
 
 def _word(record: Pair, source: random.Random) -> str:
@@ -201,12 +198,14 @@ def _entity(text: str, source: random.Random) -> str:
 def _clause(text: str, source: random.Random) -> str:
     """4 to 14 words that stand together in one line or sentence, or a whole short text."""
     lines = [line.split() for line in re.split(r"(?<=[.;])\s+|\n", text) if len(line.split()) >= 4]
-    if not lines:
-        return " ".join(text.split()) if len(text.split()) >= 2 else ""
-    line = source.choice(lines)
-    size = min(source.randint(4, 14), len(line))
-    start = source.choice([0, source.randint(0, len(line) - size)])
-    return " ".join(itertools.islice(line, start, start + size)).strip(" |,")
+    if lines:
+        line = source.choice(lines)
+        size = min(source.randint(4, 14), len(line))
+        start = source.choice([0, source.randint(0, len(line) - size)])
+        clause = " ".join(line[start : start + size]).strip(" |,")
+        if len(re.findall(r"\w+", clause)) >= 4:
+            return clause
+    return " ".join(text.split()) if 2 <= len(text.split()) <= 14 else ""
 
 
 TEXT_FAULTS: Mapping[str, Maker] = {
