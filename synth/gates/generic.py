@@ -20,9 +20,9 @@ _TEXT = """abstract answer article author book chapter content context doc docum
 _PART = """aim argument aspect conclusion data description detail discussion element essence example explanation fact
     finding focus gist goal highlight idea insight issue item key lesson matter meaning message notion objective outline
     overview part point purpose recap subject substance summary takeaway theme thing thought topic"""
-_TELL = """address ask communicate concern contain convey cover define depict describe discuss elaborate elucidate
+_TELL = """address ask come communicate concern contain convey cover define depict describe discuss elaborate elucidate
     explain express give happen illustrate imply include indicate inform know learn list mean mention offer portray
-    present provide question read recount refer relate reveal say show speak state suggest sum summarise summarize take
+    present provide question reach read recount refer relate reveal say show speak state suggest sum summarise summarize take
     talk tell try understand write"""
 _WEIGHT = """additional basic brief briefly broad central concise core crucial detailed different essential exact exactly
     following foremost fundamental general given good here important information interesting kind main major necessary notable
@@ -34,7 +34,7 @@ _EMPTY = frozenset(stem for text in (_TEXT, _PART, _TELL, _WEIGHT, _COURTESY) fo
 
 _A_TEXT = "article|author|chapter|content|context|document|essay|excerpt|extract|material|page|paragraph|passage|piece|report|section|snippet|source|text|writer"
 _ITSELF = re.compile(
-    rf"""\baccording\ to\ (?:the|this)\ (?:\w+\ )?(?:{_A_TEXT})\b | \b(?:the|this|that)\ (?:passage|excerpt|snippet)\b
+    rf"""\baccording\ to\ (?:(?:the|this)\ (?:\w+\ )?(?:{_A_TEXT})|this|the\ above)\b | \b(?:the|this|that)\ (?:passage|excerpt|snippet)\b
       | \b(?:{_A_TEXT})\ (?:above|below)\b | \b(?:above|provided)\ (?:{_A_TEXT})\b
       | \bthe\ (?:author|writer)\b(?!\ of) | \bthe\ (?:author|writer)\ of\ (?:the|this|that)\ (?:{_A_TEXT})\b""",
     re.VERBOSE | re.IGNORECASE,

@@ -10,12 +10,14 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.language import Found, identify, known_languages, primary
 from synth.overlap import distinct_words
-from synth.text import words
+from synth.text import STOP_WORDS, words
+from synth.vocabulary import is_known
 
 __all__ = ["Language"]
 
-_ACCENTED = 0.4
-"""Words with accents, in a query that should be English, need no more probability than this."""
+_ENGLISH = {"en"}
+_UNLIKE = 0.4
+"""What should be English and has accents, or no English word at all, needs no more probability than this."""
 
 
 class Language:
@@ -34,7 +36,7 @@ class Language:
 
         accept: list[str] = []
         min_letters: Annotated[int, Field(ge=1)] = 40
-        min_own_letters: Annotated[int, Field(ge=1)] = 10
+        min_own_letters: Annotated[int, Field(ge=1)] = 6
         min_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
         min_own_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
 
@@ -50,7 +52,7 @@ class Language:
         if whole is not None and self._is_other(whole, expected):
             return self._verdict(whole, keep=False)
         own = " ".join(word for word in words(record.query) if word not in distinct_words(record.positive.text))
-        if "en" in expected and _is_foreign_script(own):
+        if expected == _ENGLISH and _is_foreign_script(own):
             return Verdict(gate=self.name, keep=False, reason="wrong_language", score=1.0, detail="another script")
         found = identify(own, self.settings.min_own_letters)
         if found is not None and found.language not in expected and self._is_sure(found, own, record.query, expected):
@@ -64,7 +66,9 @@ class Language:
         """Of the words of its own: likely by themselves or in their sentence, or written with accents."""
         sentence = identify(query, 1)
         agreed = sentence.probability if sentence and sentence.language == found.language else 0.0
-        needed = _ACCENTED if "en" in expected and not own.isascii() else self.settings.min_own_probability
+        needed = self.settings.min_own_probability
+        if expected == _ENGLISH and (not own.isascii() or not any(map(_is_english, own.split()))):
+            needed = _UNLIKE
         return max(found.probability, agreed) >= needed
 
     def _verdict(self, found: Found, *, keep: bool) -> Verdict:
@@ -75,6 +79,10 @@ class Language:
             score=round(found.probability, 4),
             detail=found.language,
         )
+
+
+def _is_english(word: str) -> bool:
+    return word in STOP_WORDS or is_known(word)
 
 
 def _is_foreign_script(text: str) -> bool:

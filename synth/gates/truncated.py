@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Collection
-from functools import cache
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.language import primary
 from synth.overlap import distinct_words
-from synth.resources import find_shipped
 from synth.text import STOP_WORDS, words
+from synth.vocabulary import SHORT, begins_known, is_beginning, is_known
 
 __all__ = ["Truncated"]
 
@@ -31,10 +29,6 @@ _MAY_END = frozenset(
 )
 """Function words that end whole queries too: "how do I switch it off"."""
 _CANNOT_END = STOP_WORDS - _MAY_END
-_INFLECTIONS = ("s", "es", "ed", "d", "ing", "ly", "er", "ers")
-_ENDINGS = ("s", "es", "ed", "ing", "ly", "er", "ers")
-_SHORT = 3
-"""Words of so many letters are listed completely enough to know that another is none."""
 
 
 class Truncated:
@@ -99,44 +93,7 @@ def _is_cut(word: str, nearby: Collection[str]) -> bool:
     if lower in nearby or lower in STOP_WORDS or (word.isupper() and len(word) > 1):
         return False
     if word[0].isupper():  # a name may be any word
-        return any(_is_beginning(lower, other) for other in nearby)
-    if _is_known(lower):
+        return any(is_beginning(lower, other) for other in nearby)
+    if is_known(lower):
         return False
-    return len(lower) <= _SHORT or _begins_known(lower) or any(_is_beginning(lower, other) for other in nearby)
-
-
-def _is_beginning(word: str, other: str) -> bool:
-    return len(other) > len(word) and other.startswith(word) and other[len(word) :] not in _INFLECTIONS
-
-
-def _is_known(word: str) -> bool:
-    """Whether it is listed, or an inflection of what is: `merged`, `running`."""
-    known, _ = _known_words()
-    if word in known:
-        return True
-    for ending in _ENDINGS:
-        stem = word.removesuffix(ending)
-        if stem == word or len(stem) < _SHORT:
-            continue
-        if stem in known or (ending != "s" and f"{stem}e" in known) or (stem[-1] == stem[-2] and stem[:-1] in known):
-            return True
-    return False
-
-
-def _begins_known(word: str) -> bool:
-    """Whether a listed word goes on where this one ends."""
-    _, ordered = _known_words()
-    for place in range(bisect_right(ordered, word), len(ordered)):
-        if not ordered[place].startswith(word):
-            return False
-        if _is_beginning(word, ordered[place]):
-            return True
-    return False
-
-
-@cache
-def _known_words() -> tuple[frozenset[str], list[str]]:
-    """Frequent English words, and the same in alphabetical order."""
-    lines = find_shipped("data", "words", "en.txt").read_text(encoding="utf-8").splitlines()
-    known = frozenset(word for line in lines if not line.startswith("#") for word in line.split())
-    return known, sorted(known)
+    return len(lower) <= SHORT or begins_known(lower) or any(is_beginning(lower, other) for other in nearby)
