@@ -10,44 +10,86 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.language import primary
-from synth.text import terms, words
+from synth.text import STOP_WORDS, words
 
 __all__ = ["Generic"]
 
 _LANGUAGE = "en"
-_TEXT = """abstract answer article author book chapter content context doc document essay excerpt extract file material
-    page paper paragraph passage piece post report resource section sentence snippet source text writer writing"""
-_PART = """aim argument aspect conclusion data description detail discussion element essence example explanation fact
-    finding focus gist goal highlight idea insight issue item key lesson matter meaning message notion objective outline
-    overview part point purpose recap subject substance summary takeaway theme thing thought topic"""
-_TELL = """address ask come communicate concern contain convey cover define depict describe discuss elaborate elucidate
-    explain express give happen illustrate imply include indicate inform know learn list mean mention offer portray
-    present provide question reach read recount refer relate reveal say show speak state suggest sum summarise summarize take
-    talk tell try understand write"""
-_WEIGHT = """additional basic brief briefly broad central concise core crucial detailed different essential exact exactly
-    following foremost fundamental general given good here important information interesting kind main major necessary notable
-    overall particular primary principal quick really relevant several shortly short significant simple specific type
-    useful various vital word"""
-_COURTESY = "also could find get go help kindly let like look make need please regard respect term want way would"
-_EMPTY = frozenset(stem for text in (_TEXT, _PART, _TELL, _WEIGHT, _COURTESY) for stem in terms(text, _LANGUAGE))
-"""Stems of what can be asked of any text."""
+_TEXTS = (
+    "abstract article author blog booklet brochure bulletin chapter chunk clipping commentary content context doc document"
+    " editorial entry essay excerpt extract fragment guide handout introduction leaflet literature manuscript material"
+    " memo memorandum narrative narrator newsletter page pamphlet paper paragraph part passage pdf piece portion post"
+    " publication quotation reader reading report review section segment selection sentence snippet source speaker story"
+    " text textbook transcript writer writeup write-up writing"
+).split()
+_PARTS = (
+    "aim approach aspect assertion attitude audience background concept conclusion consideration description detail discussion essence"
+    " example explanation fact finding focus gist highlight idea implication importance impression inference info"
+    " information insight intent intention issue knowledge lesson limitation matter meaning message methodology moral notion objective"
+    " observation opinion outline overview perspective point premise purpose recap recommendation relevance remark"
+    " significance substance subject suggestion summary synopsis takeaway theme thesis thing thought tone topic viewpoint"
+).split()
+_TELLING = (
+    "address argue ask assert believe communicate concern conclude contain convey cover deal define depict describe discuss"
+    " elaborate elucidate emphasise emphasize explain explore express give happen highlight identify illustrate imply"
+    " include indicate infer inform know learn mean mention outline paraphrase portray present propose provide reach"
+    " recount refer relate reveal say show speak state stress suggest sum summarise summarize talk teach tell think touch"
+    " try understand write analyse analyze glean come go get find need want help look read remember let make"
+).split()
+_IRREGULAR = "came done drawn found given gives gave going gone got known made meant read said seen shown spoken taught thought told understood went written wrote".split()
+_WEIGHTS = (
+    "additional basic big brief briefly broad central chief clear clearly concise core critical crucial detailed different"
+    " entire essential essentially exact exactly first following foremost fundamental general generally good great here"
+    " important interesting intended main mainly major many meaningful mostly much necessary notable noteworthy overall"
+    " particular presented primary primarily quick quickly real really relevant remarkable salient several short shortly"
+    " significant simple simply specific specifically surprising useful various vital whole word words worth kind sort"
+    " also anything something everything nothing one please kindly like regard regarding respect way would could hello hi"
+    " thanks thank someone anyone using aforementioned based"
+).split()
 
-_A_TEXT = "article|author|chapter|content|context|document|essay|excerpt|extract|material|page|paragraph|passage|piece|report|section|snippet|source|text|writer"
+
+def _inflected(word: str) -> set[str]:
+    stem = word.removesuffix("e")
+    return {word, f"{word}s", f"{word}es", f"{stem}ed", f"{stem}ing", f"{stem}ies", f"{word.removesuffix('y')}ies"}
+
+
+_EMPTY = (
+    STOP_WORDS
+    | {form for word in (*_TEXTS, *_PARTS, *_TELLING) for form in _inflected(word)}
+    | set(_IRREGULAR)
+    | set(_WEIGHTS)
+)
+"""What can be asked of any text. Words that a field uses in its own sense (principal, key, list) are not here."""
+
+_A_TEXT = "|".join(_TEXTS)
+_POINT = "|".join([*_PARTS, "argument", "challenge", "element", "concern", "event", "feature", "problem", "question"])
+_WEIGHTY = (
+    "basic|big|central|chief|core|critical|crucial|essential|fundamental|general|important|interesting|key|main|major"
+    "|most|notable|noteworthy|overall|primary|principal|relevant|salient|significant"
+)
+_COMMAND = re.compile(
+    r"\s*(?:please\s+|(?:can|could|would)\s+you\s+(?:please\s+)?)?(?:create|extract|highlight|identify|list|name|note|state|sum\s+up)\b",
+    re.IGNORECASE,
+)
 _ITSELF = re.compile(
-    rf"""\baccording\ to\ (?:(?:the|this)\ (?:\w+\ )?(?:{_A_TEXT})|this|the\ above)\b | \b(?:the|this|that)\ (?:passage|excerpt|snippet)\b
-      | \b(?:{_A_TEXT})\ (?:above|below)\b | \b(?:above|provided)\ (?:{_A_TEXT})\b
-      | \bthe\ (?:author|writer)\b(?!\ of) | \bthe\ (?:author|writer)\ of\ (?:the|this|that)\ (?:{_A_TEXT})\b""",
+    rf"""\baccording\ to\ (?:(?:the|this)\ (?:\w+\ )?(?:{_A_TEXT})|this|the\ above)\b
+      | \b(?:the|this|that)\ (?:\w+\ )?(?:passage|excerpt|snippet)\b
+      | \b(?:{_A_TEXT}|information)\ (?:above|below)\b | \b(?:above|provided|aforementioned|attached)\ (?:{_A_TEXT})\b
+      | \bthe\ (?:author|writer|narrator)\b(?!\ of) | \bthe\ (?:author|writer)\ of\ (?:this|that|the\ (?:passage|text|article))\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 """Names the passage itself, which nobody who searches has before them."""
 _VAGUE = re.compile(
-    rf"""\b(?:the|this|that|above|following|given|provided)\ (?:\w+\ ){{0,2}}?(?:{_A_TEXT})s?\b
-      | \b(?:main|key|central|core|primary|principal|major|essential|important|significant|crucial|overall|general)\ (?:\w+\ )?
-          (?:argument|aspect|conclusion|detail|element|fact|finding|highlight|idea|information|insight|message|point
-            |takeaway|theme|topic)s?\b
-      | \b(?:takeaways?|highlights|gist|essence|summary|overview|outline|summari[sz]e|sum\ up)\b
-      | \b(?:information|details?|facts?|things?|important|interesting|know|learn|understand|mention(?:ed)?|discuss(?:ed)?
-          |described|sa(?:id|ys?)|stated?|tell\ me|talk|explain)\b.*\b(?:about|on|of|regarding|understand|concerning|for)\b""",
+    rf"""\b(?:this|that|above|following|given|provided)\ (?:\w+\ ){{0,2}}?(?:{_A_TEXT})s?\b
+      | \bthe\ (?:\w+\ )?(?:document|text|passage|paragraph|article|excerpt|extract|content|pdf|section|material|source)s?\b
+      | \b(?:{_WEIGHTY})\ (?:\w+\ )?(?:{_POINT})s?\b | \bwhat\ (?:{_POINT})s?\b | \b(?:any|some)\ (?:\w+\ )?(?:{_POINT})s?\b
+      | \b(?:takeaways?|highlights|gist|essence|summary|overview|recap|synopsis|summari[sz]e|sum\ up)\b
+      | ^(?:what|which)\b.*\b(?:addressed|covered|described|discussed|highlighted|identified|mentioned|outlined|presented|proposed
+          |provided|raised|stated|suggested)\W*$
+      | \b(?:about|by|from|in|of|on|with|regarding|mentioned)\ (?:this|here|that)\b(?!\ \w)
+      | \b(?:information|info|details?|facts?|things?|important|interesting|know|learn|understand|mention(?:ed)?
+          |discuss(?:ed)?|described|said|says?|stated?|tell|talk|explain|anything|something|everything)\b
+        (?=.*\b(?:about|on|of|regarding|understand|concerning|for)\b)""",
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -73,21 +115,31 @@ class Generic:
     def judge(self, record: Pair) -> Verdict:
         if primary(record.language) != _LANGUAGE:
             return Verdict(gate=self.name, keep=True, detail="abstained")
-        telling = {stem for stem in terms(record.query, _LANGUAGE) if stem not in _EMPTY}
-        detail = self._fault(record.query, len(telling))
+        telling, detail = self._fault(record.query)
         return Verdict(
             gate=self.name,
             keep=not detail,
             reason="generic" if detail else "",
-            score=float(len(telling)),
+            score=float(telling),
             detail=detail,
         )
 
-    def _fault(self, query: str, telling: int) -> str:
-        if not telling:
-            return "would fit any passage" if words(query) else ""
+    def _fault(self, query: str) -> tuple[int, str]:
+        """How many telling words there are, and why they are too few."""
+        telling = _telling(query)
         if named := _ITSELF.search(query):
-            return f"names the passage: {named[0]!r}"
-        if telling <= self.settings.max_words and (vague := _VAGUE.search(query)):
-            return f"about the passage as such: {vague[0]!r}"
-        return ""
+            return telling, f"names the passage: {named[0]!r}"
+        if telling > self.settings.max_words + 3:
+            return telling, ""
+        vague = _VAGUE.search(query)
+        if vague:
+            telling = _telling(_VAGUE.sub(" ", _COMMAND.sub(" ", query)))
+        if not telling and words(query):
+            return telling, "would fit any passage"
+        if vague and telling <= self.settings.max_words:
+            return telling, f"about the passage as such: {vague[0]!r}"
+        return telling, ""
+
+
+def _telling(query: str) -> int:
+    return len({word for word in words(query) if len(word) > 1 and word not in _EMPTY})
