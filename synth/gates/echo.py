@@ -50,8 +50,9 @@ class Echo:
         if told.markup and (found := told.markup.search(record.query)):
             return found[0].strip()
         query = words(record.query)
+        instruction = _runs_of(record.instruction, self.settings.run)
         for run in _runs(query, self.settings.run):
-            if run in told.runs or run in _runs_of(record.instruction, self.settings.run):
+            if run in told.runs or run in instruction:
                 return " ".join(run)
         size = self.settings.persona_run
         if record.persona and len(query) >= size:

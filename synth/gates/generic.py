@@ -79,6 +79,10 @@ _ITSELF = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Names the passage itself, which nobody who searches has before them."""
+_MARKS = frozenset(
+    "according passage excerpt snippet above below provided aforementioned attached author writer narrator".split()
+)
+"""Every such name holds one of these."""
 _VAGUE = re.compile(
     rf"""\b(?:this|that|above|following|given|provided)\ (?:\w+\ ){{0,2}}?(?:{_A_TEXT})s?\b
       | \bthe\ (?:\w+\ )?(?:document|text|passage|paragraph|article|excerpt|extract|content|pdf|section|material|source)s?\b
@@ -127,7 +131,7 @@ class Generic:
     def _fault(self, query: str) -> tuple[int, str]:
         """How many telling words there are, and why they are too few."""
         telling = _telling(query)
-        if named := _ITSELF.search(query):
+        if not _MARKS.isdisjoint(words(query)) and (named := _ITSELF.search(query)):
             return telling, f"names the passage: {named[0]!r}"
         if telling > self.settings.max_words + 3:
             return telling, ""

@@ -49,8 +49,8 @@ class Language:
         if not expected <= known_languages():
             return Verdict(gate=self.name, keep=True, detail="abstained")
         whole = identify(record.query, self.settings.min_letters)
-        if whole is not None and self._is_other(whole, expected):
-            return self._verdict(whole, keep=False)
+        if whole is not None and whole.probability >= self.settings.min_probability:
+            return self._verdict(whole, keep=whole.language in expected)
         own = " ".join(word for word in words(record.query) if word not in distinct_words(record.positive.text))
         if expected == _ENGLISH and _is_foreign_script(own):
             return Verdict(gate=self.name, keep=False, reason="wrong_language", score=1.0, detail="another script")
@@ -58,9 +58,6 @@ class Language:
         if found is not None and found.language not in expected and self._is_sure(found, own, record.query, expected):
             return self._verdict(found, keep=False)
         return self._verdict(whole, keep=True) if whole else Verdict(gate=self.name, keep=True, detail="abstained")
-
-    def _is_other(self, found: Found, expected: set[str]) -> bool:
-        return found.language not in expected and found.probability >= self.settings.min_probability
 
     def _is_sure(self, found: Found, own: str, query: str, expected: set[str]) -> bool:
         """Of the words of its own: likely by themselves or in their sentence, or written with accents."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,7 +13,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.language import primary
 from synth.overlap import copied_pairs, words_in_order
-from synth.text import STOP_WORDS, TOKEN
+from synth.text import STOP_WORDS, TOKEN, words
 
 __all__ = ["Leak"]
 
@@ -26,7 +27,7 @@ _BREAK = re.compile(
     re.VERBOSE,
 )
 """Between two words: what follows says something of its own. Quotation marks do not count: names stand in them."""
-_SUPPLY = frozenset("as assuming because being considering given ie knowing namely since".split())
+_SUPPLY = frozenset("assuming because being considering given ie knowing namely since".split())
 _SUPPLY_TWO = frozenset(
     f"{first} {second}"
     for first, seconds in {
@@ -52,6 +53,8 @@ _SUPPLY_TWO = frozenset(
     for second in seconds.split()
 )
 """English words after which a clause or a figure is supplied."""
+_AFTER_AS = 6
+""""as" supplies a clause of so many words; with fewer it compares ("as a share of revenue")."""
 _FIGURE = re.compile(r"\d[\d.,]*[.,]\d+%?|\d+%|\d{5,}|(?!(?:19|20)\d\d$)\d{3,4}")
 """A number that is no year and too precise to be known beforehand."""
 
@@ -90,21 +93,18 @@ class Leak:
     def _leaked(self, query: str, passage: str, english: bool) -> str:
         if english and (said := _ANSWER.search(query)) and said.end() < len(query.rstrip()):
             return said[0].strip()
-        lowered = query.lower()
-        spans = [found.span() for found in TOKEN.finditer(lowered)]
-        tokens = [lowered[start:end] for start, end in spans]
-        gaps = ["", *(lowered[a[1] : b[0]] for a, b in zip(spans, spans[1:], strict=False)), ""]
-        text = words_in_order(passage)
-        for start, stop in _runs(tokens, passage):
+        tokens, text = words(query), words_in_order(passage)
+        runs, figures = _runs(tokens, passage), _figures(tokens, text)
+        if not runs and not figures:
+            return ""
+        gaps = _gaps(query)
+        for start, stop in runs:
             run = tokens[start:stop]
             if stop - start < len(tokens) and f" {' '.join(run)} " == text:
                 return " ".join(run)
             if self._says_enough(run) and _is_supplied(tokens, gaps, start, stop):
                 return " ".join(run)
-        for place, token in enumerate(tokens):
-            if place and _FIGURE.fullmatch(token) and f" {token} " in text and _is_introduced(tokens, gaps, place):
-                return token
-        return ""
+        return next((tokens[place] for place in figures if _is_introduced(tokens, gaps, place)), "")
 
     def _says_enough(self, run: Sequence[str]) -> bool:
         if any(_FIGURE.fullmatch(token) for token in run):
@@ -112,13 +112,28 @@ class Leak:
         return len(run) >= self.settings.min_words and sum(token not in STOP_WORDS for token in run) > 1
 
 
+def _figures(tokens: Sequence[str], text: str) -> list[int]:
+    """Places of figures of the passage, the first word left out."""
+    return [
+        place
+        for place, token in enumerate(tokens)
+        if place and token[0].isdigit() and _FIGURE.fullmatch(token) and f" {token} " in text
+    ]
+
+
+def _gaps(query: str) -> list[str]:
+    """What stands before each word and after the last."""
+    spans = [found.span() for found in TOKEN.finditer(query.lower())]
+    return ["", *(query[before[1] : after[0]] for before, after in itertools.pairwise(spans)), ""]
+
+
 def _is_supplied(tokens: Sequence[str], gaps: Sequence[str], start: int, stop: int) -> bool:
     """Whether a stretch of copied words stands apart from the question."""
     if any("|" in gap for gap in gaps[start + 1 : stop]):
         return True  # a row of a table, or a command
     if start == 0:
-        return stop < len(tokens) and _BREAK.search(gaps[stop]) is not None
-    return _is_introduced(tokens, gaps, start)
+        return _BREAK.search(gaps[stop]) is not None
+    return _is_introduced(tokens, gaps, start) or (tokens[start - 1] == "as" and stop - start >= _AFTER_AS)
 
 
 def _runs(tokens: Sequence[str], passage: str) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from synth.text import words
 
 __all__ = ["Repetition"]
 
-_LETTERS = re.compile(r"([^\W\d_x])\1{5,}|([^\W\d_]{2,8}?)\2{3,}", re.IGNORECASE)
+_LETTERS = re.compile(r"([^\W\d_x])\1{5,}|([^\W\d_]{2,8}?)\2{3,}")
 _LONG = 3
 """A phrase of so many words may not even be said twice in a row; shorter ones may ("very, very")."""
 
@@ -42,8 +42,8 @@ class Repetition:
             return Verdict(gate=self.name, keep=True, detail="made by copying")
         found = words(record.query)
         detail, times = self._loop(found)
-        if not detail and (letters := _LETTERS.search(record.query)):
-            detail, times = letters[0][:40], len(letters[0])
+        if not detail:
+            detail = next((word[:80] for word in found if 2 * len(set(word)) < len(word) and _LETTERS.search(word)), "")
         return Verdict(
             gate=self.name,
             keep=not detail,
