@@ -84,7 +84,7 @@ _MARKS = frozenset(
 )
 """Every such name holds one of these."""
 _VAGUE = re.compile(
-    rf"""\b(?:this|that|above|following|given|provided)\ (?:\w+\ ){{0,2}}?(?:{_A_TEXT})s?\b
+    rf"""\b(?:this|that|above|following|given|provided)\ (?:(?!the\b)\w+\ )?(?:{_A_TEXT})s?\b
       | \bthe\ (?:\w+\ )?(?:document|text|passage|paragraph|article|excerpt|extract|content|pdf|section|material|source)s?\b
       | \b(?:{_WEIGHTY})\ (?:\w+\ )?(?:{_POINT})s?\b | \bwhat\ (?:{_POINT})s?\b | \b(?:any|some)\ (?:\w+\ )?(?:{_POINT})s?\b
       | \b(?:takeaways?|highlights|gist|essence|summary|overview|recap|synopsis|summari[sz]e|sum\ up)\b

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import Field
@@ -15,7 +17,12 @@ from synth.vocabulary import is_known
 
 __all__ = ["Language"]
 
+_LATIN = re.compile(r"[a-z\u00c0-\u024f]+")
+_LAST_LATIN = "\u024f"
+_MORE_LATIN = frozenset(map(chr, range(0x1E00, 0x1F00)))
 _ENGLISH = {"en"}
+_MOSTLY = 0.5
+"""With more English words than this share, what should be English is."""
 _UNLIKE = 0.4
 """What should be English and has accents, or no English word at all, needs no more probability than this."""
 
@@ -51,8 +58,9 @@ class Language:
         whole = identify(record.query, self.settings.min_letters)
         if whole is not None and whole.probability >= self.settings.min_probability:
             return self._verdict(whole, keep=whole.language in expected)
-        own = " ".join(word for word in words(record.query) if word not in distinct_words(record.positive.text))
-        if expected == _ENGLISH and _is_foreign_script(own):
+        shared = distinct_words(record.positive.text)
+        own = " ".join(word for word in words(record.query) if word not in shared)
+        if expected == _ENGLISH and _is_foreign_script(own, shared):
             return Verdict(gate=self.name, keep=False, reason="wrong_language", score=1.0, detail="another script")
         found = identify(own, self.settings.min_own_letters)
         if found is not None and found.language not in expected and self._is_sure(found, own, record.query, expected):
@@ -61,11 +69,17 @@ class Language:
 
     def _is_sure(self, found: Found, own: str, query: str, expected: set[str]) -> bool:
         """Of the words of its own: likely by themselves or in their sentence, or written with accents."""
+        needed = self.settings.min_own_probability
+        if expected == _ENGLISH:
+            english = sum(map(_is_english, own.split())) / len(own.split())
+            if english > _MOSTLY:
+                return False
+            if not english or not own.isascii():
+                needed = _UNLIKE
+        if identify(own, self.settings.min_letters) is not None:
+            return found.probability >= self.settings.min_probability
         sentence = identify(query, 1)
         agreed = sentence.probability if sentence and sentence.language == found.language else 0.0
-        needed = self.settings.min_own_probability
-        if expected == _ENGLISH and (not own.isascii() or not any(map(_is_english, own.split()))):
-            needed = _UNLIKE
         return max(found.probability, agreed) >= needed
 
     def _verdict(self, found: Found, *, keep: bool) -> Verdict:
@@ -82,10 +96,10 @@ def _is_english(word: str) -> bool:
     return word in STOP_WORDS or is_known(word)
 
 
-def _is_foreign_script(text: str) -> bool:
-    """Whether a quarter of the letters are not Latin."""
+def _is_foreign_script(text: str, shared: Collection[str]) -> bool:
+    """Whether a quarter of the letters are not Latin; Latin words that are shared do not count."""
     if text.isascii():
         return False
-    letters = [letter for letter in text if letter.isalpha()]
-    foreign = sum(letter > "\u024f" and not "\u1e00" <= letter <= "\u1eff" for letter in letters)
-    return foreign > 1 and 4 * foreign >= len(letters)
+    foreign = sum(letter.isalpha() and letter > _LAST_LATIN and letter not in _MORE_LATIN for letter in text)
+    latin = sum(len(word) for word in _LATIN.findall(text) if word not in shared)
+    return foreign > 1 and 3 * foreign >= latin

@@ -30,7 +30,7 @@ class Repetition:
         `exempt` lists the methods that may meet a table row which says the same thrice.
         """
 
-        times: Annotated[int, Field(ge=2)] = 3
+        times: Annotated[int, Field(ge=2, le=4)] = 3
         min_distinct: Annotated[float, Field(ge=0.0, le=1.0)] = 0.4
         exempt: list[str] = ["extractive:span", "extractive:crop", "extractive:cloze"]
 
@@ -55,7 +55,7 @@ class Repetition:
     def _loop(self, found: Sequence[str]) -> tuple[str, int]:
         """The words that are repeated, and how often they stand there in a row."""
         distinct = len(set(found))
-        if distinct > len(found) - 2:
+        if len(found) - distinct < self.settings.times - 1:
             return "", 1
         for size in range(1, len(found) // 2 + 1):
             needed = self.settings.times if size < _LONG else 2
