@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all vllm lint types docs bench clean
+.PHONY: help demo test test-all vllm lint types docs bench bench-faults clean
 
 help:
 	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
@@ -13,7 +13,7 @@ help:
 	@echo "make vllm      an environment for vLLM in your cache; synth --llm vllm:MODEL finds it there"
 	@echo "make lint      ruff         make types   mypy --strict"
 	@echo "make docs      docs/tasks.md, out of the code"
-	@echo "make bench     measurements under tests/benchmarks"
+	@echo "make bench     measurements under tests/benchmarks; make bench-faults: planted faults and the gates that catch them"
 	@echo "make clean     remove .venv, caches and the demo's store"
 
 demo: $(VENV)/demo.stamp
@@ -41,6 +41,9 @@ docs: $(VENV)/demo.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python tests/benchmarks/pipeline.py
+
+bench-faults: $(VENV)/test.stamp
+	$(BIN)/python tests/benchmarks/planted_faults.py
 
 $(VENV)/base.stamp:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "synth needs Python 3.11 or newer, and '$(PYTHON)' is older or missing: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }

@@ -160,7 +160,12 @@ class Domain(Strict):
         GateSettings(name="schema"),
         GateSettings(name="length"),
         GateSettings(name="language"),
+        GateSettings(name="repetition"),
+        GateSettings(name="truncated"),
+        GateSettings(name="generic"),
+        GateSettings(name="echo"),
         GateSettings(name="copy"),
+        GateSettings(name="leak"),
         GateSettings(name="sensitive"),
     ]
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]

@@ -142,6 +142,8 @@ class Pair(_Record):
     positive: PassageText
     more_positives: list[PassageText] = []
     """Further passages that the query needs, where it needs several."""
+    persona: str = ""
+    """Who asks, as the prompt described them."""
 
 
 class NTuple(_Record):

@@ -64,11 +64,12 @@ def summary_of(task: Any) -> str:
 
 def example_of(task: Any) -> Draft:
     """The record that the task makes of its example."""
-    draft: Draft = task.draft(_example_input(task), task.example, "llm")
+    draft: Draft = task.draft(example_input(task), task.example, "llm")
     return draft
 
 
-def _example_input(task: Any) -> TaskInput:
+def example_input(task: Any) -> TaskInput:
+    """What a task is given about the example passage."""
     loan, results = (
         Passage(id=f"harbour-lines-{n}", document_id="harbour-lines", text=text, start=0, end=len(text), split="train")
         for n, text in enumerate((_LOAN, _RESULTS), 1)
@@ -97,6 +98,8 @@ def _limits(task: Any) -> Iterator[str]:
         yield f"- **Chooses** among {most} personas"
     if words := getattr(task, "most_words", 0):
         yield f"- **Queries** of up to {words} words pass the gate `length`"
+    if exempt := getattr(task, "exempt", ()):
+        yield f"- **Gates that do not suit it** and are not applied: {', '.join(f'`{name}`' for name in sorted(exempt))}"
     if (share := getattr(task, "most_share", 1.0)) < 1:
         yield f"- **At most** {share:.0%} of a plan"
 

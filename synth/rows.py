@@ -15,7 +15,7 @@ from schemas.document import Passage, Split
 from schemas.recipe import Recipe
 from schemas.record import Attribute, Judgement, Pair, PassageText, Provenance, Status, Verdict, Written
 from synth import registry
-from synth.gates import RecordGate
+from synth.gates import RecordGate, apply_gate
 from synth.gates.duplicates import QUERY_SHINGLE
 from synth.generators import Answer, Call, Outcome
 from synth.near import PERMUTATIONS, sign
@@ -154,7 +154,7 @@ def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> list[Verdict]:
     """Verdicts up to and including the first that drops the record."""
     verdicts: list[Verdict] = []
     for gate in gates:
-        verdicts.append(gate.judge(record))
+        verdicts.append(apply_gate(gate, record))
         if not verdicts[-1].keep:
             break
     return verdicts
@@ -176,6 +176,7 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
         more_positives=[_text_of(other, other.text) for other in draft.more_positives],
         attributes=[Attribute(name=name, value=value) for name, value in draft.attributes.items()],
         judgement=_judgement(task_input, recipe, answer),
+        persona=task_input.persona.text,
         provenance=provenance,
     )
 

@@ -11,7 +11,7 @@ from schemas.base import Strict
 from schemas.recipe import GateSettings, Recipe, WritingSettings
 from schemas.record import Grade, Pair
 from synth import registry
-from synth.gates import build_record_gates
+from synth.gates import apply_gate, build_record_gates
 from synth.generators import Answer, Call
 from synth.prompts import load_prompt
 from synth.rows import clean_draft, pair_of
@@ -62,7 +62,7 @@ def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
         if not draft.query or not draft.positive:
             return None
         record = pair_of(task_input, recipe, answer, draft)
-        return record if all(gate.judge(record).keep for gate in gates) else None
+        return record if all(apply_gate(gate, record).keep for gate in gates) else None
 
     return read
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import Stemmer
 
-_WORD = re.compile(r"\w+(?:[.,]\d\w*)*%?", re.UNICODE)
+TOKEN = re.compile(r"\w+(?:[.,]\d\w*)*%?", re.UNICODE)
 _SPACE = re.compile(r"\s+")
 
 STOP_WORDS = frozenset(
@@ -37,7 +37,7 @@ def words(text: str) -> tuple[str, ...]:
     >>> words("Net debt rose 4.25% to $1,234.5m")
     ('net', 'debt', 'rose', '4.25%', 'to', '1,234.5m')
     """
-    return tuple(_WORD.findall(text.lower()))
+    return tuple(TOKEN.findall(text.lower()))
 
 
 def content_words(text: str) -> list[str]:

@@ -23,6 +23,7 @@ must not depend on the order in which they arrived.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
@@ -66,6 +67,24 @@ class SetGate(Protocol):
     name: str
 
     def judge_set(self, view: SetView) -> Rejections: ...
+
+
+CUT = tuple(f"extractive:{rule}" for rule in ("title", "span", "crop", "cloze", "keywords", "sentence"))
+"""Methods whose queries are text of the document: what holds of a written query need not hold of them."""
+
+
+def apply_gate(gate: RecordGate, record: Pair) -> Verdict:
+    """What a gate says of a record, unless it does not suit the record's task."""
+    if gate.name in _exempt_of(record.provenance.task):
+        return Verdict(gate=gate.name, keep=True, detail="does not suit the task")
+    return gate.judge(record)
+
+
+@cache
+def _exempt_of(task: str) -> frozenset[str]:
+    return (
+        getattr(registry.find("tasks", task), "exempt", frozenset()) if task in registry.names("tasks") else frozenset()
+    )
 
 
 def build_gate(chosen: GateSettings) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
+from synth.overlap import copied_pairs
 from synth.text import words
 
 __all__ = ["Copy"]
@@ -56,13 +55,5 @@ def _copied_share(query: tuple[str, ...], passage: str) -> float:
     """Share of the query's words that stand beside the same word as in the passage."""
     if not query:
         return 0.0
-    text = _words_in_order(passage)
-    pairs = [f" {word} {next_word}" for word, next_word in itertools.pairwise(query)]
-    copied = [pair in text and f"{pair} " in text for pair in pairs]
+    copied = copied_pairs(query, passage)
     return sum(before or after for before, after in zip([False, *copied], [*copied, False], strict=True)) / len(query)
-
-
-@lru_cache(maxsize=1024)
-def _words_in_order(passage: str) -> str:
-    """Of a passage that has several queries, found once."""
-    return f" {' '.join(words(passage))} "

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
-from synth.language import identify, known_languages, primary
+from synth.language import Found, identify, known_languages, primary
+from synth.overlap import distinct_words
+from synth.text import STOP_WORDS, words
+from synth.vocabulary import is_known
 
 __all__ = ["Language"]
+
+_LATIN = re.compile(r"[a-z\u00c0-\u024f]+")
+_LAST_LATIN = "\u024f"
+_MORE_LATIN = frozenset(map(chr, range(0x1E00, 0x1F00)))
+_ENGLISH = {"en"}
+_MOSTLY = 0.5
+"""With more English words than this share, what should be English is."""
+_UNLIKE = 0.4
+"""What should be English and has accents, or no English word at all, needs no more probability than this."""
 
 
 class Language:
     """Identifies the query's language with fastText and keeps it in doubt.
 
     Numbers and company names look like other languages, so a query is dropped only when
-    another language is likely (`min_probability`) and there are letters enough to tell.
+    another language is likely (`min_probability`) and there are letters enough to tell. The words
+    that it does not share with its passage tell with fewer letters, since names stand in both.
     It abstains on languages that the identifier does not know.
     """
 
@@ -28,7 +43,9 @@ class Language:
 
         accept: list[str] = []
         min_letters: Annotated[int, Field(ge=1)] = 40
+        min_own_letters: Annotated[int, Field(ge=1)] = 6
         min_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+        min_own_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -36,10 +53,36 @@ class Language:
 
     def judge(self, record: Pair) -> Verdict:
         expected = self._accepted or {primary(record.language)}
-        found = identify(record.query, self.settings.min_letters) if expected <= known_languages() else None
-        if found is None:
+        if not expected <= known_languages():
             return Verdict(gate=self.name, keep=True, detail="abstained")
-        keep = found.language in expected or found.probability < self.settings.min_probability
+        whole = identify(record.query, self.settings.min_letters)
+        if whole is not None and whole.probability >= self.settings.min_probability:
+            return self._verdict(whole, keep=whole.language in expected)
+        shared = distinct_words(record.positive.text)
+        own = " ".join(word for word in words(record.query) if word not in shared)
+        if expected == _ENGLISH and _is_foreign_script(own, shared):
+            return Verdict(gate=self.name, keep=False, reason="wrong_language", score=1.0, detail="another script")
+        found = identify(own, self.settings.min_own_letters)
+        if found is not None and found.language not in expected and self._is_sure(found, own, record.query, expected):
+            return self._verdict(found, keep=False)
+        return self._verdict(whole, keep=True) if whole else Verdict(gate=self.name, keep=True, detail="abstained")
+
+    def _is_sure(self, found: Found, own: str, query: str, expected: set[str]) -> bool:
+        """Of the words of its own: likely by themselves or in their sentence, or written with accents."""
+        needed = self.settings.min_own_probability
+        if expected == _ENGLISH:
+            english = sum(map(_is_english, own.split())) / len(own.split())
+            if english > _MOSTLY:
+                return False
+            if not english or not own.isascii():
+                needed = _UNLIKE
+        if identify(own, self.settings.min_letters) is not None:
+            return found.probability >= self.settings.min_probability
+        sentence = identify(query, 1)
+        agreed = sentence.probability if sentence and sentence.language == found.language else 0.0
+        return max(found.probability, agreed) >= needed
+
+    def _verdict(self, found: Found, *, keep: bool) -> Verdict:
         return Verdict(
             gate=self.name,
             keep=keep,
@@ -47,3 +90,16 @@ class Language:
             score=round(found.probability, 4),
             detail=found.language,
         )
+
+
+def _is_english(word: str) -> bool:
+    return word in STOP_WORDS or is_known(word)
+
+
+def _is_foreign_script(text: str, shared: Collection[str]) -> bool:
+    """Whether a quarter of the letters are not Latin; Latin words that are shared do not count."""
+    if text.isascii():
+        return False
+    foreign = sum(letter.isalpha() and letter > _LAST_LATIN and letter not in _MORE_LATIN for letter in text)
+    latin = sum(len(word) for word in _LATIN.findall(text) if word not in shared)
+    return foreign > 1 and 3 * foreign >= latin

@@ -108,6 +108,7 @@ class Task(Protocol):
     - `candidates`: how many personas the LLM may choose among
     - `most_words`: of its queries, where that is more than the length gate allows
     - `most_share`: of a plan that it may have, 0 to 1
+    - `exempt`: gates that do not suit its queries
     """
 
     name: ClassVar[str]

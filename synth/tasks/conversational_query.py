@@ -39,6 +39,7 @@ class ConversationalQuery(PassageTask):
     paper: ClassVar[str] = "Hakim and FaMTEB: queries with message history are what retrieval models fail at"
     instruction: ClassVar[str] = "Given a conversation, retrieve the passage that answers what was said last"
     most_words: ClassVar[int] = 400
+    exempt: ClassVar[frozenset[str]] = frozenset({"leak"})
     example: ClassVar[Mapping[str, BaseModel]] = {
         "conversational-query": Conversation(
             turns=[

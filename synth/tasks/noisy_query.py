@@ -33,6 +33,7 @@ class NoisyQuery(PassageTask):
 
     name: ClassVar[str] = "noisy-query"
     prompt: ClassVar[str] = "noisy-query"
+    exempt: ClassVar[frozenset[str]] = frozenset({"truncated"})
     paper: ClassVar[str] = "ours: synthetic queries read better than people type; the mistakes are made by rule"
     example: ClassVar[Mapping[str, BaseModel]] = {
         "noisy-query": Query(query="what interest does harbour lines pay on its revolving facility")

@@ -28,6 +28,7 @@ class PassageRephrasing(PassageTask):
     paper: ClassVar[str] = "the ICD-10 rephrasing test: general models beat clinical ones on reworded descriptions"
     instruction: ClassVar[str] = "Given a statement, retrieve the text that says the same in other words"
     most_words: ClassVar[int] = 100
+    exempt: ClassVar[frozenset[str]] = frozenset({"leak"})
     example: ClassVar[Mapping[str, BaseModel]] = {
         "passage-rephrasing": Rephrasing(
             query="The shipping firm may take out up to 250 million from its lenders until mid-2027, as long as what it owes stays under three and a half years of earnings."

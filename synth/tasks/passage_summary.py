@@ -37,6 +37,7 @@ class PassageSummary(PassageTask):
     paper: ClassVar[str] = "AugTriever, abstractive and extractive summaries as queries"
     instruction: ClassVar[str] = "Given a summary, retrieve the text that it sums up"
     most_words: ClassVar[int] = 100
+    exempt: ClassVar[frozenset[str]] = frozenset({"leak"})
     example: ClassVar[Mapping[str, BaseModel]] = {
         "passage-summary": Summary(
             query="Harbour Lines has used most of a 250 million pound bank line that runs to 2027 and caps its leverage."

@@ -105,7 +105,18 @@ def test_two_models_do_not_share_their_default_lists() -> None:
     values = {"name": "a", "title": "A", "description": "", "corpus": "c", "personas": "p"}
     first, second = Domain.model_validate(values), Domain.model_validate(values)
     first.gates.append(GateSettings(name="mine"))
-    assert [gate.name for gate in second.gates] == ["schema", "length", "language", "copy", "sensitive"]
+    assert [gate.name for gate in second.gates] == [
+        "schema",
+        "length",
+        "language",
+        "repetition",
+        "truncated",
+        "generic",
+        "echo",
+        "copy",
+        "leak",
+        "sensitive",
+    ]
 
 
 @settings(max_examples=50)

@@ -107,7 +107,7 @@ def test_every_record_says_where_it_comes_from(finance: Any) -> None:
         assert provenance["persona_id"]
         assert len(provenance["prompt_sha256"]) == 64
         assert provenance["licence"] == "Apache-2.0"
-        assert [verdict["gate"] for verdict in row["verdicts"]] == ["schema", "length", "language", "copy", "sensitive"]
+        assert [verdict["gate"] for verdict in row["verdicts"]] == [gate.name for gate in finance.run.recipe.gates]
         positive = row["positive"]
         passage = passages[positive["passage_id"]]
         assert passage["document_id"] == positive["document_id"]

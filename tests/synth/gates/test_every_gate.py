@@ -20,7 +20,18 @@ QUERIES = [
     "x",
     " ",
 ]
-BUILT_IN = ["copy", "language", "length", "schema", "sensitive"]
+BUILT_IN = [
+    "copy",
+    "echo",
+    "generic",
+    "language",
+    "leak",
+    "length",
+    "repetition",
+    "schema",
+    "sensitive",
+    "truncated",
+]
 
 
 def record_gates() -> list[str]:

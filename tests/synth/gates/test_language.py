@@ -39,8 +39,31 @@ def test_accepted_languages_replace_that_of_the_record(make_pair: MakePair) -> N
 
 
 def test_a_query_with_few_letters_is_not_judged(make_pair: MakePair) -> None:
-    verdict = judge(make_pair("Quel est le bénéfice de 2019, 2020, 2021, 2022 ?"))
+    verdict = judge(make_pair("Wo? 2019, 2020, 2021, 2022"))
     assert (verdict.keep, verdict.detail, verdict.score) == (True, "abstained", None)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Pourquoi net sales a-t-il diminué ?",
+        "hoe werkt foreign currencies eigenlijk",
+        "¿Cuál es el valor de iPhone sales?",
+        "где найти net sales",
+        "Services是多少？",
+    ],
+)
+def test_words_of_its_own_tell_the_language_of_a_short_query_about_english_names(
+    make_pair: MakePair, query: str
+) -> None:
+    assert judge(make_pair(query)).reason == "wrong_language"
+
+
+@pytest.mark.parametrize(
+    "query", ["Groupe Valmeuse super senior bank enforcement", "who runs Düsseldorf office", "Tchaikovsky opus 35 β"]
+)
+def test_foreign_names_among_english_words_are_kept(make_pair: MakePair, query: str) -> None:
+    assert judge(make_pair(query)).keep
 
 
 def test_a_language_that_the_identifier_does_not_know_is_not_judged(make_pair: MakePair) -> None:
@@ -48,7 +71,7 @@ def test_a_language_that_the_identifier_does_not_know_is_not_judged(make_pair: M
 
 
 def test_in_doubt_the_query_is_kept(make_pair: MakePair) -> None:
-    assert judge(make_pair(FRENCH), min_probability=1.0).keep
+    assert judge(make_pair(FRENCH), min_probability=1.0, min_own_probability=1.0, min_own_letters=99).keep
 
 
 @pytest.mark.parametrize(

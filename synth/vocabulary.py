@@ -1,0 +1,51 @@
+"""Frequent English words (data/words/en.txt): which words are whole, and which are the beginning of one."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cache
+
+from synth.resources import find_shipped
+
+SHORT = 3
+"""Words of so many letters are listed completely enough to know that another is none."""
+INFLECTIONS = ("s", "es", "ed", "d", "ing", "ly", "er", "ers")
+_ENDINGS = ("s", "es", "ed", "ing", "ly", "er", "ers")
+
+
+def is_known(word: str) -> bool:
+    """Whether a lower-case word is listed, or an inflection of what is: `merged`, `running`."""
+    known, _ = _known_words()
+    if word in known:
+        return True
+    for ending in _ENDINGS:
+        stem = word.removesuffix(ending)
+        if stem == word or len(stem) < SHORT:
+            continue
+        if stem in known or (ending != "s" and f"{stem}e" in known) or (stem[-1] == stem[-2] and stem[:-1] in known):
+            return True
+    return False
+
+
+def begins_known(word: str) -> bool:
+    """Whether a listed word goes on where this one ends."""
+    _, ordered = _known_words()
+    for place in range(bisect_right(ordered, word), len(ordered)):
+        if not ordered[place].startswith(word):
+            return False
+        if is_beginning(word, ordered[place]):
+            return True
+    return False
+
+
+def is_beginning(word: str, other: str) -> bool:
+    """Whether `other` goes on after `word`, with more than an inflection."""
+    return len(other) > len(word) and other.startswith(word) and other[len(word) :] not in INFLECTIONS
+
+
+@cache
+def _known_words() -> tuple[frozenset[str], list[str]]:
+    """The words, and the same in alphabetical order."""
+    lines = find_shipped("data", "words", "en.txt").read_text(encoding="utf-8").splitlines()
+    known = frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    return known, sorted(known)
