@@ -24,8 +24,8 @@ from synth.perturb.years import YearShift
 from synth.text import draw, hash64
 
 METHOD = "perturbed:"
-NOT_ASKED = frozenset({"extractive:crop", "extractive:cloze"})
-"""Queries that are half a passage, or a sentence that the positive lacks: no one fact of them decides."""
+NOT_ASKED = frozenset({"extractive:span", "extractive:crop", "extractive:cloze"})
+"""Queries that are cut out of a text and ask for nothing: with one fact changed, the passage still speaks of the rest."""
 
 Way = Callable[[str, str, Roll], Exchange | None]
 """(query, passage, draws) -> the passage with a fact changed, or None where that can't be guaranteed."""

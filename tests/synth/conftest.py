@@ -100,6 +100,17 @@ def make_texts() -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def dated_texts(make_texts: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """24 documents whose titles, which extractive queries are made of, name a year and a quarter of their text."""
+    quarters = ("first", "second", "fourth")
+    return {
+        name: f"# Treasury letter {number} of fiscal {2015 + number % 8}, {quarters[number % 3]} quarter\n\n"
+        f"This covers fiscal {2015 + number % 8} up to its {quarters[number % 3]} quarter. {text.replace('third quarter', 'spring')}"
+        for number, (name, text) in enumerate(make_texts(24).items())
+    }
+
+
+@pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """A new empty folder; for session fixtures and hypothesis, which can't use tmp_path."""
     numbers = count()

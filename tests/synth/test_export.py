@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,13 @@ def test_an_n_tuple_has_all_its_negatives_or_is_counted_as_left_out(version: Ver
     assert result.left_out == left_out > 0
 
 
+Make = Callable[..., Any]
+
+
 @pytest.fixture(scope="module")
-def perturbed(root: Path) -> VersionRef:
-    return make_version(root, "perturbed", "perturbation: {negatives: 2}\nmining: {negatives: 4, rank_max: 12}")
+def perturbed(make: Make, dated_texts: dict[str, str]) -> VersionRef:
+    version: VersionRef = make(dated_texts, settings={"perturbation": {"negatives": 2}}).version
+    return version
 
 
 def test_made_negatives_are_rows_of_triplets_too(perturbed: VersionRef, tmp_path: Path) -> None:
@@ -101,23 +106,31 @@ def test_made_negatives_are_rows_of_triplets_too(perturbed: VersionRef, tmp_path
     assert sum(result.rows.values()) > perturbed.manifest.candidates["selected"]
 
 
-def test_made_negatives_fill_the_places_of_an_n_tuple_that_mining_left_empty(root: Path, tmp_path: Path) -> None:
-    mining = "mining: {negatives: 6, rank_max: 8, same_document: false}"
-    with_made = export_version(
-        make_version(root, "filled", f"perturbation: {{negatives: 2}}\n{mining}"), "n-tuple", tmp_path / "made"
-    )
-    without = export_version(make_version(root, "gaps", mining), "n-tuple", tmp_path / "mined")
-    assert with_made.columns == without.columns
-    assert with_made.left_out < without.left_out
-    rows = {row["anchor"]: row for row in read_export(tmp_path / "made", "n-tuple", "train")}
-    for row in read_export(tmp_path / "mined", "n-tuple", "train"):
-        assert rows[row["anchor"]] == row
+def test_made_negatives_fill_the_places_of_an_n_tuple_that_mining_left_empty(
+    make: Make, dated_texts: dict[str, str], tmp_path: Path
+) -> None:
+    def version(asked: int, **more: Any) -> VersionRef:
+        mining = {"negatives": asked, "rank_max": 6, "rule": "none"}
+        found: VersionRef = make(dated_texts, settings={"mining": mining, "splits": {"test": 0}} | more).version
+        return found
+
+    filled = version(6, perturbation={"negatives": 2})
+    with_made = export_version(filled, "n-tuple", tmp_path / "made")
+    without = export_version(version(5), "n-tuple", tmp_path / "mined")
+    assert with_made.columns == (*without.columns, "negative_6")
+    mined = {row["anchor"]: list(row.values()) for row in read_export(tmp_path / "mined", "n-tuple", "train")}
+    rows = read_export(tmp_path / "made", "n-tuple", "train")
+    assert rows
+    for row in rows:
+        assert list(row.values())[:-1] == mined[row["anchor"]]
 
 
-def test_n_tuples_of_made_negatives_only_have_as_many_as_were_asked_for(root: Path, tmp_path: Path) -> None:
-    only = make_version(root, "only", "perturbation: {negatives: 2}\nmining: {negatives: 0}")
-    result = export_version(only, "n-tuple", tmp_path)
-    assert result.columns == ("anchor", "positive", "negative_1", "negative_2")
+def test_n_tuples_of_made_negatives_only_have_as_many_as_were_asked_for(
+    make: Make, dated_texts: dict[str, str], tmp_path: Path
+) -> None:
+    settings = {"perturbation": {"negatives": 1}, "mining": {"negatives": 0}}
+    result = export_version(make(dated_texts, settings=settings).version, "n-tuple", tmp_path)
+    assert result.columns == ("anchor", "positive", "negative_1")
     assert result.left_out > 0
 
 

@@ -155,8 +155,8 @@ def test_train_records_hold_no_test_text_and_negatives_are_no_known_positives(
 
 
 @pytest.fixture(scope="module")
-def perturbed(make: Make) -> Any:
-    return make(limit=120, settings={"perturbation": {"negatives": 2}, "splits": {"test": 0.3}})
+def perturbed(make: Make, dated_texts: dict[str, str]) -> Any:
+    return make(dated_texts, settings={"perturbation": {"negatives": 2}, "splits": {"test": 0.3}})
 
 
 def test_made_negatives_stand_after_the_mined_ones_and_are_counted_by_how_they_were_made(perturbed: Any) -> None:
@@ -186,21 +186,23 @@ def test_a_made_negative_is_its_positive_with_words_exchanged(perturbed: Any) ->
     assert verify_version(perturbed.version) == []
 
 
-def test_mined_negatives_and_everything_else_are_the_same_without_made_ones(make: Make, perturbed: Any) -> None:
-    plain = make(limit=120, settings={"splits": {"test": 0.3}})
+def test_mined_negatives_and_everything_else_are_the_same_without_made_ones(
+    make: Make, dated_texts: dict[str, str], perturbed: Any
+) -> None:
+    plain = make(dated_texts, settings={"splits": {"test": 0.3}})
     assert plain.hash != perturbed.hash
     mined = [row | {"negatives": [n for n in row["negatives"] if n["method"] == "mined"]} for row in perturbed.records]
     assert mined == plain.records
     assert set(plain.manifest.negatives) == {"mined"}
 
 
-def test_made_negatives_do_not_depend_on_the_shards(make: Make, perturbed: Any) -> None:
+def test_made_negatives_do_not_depend_on_the_shards(make: Make, dated_texts: dict[str, str], perturbed: Any) -> None:
     settings = {"perturbation": {"negatives": 2}, "splits": {"test": 0.3}}
-    assert make(limit=120, settings=settings, shard_size=77).hash == perturbed.hash
+    assert make(dated_texts, settings=settings, shard_size=7).hash == perturbed.hash
 
 
-def test_a_version_may_hold_made_negatives_only(make: Make) -> None:
-    made = make(limit=60, settings={"perturbation": {"negatives": 1}, "mining": {"negatives": 0}})
+def test_a_version_may_hold_made_negatives_only(make: Make, dated_texts: dict[str, str]) -> None:
+    made = make(dated_texts, settings={"perturbation": {"negatives": 1}, "mining": {"negatives": 0}})
     assert "mined" not in made.manifest.negatives
     assert sum(made.manifest.negatives.values()) > 0
     assert verify_version(made.version) == []

@@ -70,8 +70,10 @@ def test_records_without_negatives_are_still_examples(make: Make, make_texts: Ma
     assert examples(made.version)
 
 
-def test_a_made_negative_is_shown_with_what_was_changed(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    made = make(limit=60, settings={"perturbation": {"negatives": 1}})
+def test_a_made_negative_is_shown_with_what_was_changed(
+    make: Make, dated_texts: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = make(dated_texts, settings={"perturbation": {"negatives": 1}})
     show_version(made.version, made.manifest)
     out = " ".join(capsys.readouterr().out.split())
     assert "made from positives: perturbed:" in out

@@ -71,7 +71,10 @@ def test_kinds_are_drawn_by_their_weights(make: type[Perturber]) -> None:
     assert 260 < counts["perturbed:period"] < 340
 
 
-@pytest.mark.parametrize("changes", [{"language": "de"}, {"method": "extractive:crop"}, {"method": "extractive:cloze"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"language": "de"}, {"method": "extractive:span"}, {"method": "extractive:crop"}, {"method": "extractive:cloze"}],
+)
 def test_queries_that_ask_no_fact_or_speak_another_language_get_none(
     make: type[Perturber], changes: dict[str, str]
 ) -> None:
