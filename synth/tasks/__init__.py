@@ -51,6 +51,18 @@ class TaskInput:
     """Personas to choose among, for a task that lets the LLM choose."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How to put a step's question to a server that can say how likely the answer is the first of two words.
+
+    The step's prompt has the input `scored`: true where the answer is to be one of the words and nothing else.
+    """
+
+    labels: tuple[str, str]
+    output: type[BaseModel]
+    """Of the field `probability`; takes the place of the step's own output."""
+
+
 Outputs = Mapping[str, Any]
 """What was answered so far for an item, by the name of the step; the task's own under its own name."""
 
@@ -86,10 +98,11 @@ class Step:
     """Whether its texts must be in the item's language."""
     when: Callable[[TaskInput, Outputs], bool] | None = None
     """Whether to ask at all, after the outputs so far; None for always."""
+    scoring: Scoring | None = None
 
 
 JUDGE = "judge"
-"""Name of the step that grades a record, and of the gate that reads the grades."""
+"""Name of the step that judges a record, and of the gate that reads the judgement."""
 
 
 class Task(Protocol):

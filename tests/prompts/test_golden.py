@@ -78,8 +78,12 @@ BARE = TaskInput(
     others=OTHERS[1:],
     candidates=(FULL.persona,),
 )
-RECIPE = make_recipe().model_copy(update={"gates": [GateSettings(name="judge")], "instruction": FULL.instruction})
-"""Asks for every step that a recipe can add."""
+RECIPES = [
+    make_recipe().model_copy(update={"gates": [gate], "instruction": FULL.instruction})
+    for gate in (GateSettings(name="judge"), GateSettings(name="judge", settings={"ask": "yes_no"}))
+]
+"""Ask for every step that a recipe can add."""
+ADDED = {step.prompt: step for recipe in RECIPES for step in recipe_steps(recipe)}
 
 
 def shipped_tasks() -> list[str]:
@@ -87,24 +91,29 @@ def shipped_tasks() -> list[str]:
 
 
 def steps() -> list[tuple[str, str]]:
-    """(task, step) for all that tasks ask, and what recipes add under the task `multi-hop-query`."""
+    """(task, step) for all that tasks ask, and the prompts that recipes add under the task `multi-hop-query`."""
     own = [(task, step.name) for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
-    return [*own, *(("multi-hop-query", step.name) for step in recipe_steps(RECIPE))]
+    return [*own, *(("multi-hop-query", prompt) for prompt in ADDED)]
 
 
-def rendered(task_name: str, step_name: str, task_input: TaskInput) -> str:
+def rendered(task_name: str, step_name: str, task_input: TaskInput, *, scored: bool = False) -> str:
     task = registry.find("tasks", task_name)
-    (step,) = [step for step in (*steps_of(task), *recipe_steps(RECIPE)) if step.name == step_name]
+    step = ADDED.get(step_name) or next(step for step in steps_of(task) if step.name == step_name)
     item = dataclasses.replace(task_input.item, task=task_name)
-    inputs = step.inputs(dataclasses.replace(task_input, item=item), task.example)
+    inputs = dict(step.inputs(dataclasses.replace(task_input, item=item), task.example))
+    if step.scoring is not None:
+        inputs["scored"] = scored
     messages = load_prompt(step.prompt, step.prompt_folder).render(inputs)
     return "".join(f"=== {message.role} ===\n{message.content}\n" for message in messages)
 
 
-@pytest.mark.parametrize("variant", ["full", "bare"])
-@pytest.mark.parametrize(("task", "step"), steps(), ids=lambda name: str(name))
+VARIANTS = [(task, step, variant) for task, step in steps() for variant in ("full", "bare")]
+VARIANTS += [("multi-hop-query", prompt, "scored") for prompt, step in ADDED.items() if step.scoring]
+
+
+@pytest.mark.parametrize(("task", "step", "variant"), VARIANTS, ids=lambda name: str(name))
 def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, step: str, variant: str) -> None:
-    text = rendered(task, step, {"full": FULL, "bare": BARE}[variant])
+    text = rendered(task, step, BARE if variant == "bare" else FULL, scored=variant == "scored")
     file = GOLDEN / f"{step}.{variant}.txt"
     if os.environ.get("SYNTH_UPDATE_GOLDEN") == "1":
         file.parent.mkdir(exist_ok=True)
@@ -116,7 +125,7 @@ def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, step: str, 
 def test_every_shipped_prompt_is_asked_by_a_step_and_every_golden_file_is_rendered_by_one() -> None:
     prompts = {path.stem for path in find_shipped("prompts").glob("*.j2")}
     assert prompts == {step for _, step in steps()}
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{s}.{v}.txt" for _, s in steps() for v in ("full", "bare")}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{step}.{variant}.txt" for _, step, variant in VARIANTS}
 
 
 def test_a_prompt_is_named_after_its_file() -> None:
