@@ -50,15 +50,14 @@ class Scorer:
         done(response)
 
     async def _scored(self, body: bytes, scorable: Scorable) -> Response:
+        labels = self._labels  # another question may find meanwhile that the endpoint is gone
         response = await self._post(self._tokenize, scorable.conversation)
         found = _tokens_of(response)
         if found is not None:
             tokens, context = found
-            if len(tokens) >= context:
-                return await self._post(
-                    self._chat, body
-                )  # scoring would cut the prompt and say nothing; a chat is refused
-            response = await self._post(self._score, self._question(tokens, self._labels))
+            if len(tokens) >= context:  # scoring would cut it without a word; a chat is refused
+                return await self._post(self._chat, body)
+            response = await self._post(self._score, self._question(tokens, labels))
         if response.status not in _ABSENT:
             return response
         self._give_up(f"HTTP {response.status}")
