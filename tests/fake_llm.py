@@ -103,6 +103,8 @@ class FakeLlm:
     """None for a server that has no /generative_scoring."""
     scored: list[str] = field(default_factory=list)
     """Prompts that came there."""
+    answers_begin: str | None = ""
+    """What the chat template puts before an answer; None for one that can't leave an answer open."""
     tokenized: int = 0
     pieces: list[str] = field(default_factory=lambda: [""])
     """What each token stands for; token 0 begins an answer."""
@@ -179,8 +181,7 @@ class _Connection(asyncio.Protocol):
         elif url == "/metrics" and fake.metrics:
             self._send(200, _metrics(fake))
         elif url == "/tokenize":
-            tokens = self._tokenize(json.loads(body))
-            self._send(200, {"count": len(tokens), "max_model_len": 4096, "tokens": tokens})
+            self._tokenize(json.loads(body))
         elif url == "/generative_scoring" and fake.scores is not None:
             await self._score(json.loads(body))
         elif url == "/v1/chat/completions":
@@ -214,15 +215,20 @@ class _Connection(asyncio.Protocol):
             self._send(found.code, {"error": {"message": found.message}}, found.headers)
         return found in ("hang", "reset", "garbage") or isinstance(found, Status)
 
-    def _tokenize(self, body: dict[str, Any]) -> list[int]:
+    def _tokenize(self, body: dict[str, Any]) -> None:
         fake = self._fake
         fake.tokenized += 1
         if "prompt" in body:
-            return fake.encode(body["prompt"])
-        if body.get("continue_final_message"):
+            tokens = fake.encode(body["prompt"])
+        elif not body.get("continue_final_message"):
+            tokens = [*fake.encode(_text_of(body["messages"])), 0]
+        elif fake.answers_begin is None:
+            self._send(400, {"error": {"message": "the template changes the last message"}})
+            return
+        else:
             *before, answer = body["messages"]
-            return [*fake.encode(_text_of(before)), 0, *fake.encode(answer["content"])]
-        return [*fake.encode(_text_of(body["messages"])), 0]
+            tokens = [*fake.encode(_text_of(before)), 0, *fake.encode(fake.answers_begin + answer["content"])]
+        self._send(200, {"count": len(tokens), "max_model_len": 4096, "tokens": tokens})
 
     async def _score(self, body: dict[str, Any]) -> None:
         """As vLLM: the probability of the first label, without a chat template."""
@@ -234,7 +240,8 @@ class _Connection(asyncio.Protocol):
         fake.asked[prompt] += 1
         fake.scored.append(prompt)
         assert fake.scores is not None
-        if tokens[-1] != 0 or body["label_token_ids"] != [*fake.encode("yes"), *fake.encode("no")]:
+        labels = [token for word in ("yes", "no") for token in fake.encode((fake.answers_begin or "") + word)]
+        if tokens[-1] != 0 or body["label_token_ids"] != labels:
             found: Any = Status(400, "not a chat up to its answer, or other labels")
         else:
             found = fake.scores(prompt, asked)

@@ -17,10 +17,10 @@ from synth.llm.requests import Scorable
 from synth.llm.transport import Done, Exchange, Response, Transport
 
 _TRIAL = [{"role": "user", "content": "Is ice cold? Answer with one word and nothing else: yes or no"}]
-_BUSY = (408, 429)
+_BUSY = (408, 429, 503)
 _ABSENT = (404, 405, 501)
 _MOST_FAILURES = 3
-"""HTTP 5xx to the trial after which a server counts as one that can't score."""
+"""Replies such as HTTP 500 to the trial after which a server counts as one that can't score."""
 
 
 class Scorer:
@@ -44,7 +44,7 @@ class Scorer:
         return task
 
     async def _answer(self, body: bytes, scorable: Scorable, done: Done) -> None:
-        response = await self._settle(scorable)
+        response = None if self._is_settled else await self._settle(scorable)
         if response is None:
             response = await (self._scored(body, scorable) if self._labels else self._post(self._chat, body))
         done(response)
@@ -85,7 +85,7 @@ class Scorer:
                 self._give_up(str(error))
                 return None
             except _LaterError as error:
-                self._failures += error.response.status >= 500
+                self._failures += error.response.status not in (0, *_BUSY)
                 if self._failures < _MOST_FAILURES:
                     return error.response
                 self._give_up(f"HTTP {error.response.status}")

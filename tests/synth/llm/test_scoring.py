@@ -149,6 +149,13 @@ def test_two_words_that_begin_alike_are_not_scored(serve: Serve, ask: Ask, monke
     assert "its tokenizer begins yes, it is and yes, it was alike" in run.notes[0]
 
 
+@pytest.mark.parametrize("answers_begin", [" ", "", None])
+def test_the_labels_are_the_words_as_the_template_sets_them(serve: Serve, ask: Ask, answers_begin: str | None) -> None:
+    """A server answers HTTP 400 to other labels here; where the template says nothing they are the plain words."""
+    fake = serve(in_words, scores=likely, answers_begin=answers_begin)
+    assert ask([fake], 5).contents() == {number: score(number) for number in range(5)}
+
+
 @pytest.mark.parametrize("fault", [Status(500), Status(503), Status(429, headers="Retry-After: 0\r\n"), "reset"])
 def test_what_passes_is_tried_again(serve: Serve, ask: Ask, fault: Any) -> None:
     fake = serve(in_words, scores=lambda prompt, n: fault if number_in(prompt) == 7 and n == 0 else likely(prompt, n))
@@ -171,6 +178,11 @@ def test_a_server_whose_scoring_is_broken_is_asked_in_words_after_three_trials(s
     assert [finish for _, finish in run.contents().values()] == ["stop"] * 20
     assert len(fake.scored) == 3
     assert "does not score yes/no (HTTP 500)" in run.notes[0]
+
+
+def test_a_server_that_is_busy_for_long_scores_all_the_same(serve: Serve, ask: Ask) -> None:
+    fake = serve(in_words, scores=lambda prompt, n: Status(503) if "ice" in prompt and n < 6 else likely(prompt, n))
+    assert ask([fake], 5).contents() == {number: score(number) for number in range(5)}
 
 
 def test_an_endpoint_that_goes_away_is_not_missed(serve: Serve, ask: Ask) -> None:
