@@ -27,20 +27,24 @@ class Verdict(Strict):
     detail: str = ""
 
 
-Grade = Annotated[int, Field(ge=1, le=5)]
+_Grade = Annotated[int | None, Field(ge=1, le=5)]
 
 
 class Judgement(Strict):
-    """What an LLM says of a query and its positive; each grade is 1 (worst) to 5."""
+    """What an LLM says of a query and its positive: four grades, 1 (worst) to 5, or one probability."""
 
-    relevance: Grade
+    method: Literal["rubric", "scored", "asked"] = "rubric"
+    """`rubric` has grades; `scored` has the server's probability of "yes", `asked` 1 for an answer "yes" and 0 for "no"."""
+    relevance: _Grade = None
     """Whether the positive is about what the query asks for."""
-    answerability: Grade
+    answerability: _Grade = None
     """Whether the positive alone satisfies the query."""
-    clarity: Grade
+    clarity: _Grade = None
     """Whether the query can be understood without having seen the positive."""
-    faithfulness: Grade
+    faithfulness: _Grade = None
     """Whether everything that the query takes for granted agrees with the positive."""
+    probability: Annotated[float | None, Field(ge=0, le=1)] = None
+    """That the positive alone answers the query."""
     why: str = ""
     model: str = ""
 

@@ -187,9 +187,8 @@ def _text_of(passage: Passage, text: str) -> PassageText:
 
 def _judgement(task_input: TaskInput, recipe: Recipe, answer: Answer) -> Judgement | None:
     said: Any = answer.outputs.get(JUDGE)
-    if said is None:
-        return None
-    return Judgement(**vars(said), model=step_model(recipe, JUDGE, task_input.item))
+    judgement: Judgement | None = said and said.judgement(step_model(recipe, JUDGE, task_input.item))
+    return judgement
 
 
 def _instruction(task_input: TaskInput, recipe: Recipe, draft: Draft) -> str:

@@ -3,43 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from schemas.base import Strict
 from schemas.recipe import GateSettings, Recipe, WritingSettings
-from schemas.record import Grade, Pair
+from schemas.record import Judgement, Pair
 from synth import registry
 from synth.gates import apply_gate, build_record_gates
+from synth.gates.judge import Judge
 from synth.generators import Answer, Call
 from synth.prompts import load_prompt
 from synth.rows import clean_draft, pair_of
-from synth.tasks import JUDGE, Outputs, Step, TaskInput
+from synth.tasks import JUDGE, Outputs, Scoring, Step, TaskInput
 from synth.written import Read, writing_prompts, writing_steps
+
+_Grade = Annotated[int, Field(ge=1, le=5)]
 
 
 class Grades(Strict):
-    """What the judge answers; the reason comes first, so that the grades follow from it."""
+    """What the judge answers to the rubric; the reason comes first, so that the grades follow from it."""
 
     why: Annotated[str, Field(min_length=1, max_length=240)]
-    relevance: Grade
-    answerability: Grade
-    clarity: Grade
-    faithfulness: Grade
+    relevance: _Grade
+    answerability: _Grade
+    clarity: _Grade
+    faithfulness: _Grade
+
+    def judgement(self, model: str) -> Judgement:
+        return Judgement(method="rubric", model=model, **vars(self))
+
+
+class YesNo(Strict):
+    """What the judge answers where it is asked in words whether the text alone answers the query."""
+
+    answer: Literal["yes", "no"]
+
+    def judgement(self, model: str) -> Judgement:
+        return Judgement(method="asked", model=model, probability=float(self.answer == "yes"))
+
+
+class Likelihood(Strict):
+    """What a server says that scores "yes" against "no"."""
+
+    probability: Annotated[float, Field(ge=0, le=1)]
+
+    def judgement(self, model: str) -> Judgement:
+        return Judgement(method="scored", model=model, probability=round(self.probability, 4))
 
 
 def recipe_steps(recipe: Recipe) -> tuple[Step, ...]:
     """What follows from a recipe: a judgement where there is the gate `judge`, and negatives to be written."""
-    names = [gate.name for gate in recipe.gates]
-    judge = (_judge(_reader(recipe, recipe.gates[: names.index(JUDGE)])),) if JUDGE in names else ()
-    return (*judge, *writing_steps(recipe, _reader(recipe, recipe.gates)))
+    place = next((n for n, gate in enumerate(recipe.gates) if gate.name == JUDGE), None)
+    writing = writing_steps(recipe, _reader(recipe, recipe.gates))
+    if place is None:
+        return writing
+    return (_judge(_reader(recipe, recipe.gates[:place]), recipe.gates[place]), *writing)
 
 
 def step_prompts(gates: Sequence[GateSettings], writing: WritingSettings) -> dict[str, str]:
     """Step -> sha256 of its prompt, of the steps that a recipe adds."""
-    judge = {JUDGE: load_prompt(JUDGE).sha256} if any(gate.name == JUDGE for gate in gates) else {}
+    judge = {gate.name: load_prompt(_prompt_of(gate)).sha256 for gate in gates if gate.name == JUDGE}
     return {**judge, **writing_prompts(writing)}
+
+
+def _prompt_of(gate: GateSettings) -> str:
+    return "judge-yes-no" if Judge.Settings(**gate.settings).ask == "yes_no" else "judge"
 
 
 def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
@@ -67,7 +97,7 @@ def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
     return read
 
 
-def _judge(read: Read) -> Step:
+def _judge(read: Read, gate: GateSettings) -> Step:
     def inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
         record = read(task_input, outputs)
         assert record is not None
@@ -83,4 +113,8 @@ def _judge(read: Read) -> Step:
     def when(task_input: TaskInput, outputs: Outputs) -> bool:
         return read(task_input, outputs) is not None
 
-    return Step(JUDGE, JUDGE, Grades, inputs, in_language=False, when=when)
+    prompt = _prompt_of(gate)
+    if prompt == JUDGE:
+        return Step(JUDGE, prompt, Grades, inputs, in_language=False, when=when)
+    scoring = Scoring(("yes", "no"), Likelihood)
+    return Step(JUDGE, prompt, YesNo, inputs, in_language=False, when=when, scoring=scoring)

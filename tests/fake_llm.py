@@ -42,6 +42,8 @@ class Status:
 
 Fault = Literal["reset", "hang", "garbage"]
 Script = Callable[[str, int], "Say | Status | Fault | Fill"]
+Scores = Callable[[str, int], "float | str | Status | Fault"]
+"""As a script, for /generative_scoring: what stands for the probability."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,15 @@ class FakeLlm:
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
+    scores: Scores | None = None
+    """None for a server that has no /generative_scoring."""
+    scored: list[str] = field(default_factory=list)
+    """Prompts that came there."""
+    answers_begin: str | None = ""
+    """What the chat template puts before an answer; None for one that can't leave an answer open."""
+    tokenized: int = 0
+    pieces: list[str] = field(default_factory=lambda: [""])
+    """What each token stands for; token 0 begins an answer."""
     running: int = 0
     waiting: int = 0
     most_running: int = 0
@@ -105,7 +116,17 @@ class FakeLlm:
     @property
     def prompts(self) -> list[str]:
         """Text of every chat request, in order of arrival."""
-        return ["\n".join(message["content"] for message in body["messages"]) for body in self.bodies]
+        return [_text_of(body["messages"]) for body in self.bodies]
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of four characters."""
+        cut = [text[start : start + 4] for start in range(0, len(text), 4)]
+        self.pieces += sorted(set(cut) - set(self.pieces))
+        return [self.pieces.index(piece) for piece in cut]
+
+
+def _text_of(messages: list[dict[str, str]]) -> str:
+    return "\n".join(message["content"] for message in messages)
 
 
 class _Connection(asyncio.Protocol):
@@ -160,8 +181,9 @@ class _Connection(asyncio.Protocol):
         elif url == "/metrics" and fake.metrics:
             self._send(200, _metrics(fake))
         elif url == "/tokenize":
-            text = "".join(message["content"] for message in json.loads(body)["messages"])
-            self._send(200, {"count": len(text) // 4, "max_model_len": 4096})
+            self._tokenize(json.loads(body))
+        elif url == "/generative_scoring" and fake.scores is not None:
+            await self._score(json.loads(body))
         elif url == "/v1/chat/completions":
             await self._chat(json.loads(body))
         else:
@@ -170,13 +192,20 @@ class _Connection(asyncio.Protocol):
     async def _chat(self, body: dict[str, Any]) -> None:
         fake = self._fake
         fake.bodies.append(body)
-        prompt = "\n".join(message["content"] for message in body["messages"])
+        prompt = _text_of(body["messages"])
         found = fake.script(prompt, fake.asked[prompt])
         if isinstance(found, Fill):
             found = found.say(prompt, body["response_format"]["json_schema"]["schema"])
         fake.asked[prompt] += 1
-        if found == "hang":
-            return
+        if not await self._fail(found):
+            assert isinstance(found, Say)
+            await self._run(found.seconds)
+            message = {"role": "assistant", "content": found.content, **found.message}
+            usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": len(found.content) // 4}
+            choice = {"index": 0, "message": message, "finish_reason": found.finish_reason}
+            self._send(200, {"choices": [choice], "usage": usage})
+
+    async def _fail(self, found: Any) -> bool:
         if found == "reset":
             self._transport.abort()
         elif found == "garbage":
@@ -184,13 +213,43 @@ class _Connection(asyncio.Protocol):
         elif isinstance(found, Status):
             await asyncio.sleep(found.seconds)
             self._send(found.code, {"error": {"message": found.message}}, found.headers)
+        return found in ("hang", "reset", "garbage") or isinstance(found, Status)
+
+    def _tokenize(self, body: dict[str, Any]) -> None:
+        fake = self._fake
+        fake.tokenized += 1
+        if "prompt" in body:
+            tokens = fake.encode(body["prompt"])
+        elif not body.get("continue_final_message"):
+            tokens = [*fake.encode(_text_of(body["messages"])), 0]
+        elif fake.answers_begin is None:
+            self._send(400, {"error": {"message": "the template changes the last message"}})
+            return
         else:
-            assert isinstance(found, Say)
-            await self._run(found.seconds)
-            message = {"role": "assistant", "content": found.content, **found.message}
-            usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": len(found.content) // 4}
-            choice = {"index": 0, "message": message, "finish_reason": found.finish_reason}
-            self._send(200, {"choices": [choice], "usage": usage})
+            *before, answer = body["messages"]
+            tokens = [*fake.encode(_text_of(before)), 0, *fake.encode(fake.answers_begin + answer["content"])]
+        self._send(200, {"count": len(tokens), "max_model_len": 4096, "tokens": tokens})
+
+    async def _score(self, body: dict[str, Any]) -> None:
+        """As vLLM: the probability of the first label, without a chat template."""
+        fake = self._fake
+        (item,) = body["items"]
+        tokens = [*body["query"], *item]
+        prompt = "".join(fake.pieces[token] for token in tokens)
+        asked = fake.asked[prompt]
+        fake.asked[prompt] += 1
+        fake.scored.append(prompt)
+        assert fake.scores is not None
+        labels = [token for word in ("yes", "no") for token in fake.encode((fake.answers_begin or "") + word)]
+        if tokens[-1] != 0 or body["label_token_ids"] != labels:
+            found: Any = Status(400, "not a chat up to its answer, or other labels")
+        else:
+            found = fake.scores(prompt, asked)
+        if not await self._fail(found):
+            await self._run(0.0)
+            usage = {"prompt_tokens": len(tokens), "total_tokens": len(tokens) + 1, "completion_tokens": 1}
+            data = [{"index": 0, "object": "score", "score": found}]
+            self._send(200, {"object": "list", "model": body["model"], "data": data, "usage": usage})
 
     async def _run(self, seconds: float) -> None:
         fake = self._fake

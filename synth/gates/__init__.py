@@ -94,8 +94,9 @@ def build_gate(chosen: GateSettings) -> Any:
         settings = gate.Settings(**chosen.settings)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DomainError(f"gate {chosen.name!r}: setting {field!r}: {first['msg']}") from error
+        where = f"setting {'.'.join(map(str, first['loc']))!r}: " if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise DomainError(f"gate {chosen.name!r}: {where}{message}") from error
     return gate(settings)
 
 

@@ -1,10 +1,10 @@
-"""Drops records that an LLM graded too low; the grades are kept, so that the bounds can move without asking again."""
+"""Drops records that an LLM judged too badly; judgements are kept, so that the bounds can move without asking again."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Strict
 from schemas.record import Judgement, Pair, Verdict
@@ -15,29 +15,50 @@ _Bound = Annotated[int, Field(ge=1, le=5)]
 
 
 class Judge:
-    """Least grades, 1 to 5 on each axis (NVIDIA's retriever data and Qwen3's annotators grade alike).
+    """Least grades, 1 to 5 on each axis (NVIDIA's retriever data and Qwen3's annotators grade alike), or a least probability.
 
     A recipe with this gate asks an LLM about every record that the gates before it keep. A
-    record that nobody graded, such as an extractive one, passes.
+    record that nobody judged, such as an extractive one, passes.
     """
 
     name = "judge"
 
     class Settings(Strict):
-        """A grade below its bound drops the record; 1 turns an axis off."""
+        """How to ask, and what drops a record: a grade or the probability below its bound. 1 turns an axis off."""
 
+        ask: Literal["rubric", "yes_no"] = "rubric"
+        """Four grades with a reason, or one word: whether the text alone answers the query."""
         relevance: _Bound = 4
         answerability: _Bound = 3
         clarity: _Bound = 3
         faithfulness: _Bound = 3
+        probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+        @model_validator(mode="after")
+        def _bounds_fit(self) -> Self:
+            idle = {"probability"} if self.ask == "rubric" else _REASONS.keys()
+            if wrong := sorted(idle & self.model_fields_set):
+                right = ", ".join(_REASONS) if self.ask == "rubric" else "probability"
+                raise ValueError(f"{wrong[0]!r} bounds nothing with ask: {self.ask}; the bounds there are {right}")
+            return self
 
     def __init__(self, settings: Settings) -> None:
-        self._bounds = settings.model_dump()
+        self._least = settings.probability
+        self._bounds = {axis: int(getattr(settings, axis)) for axis in _REASONS}
 
     def judge(self, record: Pair) -> Verdict:
         judgement = record.judgement
         if judgement is None:
             return Verdict(gate=self.name, keep=True, detail="not judged")
+        return self._weigh(judgement) if judgement.probability is None else self._compare(judgement.probability)
+
+    def _compare(self, probability: float) -> Verdict:
+        if probability >= self._least:
+            return Verdict(gate=self.name, keep=True, score=probability)
+        detail = f"probability {probability:g}"
+        return Verdict(gate=self.name, keep=False, reason="irrelevant", score=probability, detail=detail)
+
+    def _weigh(self, judgement: Judgement) -> Verdict:
         grades = {axis: getattr(judgement, axis) for axis in self._bounds}
         mean = round(sum(grades.values()) / len(grades), 4)
         low = [axis for axis, bound in self._bounds.items() if grades[axis] < bound]

@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from schemas.recipe import Recipe, SamplingSettings
 from synth.errors import InputError, RunError
 from synth.generators import Answer, Call, Equipment, Outcome
-from synth.llm.answers import Fault, check_answer
+from synth.llm.answers import SCORED, Fault, check_answer
 from synth.llm.archive import Archive, generation_hash
 from synth.llm.client import Client
 from synth.llm.endpoints import Endpoint
 from synth.llm.journal import Journal, Said, journal_path
 from synth.llm.link import Patience
 from synth.llm.markers import neutralise
-from synth.llm.requests import Body, Reply, Request, request_key
+from synth.llm.requests import Body, Reply, Request, Scorable, request_key
 from synth.llm.server import VllmServer
 from synth.llm.settings import LlmSettings
 from synth.llm.stream import Stream
@@ -204,21 +204,31 @@ class _Talk:
         item = turn.call.input.item
         if not turn.messages:
             turn.messages = _render(turn.step, turn.call, turn.outputs)
-        body = _body(turn.model, turn.step.output, self._recipe.sampling).of(turn.messages)
-        key = request_key(body, item.id, turn.attempt)
+        bodies = _body(turn.model, turn.step.output, self._recipe.sampling)
+        body, scorable = bodies.of(turn.messages), self._scorable(turn, bodies)
+        key = request_key(body, item.id, turn.attempt, scorable)
         said = self._archive.find(item.position, key)
         if said is not None:
             yield from self._read(turn, said)
             return
         first = turn.attempt == 0 and not turn.outputs
         kind = "repair" if turn.attempt else "write" if turn.step.name == item.task else turn.step.name
-        request = Request(key, item.position, kind, turn.model, body, item.passage, urgent=not first, context=turn)
+        request = Request(
+            key, item.position, kind, turn.model, body, item.passage, urgent=not first, scorable=scorable, context=turn
+        )
         if first:
             request.reserve = turn.reserve = 2 * len(turn.rest) + 1
         self._ready.append(request)
         self._asked += 1
         if len(self._ready) >= _ASK_AT_ONCE:
             self._flush()
+
+    def _scorable(self, turn: _Turn, bodies: Body) -> Scorable | None:
+        """A model that thinks has no answer in its first token, and a repair quotes words."""
+        scoring = turn.step.scoring
+        if scoring is None or turn.attempt or self._recipe.sampling.thinking:
+            return None
+        return bodies.scorable(_render(turn.step, turn.call, turn.outputs, scored=True), scoring.labels)
 
     def _flush(self) -> None:
         if self._ready:
@@ -243,7 +253,9 @@ class _Talk:
 
     def _read(self, turn: _Turn, said: Said) -> Iterator[Outcome]:
         language = turn.call.input.item.language if turn.step.in_language else ""
-        checked = check_answer(said, turn.step.output, turn.messages[:1], language)
+        scored = turn.step.scoring if said.finish_reason == SCORED else None
+        output = scored.output if scored else turn.step.output
+        checked = check_answer(said, output, turn.messages[:1], language)
         if not isinstance(checked, Fault):
             yield from self._go_on(turn, checked)
         elif turn.attempt or not checked.advice:
@@ -293,8 +305,8 @@ def first_messages(call: Call) -> list[Message]:
     return _render(steps_of_call(call)[0], call, {})
 
 
-def _render(step: Step, call: Call, outputs: Outputs) -> list[Message]:
-    inputs = step.inputs(call.input, outputs)
+def _render(step: Step, call: Call, outputs: Outputs, *, scored: bool = False) -> list[Message]:
+    inputs = {**step.inputs(call.input, outputs), **({"scored": scored} if step.scoring else {})}
     safe = {name: _neutral(value) for name, value in inputs.items()}
     return load_prompt(step.prompt, step.prompt_folder).render(safe)
 

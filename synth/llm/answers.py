@@ -42,10 +42,11 @@ _LANGUAGE_LETTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The one choice of a chat completion."""
+    """The one choice of a chat completion, or a score as JSON."""
 
     content: str
     finish_reason: str
+    """The server's own word, or `scored`."""
     prompt_tokens: int
     completion_tokens: int
 
@@ -59,12 +60,18 @@ class Bad:
     is_final: bool = False
 
 
+SCORED = "scored"
+"""How an answer ended that is not text but `{"probability": …}` of the first of two words."""
+
+
 def read_completion(status: int, payload: bytes) -> Completion | Bad:
-    """Read a reply to POST /v1/chat/completions."""
+    """Read a reply to POST /v1/chat/completions, or to /generative_scoring of one item."""
     if status != 200:
         return _read_error(status, payload)
     try:
         reply = orjson.loads(payload)
+        if "data" in reply:
+            return _read_score(reply)
         choice = reply["choices"][0]
         message, usage = choice["message"], reply.get("usage") or {}
         content = message.get("content") or ""
@@ -73,6 +80,14 @@ def read_completion(status: int, payload: bytes) -> Completion | Bad:
         return Completion(content, str(choice.get("finish_reason") or "stop"), *_tokens(usage))
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
         return Bad("bad_reply", f"not a chat completion: {error!r}")
+
+
+def _read_score(reply: dict[str, Any]) -> Completion | Bad:
+    score = reply["data"][0]["score"]
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
+        return Bad("bad_reply", f"not a probability: {str(score)[:100]}")
+    content = orjson.dumps({"probability": score}).decode()
+    return Completion(content, SCORED, *_tokens(reply.get("usage") or {}))
 
 
 def _tokens(usage: dict[str, Any]) -> tuple[int, int]:

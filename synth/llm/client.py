@@ -157,7 +157,7 @@ class Client:
             revived=self._pump,
         )
         for link in self.links:
-            link.open(asyncio.get_running_loop())
+            link.open(asyncio.get_running_loop(), self._note)
             self._spawn(self._watch(link))
         self._spawn(self._health.tick())
         self._started.set()
@@ -214,7 +214,7 @@ class Client:
                     self.purse.send(request.body)
                 self.counters.sent(request.kind)
                 done = functools.partial(self._hear, link, request)
-                link.out[request] = (link.transport.post(link.chat, request.body, done), self._now)
+                link.out[request] = (link.send(request, done), self._now)
 
     def _may_begin(self, request: Request) -> bool:
         return self.purse.has_room(request.reserve, sum(stream.owed for stream in self._streams))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -12,7 +13,8 @@ from synth.llm.endpoints import Endpoint, auth_headers
 from synth.llm.limits import Limit
 from synth.llm.metrics import Load, parse_metrics
 from synth.llm.requests import Request
-from synth.llm.transport import Exchange, Transport
+from synth.llm.scoring import Scorer
+from synth.llm.transport import Done, Exchange, Transport
 
 FASTEST_POLL, SLOWEST_POLL = 0.02, 1.0
 _POLL_SHARE = 0.5
@@ -46,7 +48,7 @@ class Link:
     endpoint: Endpoint
     patience: Patience
     limit: Limit = field(default_factory=Limit)
-    out: dict[Request, tuple[Exchange, float]] = field(default_factory=dict)
+    out: dict[Request, tuple[Exchange | asyncio.Task[None], float]] = field(default_factory=dict)
     """Requests without an answer, oldest first, and when they were sent."""
     held: int = 0
     """Answered, and not yet committed to the journal."""
@@ -63,13 +65,22 @@ class Link:
     """HTTP 4xx since its last answer."""
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
-    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+    def open(self, loop: asyncio.AbstractEventLoop, note: Callable[[str], None]) -> None:
         """Connections of its own: a slow server never holds up another."""
         self.transport = Transport(self.endpoint.url, auth_headers(), loop)
         path = urlsplit(self.endpoint.url).path
-        self.chat, self._models = f"{path}/chat/completions", f"{path}/models"
+        self._chat, self._models = f"{path}/chat/completions", f"{path}/models"
         root = path.removesuffix("/v1")
+        self._scorer = Scorer(
+            self.transport, root, self._chat, self.endpoint.model, lambda said: note(f"{self.endpoint.url} {said}")
+        )
         self._metrics, self._health = f"{root}/metrics", f"{root}/health"
+
+    def send(self, request: Request, done: Done) -> Exchange | asyncio.Task[None]:
+        """`done` is called once with the reply, unless what this returns is cancelled."""
+        if request.scorable is not None:
+            return self._scorer.send(request.body, request.scorable, done)
+        return self.transport.post(self._chat, request.body, done)
 
     @property
     def in_flight(self) -> int:

@@ -14,6 +14,16 @@ from synth.llm.journal import Said
 from synth.prompts import Message
 
 
+@dataclass(slots=True, frozen=True)
+class Scorable:
+    """The question of a request once more, for a server that scores how likely each of two words is as the answer."""
+
+    conversation: bytes
+    """Body of POST /tokenize, for the tokens of the chat up to where the answer begins."""
+    labels: tuple[str, str]
+    """The answers; the score is that of the first."""
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """A chat completion to ask for.
@@ -29,6 +39,8 @@ class Request:
     body: bytes
     group: int
     urgent: bool = False
+    scorable: Scorable | None = None
+    """Where a server that can should score the answer; `body` is for the others."""
     reserve: int = 0
     """Requests that its item may need after it: a budget keeps room for them until the asker settles."""
     tries: int = 0
@@ -51,6 +63,9 @@ class Reply:
     detail: str = ""
 
 
+_TEMPLATE = "chat_template_kwargs"
+
+
 class Body:
     """Builds the bodies of requests to one model that share a schema and sampling."""
 
@@ -64,16 +79,27 @@ class Body:
             "top_p": sampling.top_p,
         }
         if not sampling.thinking:
-            self._fixed["chat_template_kwargs"] = {"enable_thinking": False}
+            self._fixed[_TEMPLATE] = {"enable_thinking": False}
 
     def of(self, messages: Sequence[Message]) -> bytes:
         """The same bytes for the same messages, always."""
-        said = [{"role": message.role, "content": message.content} for message in messages]
-        return orjson.dumps({"model": self._model, "messages": said, **self._fixed})
+        return orjson.dumps({"model": self._model, "messages": _plain(messages), **self._fixed})
+
+    def scorable(self, messages: Sequence[Message], labels: tuple[str, str]) -> Scorable:
+        """The same for a server that scores two answers; sampling and schema have no part in that."""
+        template = {name: value for name, value in self._fixed.items() if name == _TEMPLATE}
+        wanted = {"model": self._model, "messages": _plain(messages), "add_generation_prompt": True, **template}
+        return Scorable(orjson.dumps(wanted), labels)
 
 
-def request_key(body: bytes, draw: str, attempt: int) -> bytes:
+def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def request_key(body: bytes, draw: str, attempt: int, scorable: Scorable | None = None) -> bytes:
     """16 bytes of everything that determines an answer; `draw` tells equal prompts of two items apart."""
     whole = hashlib.sha256(body)
+    if scorable is not None:
+        whole.update(b"\x1f%b\x1f%b" % (scorable.conversation, "\x1f".join(scorable.labels).encode()))
     whole.update(b"\x1f%b\x1f%d" % (draw.encode(), attempt))
     return whole.digest()[:16]

@@ -53,6 +53,18 @@ class TaskInput:
     """Personas to choose among, for a task that lets the LLM choose."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How to put a step's question to a server that can say how likely the answer is the first of two words.
+
+    The step's prompt has the input `scored`: true where the answer is to be one of the words and nothing else.
+    """
+
+    labels: tuple[str, str]
+    output: type[BaseModel]
+    """Of the field `probability`; takes the place of the step's own output."""
+
+
 Outputs = Mapping[str, Any]
 """What was answered so far for an item, by the name of the step; the task's own under its own name."""
 
@@ -90,10 +102,11 @@ class Step:
     """Whether to ask at all, after the outputs so far; None for always."""
     required: bool = True
     """Whether the item fails with it; else its Failure stands in its place among the outputs."""
+    scoring: Scoring | None = None
 
 
 JUDGE = "judge"
-"""Name of the step that grades a record, and of the gate that reads the grades."""
+"""Name of the step that judges a record, and of the gate that reads the judgement."""
 
 
 class Task(Protocol):

@@ -81,19 +81,20 @@ BARE = TaskInput(
     others=OTHERS[1:],
     candidates=(FULL.persona,),
 )
-RECIPE = make_recipe().model_copy(
-    update={
-        "gates": [GateSettings(name="judge", settings={"relevance": 1})],
-        "instruction": FULL.instruction,
-        "writing": WritingSettings(negatives=2),
-    }
-)
 WRONG = Wrong(lacks="the margin", text="The facility was refinanced by four banks in the spring.")
-OUTPUTS = {
-    JUDGE: Grades(why="it fits", relevance=5, answerability=5, clarity=5, faithfulness=5),
-    WRITE: wrong_texts(2)(negatives=[WRONG, WRONG]),
-}
-"""Asks for every step that a recipe can add."""
+GRADES = Grades(why="it fits", relevance=5, answerability=5, clarity=5, faithfulness=5)
+OUTPUTS = {JUDGE: GRADES, WRITE: wrong_texts(2)(negatives=[WRONG, WRONG])}
+RECIPES = [
+    make_recipe().model_copy(
+        update={"gates": [gate], "instruction": FULL.instruction, "writing": WritingSettings(negatives=2)}
+    )
+    for gate in (
+        GateSettings(name="judge", settings={"relevance": 1}),
+        GateSettings(name="judge", settings={"ask": "yes_no", "probability": 0}),
+    )
+]
+"""Ask for every step that a recipe can add."""
+ADDED = {step.prompt: step for recipe in RECIPES for step in reversed(recipe_steps(recipe))}
 
 
 REQUESTS = {request.name: request for request in (PersonaFromText, PersonaFromPersona)}
@@ -104,32 +105,31 @@ def shipped_tasks() -> list[str]:
     return [name for name in registry.names("tasks") if registry.find("tasks", name).prompt_folder is None]
 
 
-def prompts() -> set[str]:
-    steps = [step for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
-    return {step.prompt for step in (*steps, *recipe_steps(RECIPE))} | REQUESTS.keys()
-
-
 def steps() -> list[tuple[str, str]]:
-    """(task, step) for all that tasks ask, and what recipes add under the task `multi-hop-query`."""
+    """(task, step) for all that tasks ask, and the prompts that recipes add under the task `multi-hop-query`."""
     own = [(task, step.name) for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
-    added = [("multi-hop-query", step.name) for step in recipe_steps(RECIPE)]
-    return [*own, *added, *((name, name) for name in REQUESTS)]
+    return [*own, *(("multi-hop-query", prompt) for prompt in ADDED), *((name, name) for name in REQUESTS)]
 
 
-def rendered(task_name: str, step_name: str, task_input: TaskInput) -> str:
+def rendered(task_name: str, step_name: str, task_input: TaskInput, *, scored: bool = False) -> str:
     task = REQUESTS.get(task_name) or registry.find("tasks", task_name)
-    (step,) = [step for step in (*steps_of(task), *recipe_steps(RECIPE)) if step.name == step_name]
+    step = ADDED.get(step_name) or next(step for step in steps_of(task) if step.name == step_name)
     item = dataclasses.replace(task_input.item, task=task_name)
-    outputs = {**getattr(task, "example", {}), **OUTPUTS}
-    inputs = step.inputs(dataclasses.replace(task_input, item=item), outputs)
+    given = dataclasses.replace(task_input, item=item)
+    inputs = dict(step.inputs(given, {**getattr(task, "example", {}), **OUTPUTS}))
+    if step.scoring is not None:
+        inputs["scored"] = scored
     messages = load_prompt(step.prompt, step.prompt_folder).render(inputs)
     return "".join(f"=== {message.role} ===\n{message.content}\n" for message in messages)
 
 
-@pytest.mark.parametrize("variant", ["full", "bare"])
-@pytest.mark.parametrize(("task", "step"), steps(), ids=lambda name: str(name))
+VARIANTS = [(task, step, variant) for task, step in steps() for variant in ("full", "bare")]
+VARIANTS += [("multi-hop-query", prompt, "scored") for prompt, step in ADDED.items() if step.scoring]
+
+
+@pytest.mark.parametrize(("task", "step", "variant"), VARIANTS, ids=lambda name: str(name))
 def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, step: str, variant: str) -> None:
-    text = rendered(task, step, {"full": FULL, "bare": BARE}[variant])
+    text = rendered(task, step, BARE if variant == "bare" else FULL, scored=variant == "scored")
     file = GOLDEN / f"{step}.{variant}.txt"
     if os.environ.get("SYNTH_UPDATE_GOLDEN") == "1":
         file.parent.mkdir(exist_ok=True)
@@ -139,8 +139,8 @@ def test_a_shipped_prompt_renders_as_its_golden_file_says(task: str, step: str, 
 
 
 def test_every_shipped_prompt_is_asked_by_a_step_and_every_golden_file_is_rendered_by_one() -> None:
-    assert {path.stem for path in find_shipped("prompts").glob("*.j2")} == prompts()
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{s}.{v}.txt" for _, s in steps() for v in ("full", "bare")}
+    assert {path.stem for path in find_shipped("prompts").glob("*.j2")} == {step for _, step in steps()}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{step}.{variant}.txt" for _, step, variant in VARIANTS}
 
 
 ABOUT_PERSONS = {*REQUESTS, "query-from-configuration"}

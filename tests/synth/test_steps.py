@@ -16,6 +16,7 @@ from fake_llm import FakeLlm, Fill, Say, Script, fake_llm
 from schemas.recipe import GateSettings, WritingSettings
 from synth.errors import DomainError
 from synth.llm.archive import generation_hash
+from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings, reach
 from synth.recipe import Choices, resolve
 from synth.run import Run, create_run, execute
@@ -29,7 +30,7 @@ CHEAP = [{"name": "schema"}, {"name": "length"}]
 
 
 def is_judging(prompt: str) -> bool:
-    return prompt.startswith("You grade")
+    return prompt.startswith(("You grade", "You check"))
 
 
 def graded(**grades: Any) -> Script:
@@ -58,8 +59,13 @@ def start(store: Path, documents: Path, llm: LlmSettings, gates: list[dict[str, 
     return create_run(resolve(chosen), Store(store), llm=llm)
 
 
-def judge(**bounds: int) -> list[dict[str, Any]]:
-    return [*CHEAP, {"name": "judge", "settings": bounds}]
+def judge(**settings: Any) -> list[dict[str, Any]]:
+    return [*CHEAP, {"name": "judge", "settings": settings}]
+
+
+def of_text(prompt: str, _: int) -> float:
+    """A probability that depends on the prompt alone, 0.00 to 0.99."""
+    return sum(map(ord, prompt)) % 100 / 100
 
 
 def judged(fake: FakeLlm) -> int:
@@ -72,7 +78,7 @@ def test_a_record_keeps_its_grades_and_who_gave_them(serve: Serve, documents: Pa
     records = pq.read_table(version.path / "records").to_pylist()
     assert records
     assert {json.dumps(r["judgement"], sort_keys=True) for r in records} == {
-        json.dumps(GOOD | {"model": "fake"}, sort_keys=True)
+        json.dumps(GOOD | {"model": "fake", "method": "rubric", "probability": None}, sort_keys=True)
     }
     assert [v["score"] for v in records[0]["verdicts"] if v["gate"] == "judge"] == [4.75]
     assert judged(fake) == len(records)
@@ -180,3 +186,80 @@ def test_of_two_models_the_one_that_did_not_write_judges(serve: Serve, documents
     records = pq.read_table(version.path / "records").to_pylist()
     roles = {(r["provenance"]["generator_model"], r["judgement"]["model"]) for r in records}
     assert roles == {("one", "other"), ("other", "one")}
+
+
+def test_yes_no_keeps_one_probability_and_how_it_was_found(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(scores=of_text)
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(ask="yes_no", probability=0.3)))
+    records = pq.read_table(version.path / "records").to_pylist()
+    rejects = pq.read_table(version.path / "rejects.parquet").to_pylist()
+    kept = [row["judgement"] for row in records]
+    dropped = [row["judgement"] for row in rejects if row["reason"] == "irrelevant"]
+    assert {(said["method"], said["model"], said["relevance"]) for said in kept + dropped} == {("scored", "fake", None)}
+    assert min(said["probability"] for said in kept) >= 0.3 > max(said["probability"] for said in dropped) >= 0.0
+    expected = sorted(of_text(prompt, 0) for prompt in fake.scored if is_judging(prompt))
+    assert sorted(said["probability"] for said in kept + dropped) == expected
+    assert judged(fake) == 0, "nothing was asked in words"
+
+
+def test_the_bound_of_the_probability_moves_without_asking_again(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(scores=of_text)
+    lenient = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(ask="yes_no", probability=0)))
+    asked = len(fake.bodies) + len(fake.scored)
+    strict = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(ask="yes_no", probability=0.9)))
+    assert len(fake.bodies) + len(fake.scored) == asked
+    assert lenient.manifest.funnel.accepted > 40
+    assert 0 < strict.manifest.funnel.accepted < lenient.manifest.funnel.accepted / 2
+
+
+@pytest.mark.parametrize(("word", "probability"), [("yes", 1.0), ("no", 0.0)])
+def test_a_server_that_can_not_score_is_asked_in_words_and_the_record_says_so(
+    serve: Serve, documents: Path, tmp_path: Path, word: str, probability: float
+) -> None:
+    fake = serve(lambda prompt, _: Say(json.dumps({"answer": word})) if is_judging(prompt) else Fill())
+    gates = judge(ask="yes_no", probability=0)
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), gates))
+    said = [row["judgement"] for row in pq.read_table(version.path / "records").to_pylist()]
+    assert {(each["method"], each["probability"]) for each in said} == {("asked", probability)}
+    assert judged(fake) == len(said) == version.manifest.funnel.accepted > 40
+    schemas = [body["response_format"]["json_schema"]["schema"] for body in fake.bodies]
+    answers = [each["properties"]["answer"]["enum"] for each in schemas if "answer" in each["properties"]]
+    assert answers == [["yes", "no"]] * len(said)
+
+
+def test_a_model_that_thinks_is_asked_in_words(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(scores=of_text)
+    gates = judge(ask="yes_no", probability=0)
+    run = start(tmp_path / "store", documents, reach([fake.url]), gates, sampling={"thinking": True})
+    records = pq.read_table(execute(run).path / "records").to_pylist()
+    assert {row["judgement"]["method"] for row in records} == {"asked"}
+    assert fake.scored == []
+
+
+def test_another_way_to_judge_is_another_recipe_and_asks_no_query_again(
+    serve: Serve, documents: Path, tmp_path: Path
+) -> None:
+    fake = serve(scores=of_text)
+    rubric = start(tmp_path / "store", documents, reach([fake.url]), judge())
+    execute(rubric)
+    asked = len(fake.bodies)
+    yes_no = start(tmp_path / "store", documents, reach([fake.url]), judge(ask="yes_no"))
+    execute(yes_no)
+    assert len(fake.bodies) == asked
+    assert sum(map(is_judging, fake.scored)) > 40
+    assert rubric.recipe.steps != yes_no.recipe.steps
+    assert rubric.recipe.sha256 != yes_no.recipe.sha256
+    assert generation_hash(rubric.recipe) == generation_hash(yes_no.recipe)
+
+
+def test_what_was_scored_before_a_budget_ended_is_not_scored_again(
+    serve: Serve, documents: Path, tmp_path: Path
+) -> None:
+    fake = serve(scores=of_text)
+    gates = judge(ask="yes_no", probability=0)
+    budget = {"budget": Budget(requests=40)}
+    first = execute(start(tmp_path / "store", documents, reach([fake.url]).model_copy(update=budget), gates))
+    assert len(fake.bodies) + sum(map(is_judging, fake.scored)) == 40
+    whole = execute(start(tmp_path / "store", documents, reach([fake.url]), gates))
+    scored = [prompt for prompt in fake.scored if is_judging(prompt)]
+    assert len(scored) == len(set(scored)) == whole.manifest.funnel.accepted > first.manifest.funnel.accepted > 0

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from schemas.recipe import GateSettings
 from schemas.record import Judgement, Pair
+from synth.errors import DomainError
+from synth.gates import build_gate
 from synth.gates.judge import Judge
 
 MakePair = Callable[..., Pair]
 
 
-def gate(**bounds: int) -> Judge:
-    return Judge(Judge.Settings(**bounds))
+def gate(**settings: Any) -> Judge:
+    return Judge(Judge.Settings(**settings))
 
 
 def record(make_pair: MakePair, **grades: Any) -> Pair:
@@ -55,3 +58,30 @@ def test_what_nobody_judged_passes_and_says_so(make_pair: MakePair) -> None:
 def test_a_bound_lies_between_1_and_5() -> None:
     with pytest.raises(ValidationError):
         Judge.Settings(clarity=6)
+
+
+@pytest.mark.parametrize("method", ["scored", "asked"])
+@pytest.mark.parametrize(("probability", "keeps"), [(1.0, True), (0.7, True), (0.6999, False), (0.0, False)])
+def test_a_probability_is_kept_from_its_bound_on(
+    make_pair: MakePair, method: str, probability: float, keeps: bool
+) -> None:
+    said = Judgement(method=method, probability=probability)  # type: ignore[arg-type]
+    verdict = gate(ask="yes_no", probability=0.7).judge(make_pair("what fee?").model_copy(update={"judgement": said}))
+    assert (verdict.keep, verdict.score) == (keeps, probability)
+    assert (verdict.reason, verdict.detail) == (("", "") if keeps else ("irrelevant", f"probability {probability:g}"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"probability": 0.5}, "'probability' bounds nothing with ask: rubric; the bounds there are relevance, answer"),
+        (
+            {"ask": "yes_no", "clarity": 2},
+            "'clarity' bounds nothing with ask: yes_no; the bounds there are probability",
+        ),
+        ({"ask": "yes_no", "probability": 2}, "setting 'probability': Input should be less than or equal to 1"),
+    ],
+)
+def test_a_bound_that_would_do_nothing_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(DomainError, match=f"gate 'judge': {message}"):
+        build_gate(GateSettings(name="judge", settings=settings))

@@ -9,21 +9,28 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from schemas.recipe import SamplingSettings
 from synth import registry
 from synth.domains import load_personas
 from synth.errors import InputError
+from synth.llm.client import Client
 from synth.llm.endpoints import Endpoint
 from synth.llm.install import find_vllm
+from synth.llm.journal import Said
+from synth.llm.requests import Body, Request, request_key
 from synth.llm.server import Served, VllmServer
 from synth.progress import Silent
+from synth.prompts import Message
 from synth.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -151,6 +158,72 @@ def test_personas_are_derived_and_every_request_is_accounted_for(server: Endpoin
     assert len(keys) == len(set(keys)) >= first["asked"]
     assert {persona.model for persona in load_personas(tmp_path / "first.jsonl")} == {"tiny"}
     assert any(persona.relation for persona in load_personas(tmp_path / "first.jsonl"))
+
+
+def test_a_yes_no_judge_is_scored_in_one_token_by_a_real_server(server: Endpoint, tmp_path: Path) -> None:
+    store, config = tmp_path / "store", tmp_path / "c.yaml"
+    gates = [{"name": "judge", "settings": {"ask": "yes_no", "probability": 0}}]
+    plan = {"items_per_passage": 4}
+    config.write_bytes(orjson.dumps({"set_gates": [], "gates": gates, "plan": plan, "sampling": {"max_tokens": 128}}))
+    flags = ("--domain", "finance", "--config", config, "--store", store, "--llm", server.url, "--max-requests", "120")
+    process = synth("generate", *flags)
+    _, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err
+    assert f"{server.url} scores yes/no itself, by /generative_scoring" in " ".join(err.split())
+    answers = pq.read_table(list((store / "answers").rglob("*.parquet"))).to_pylist()
+    scores = [answer for answer in answers if answer["kind"] == "judge"]
+    assert len(scores) > 10
+    assert {(score["finish_reason"], score["completion_tokens"]) for score in scores} == {("scored", 1)}
+    assert min(score["prompt_tokens"] for score in scores) > 200
+    records = pq.read_table(Store(store).find("finance").path / "records").to_pylist()
+    said = [record["judgement"] for record in records]
+    assert {each["method"] for each in said} == {"scored"}
+    probabilities = {each["probability"] for each in said}
+    assert len(probabilities) > len(said) // 2, "different texts have different probabilities"
+    assert 0.0 <= min(probabilities) <= max(probabilities) <= 1.0
+
+
+def test_a_score_through_the_client_is_what_a_direct_request_gives(server: Endpoint, tmp_path: Path) -> None:
+    bodies = Body(server.model, {"type": "object"}, SamplingSettings())
+    asked = {}
+    for number, query in enumerate(("what is EBITDA?", "when does the loan mature?", "who signs the accounts?")):
+        messages = [Message("system", "Answer with one word: yes or no"), Message("user", f"Is this clear: {query}")]
+        scorable = bodies.scorable(messages, ("yes", "no"))
+        key = request_key(bodies.of(messages), "", number, scorable)
+        request = Request(key, number, "judge", server.model, bodies.of(messages), number, scorable=scorable)
+        asked[number] = (request, messages)
+    found = ask_all(server, [request for request, _ in asked.values()], tmp_path / "journal.sqlite")
+    for number, (_, messages) in asked.items():
+        said = [{"role": message.role, "content": message.content} for message in messages]
+        template = {"add_generation_prompt": True, "chat_template_kwargs": {"enable_thinking": False}}
+        tokens = direct(server, "tokenize", {"messages": said, **template})["tokens"]
+        labels = [direct(server, "tokenize", {"prompt": word})["tokens"][0] for word in ("yes", "no")]
+        wanted = {"query": tokens, "items": [[]], "label_token_ids": labels, "apply_softmax": True}
+        reply = direct(server, "generative_scoring", wanted)
+        assert orjson.loads(found[number].content)["probability"] == pytest.approx(reply["data"][0]["score"], abs=1e-3)
+        assert found[number].prompt_tokens == reply["usage"]["prompt_tokens"] == len(tokens)
+    assert len({said.content for said in found.values()}) == len(asked)
+
+
+def ask_all(server: Endpoint, requests: list[Request], journal: Path) -> dict[int, Said]:
+    found: dict[int, Said] = {}
+    with Client([server], journal) as client:
+        stream = client.open_stream()
+        stream.ask(requests)
+        while len(found) < len(requests):
+            for reply in stream.receive() or []:
+                if not isinstance(reply, str):
+                    assert reply.said is not None, reply.detail
+                    found[reply.request.position] = reply.said
+    return found
+
+
+def direct(server: Endpoint, path: str, body: dict[str, Any]) -> Any:
+    """What the server says to a POST that no code of ours makes."""
+    data = orjson.dumps({"model": server.model, **body})
+    request = urllib.request.Request(f"{server.root}/{path}", data, {"Content-Type": "application/json"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
+        return orjson.loads(response.read())
 
 
 def test_a_killed_run_is_resumed_and_asks_no_answered_question_again(server: Endpoint, tmp_path: Path) -> None:
