@@ -91,7 +91,19 @@ def resolve(choices: Choices) -> Resolved:
     )
 
 
-_SHARED = ("chunk", "plan", "gates", "set_gates", "mining", "splits", "teacher", "generator", "sampling", "seed")
+_SHARED = (
+    "stop",
+    "chunk",
+    "plan",
+    "gates",
+    "set_gates",
+    "mining",
+    "splits",
+    "teacher",
+    "generator",
+    "sampling",
+    "seed",
+)
 
 
 def _override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,17 @@ class Teacher(Protocol):
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         """The best `depth` passages of each query and the score of its positive (an ordinal)."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What a teacher with vectors also has; all of unit length, shape (n, d)."""
+
+    def embed_queries(self, queries: Sequence[str]) -> Floats:
+        """Vectors of queries; those that `search` was asked are not encoded again."""
+
+    def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
+        """Vectors of passages of the corpus that was indexed."""
 
 
 def build_teacher(name: str, folder: Path, embeddings: Path) -> Teacher:

@@ -69,8 +69,7 @@ class SentenceTransformers:
         vectors.flush()
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
-        with self._encoding:
-            vectors = self._query_cache.embed(queries, self._encode_queries)
+        vectors = self.embed_queries(queries)
         passages, scores = search_exactly(vectors, self._passages, depth)
         positive_scores = score_pairs(vectors, self._passages[positives])
         missing = depth - passages.shape[1]
@@ -79,6 +78,13 @@ class SentenceTransformers:
             np.pad(scores, ((0, 0), (0, missing))),
             positive_scores,
         )
+
+    def embed_queries(self, queries: Sequence[str]) -> Floats:
+        with self._encoding:
+            return self._query_cache.embed(queries, self._encode_queries)
+
+    def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
+        return np.array(self._passages[list(ordinals)])
 
     @cached_property
     def _model(self) -> Any:
