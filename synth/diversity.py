@@ -118,13 +118,13 @@ def _coverage(column: pa.ChunkedArray, target: Mapping[str, float]) -> Coverage:
     counts = {name: count for name, count in _counts(column).items() if name and count}
     total = sum(counts.values())
     values = sorted(target.keys() | counts.keys())
-    gaps = {value: abs(counts.get(value, 0) / total - target.get(value, 0.0)) for value in values}
+    gaps = {value: _round(abs(counts.get(value, 0) / total - target.get(value, 0.0))) for value in values}
     listed = sorted(values, key=lambda value: (-gaps[value], value))[:VALUES_LISTED]
     return Coverage(
         records=total,
         values=len(counts),
         possible=len(values),
-        largest_gap=_round(max(gaps.values())),
+        largest_gap=max(gaps.values()),
         shares=[
             ValueShare(value=v, target=_round(target.get(v, 0.0)), share=_round(counts.get(v, 0) / total))
             for v in listed

@@ -101,10 +101,10 @@ def _make(
 
 def _ended(assessment: Assessment, end: End, limit: int | None, reporter: Reporter) -> Enough:
     asked = f" ({limit:,} were asked for)" if limit is not None else ""
-    reporter.note(f"no new region: {end}; the run stops here{asked}, as its recipe says (stop)")
+    reporter.note(f"nothing new: {end}; the run stops here{asked}, as its recipe says (stop)")
     return Enough(
         assessment.first(end.records, f"beyond the {end.records} records after which nothing new came"),
-        f"no new region: {end}{asked}",
+        f"nothing new: {end}{asked}",
     )
 
 

@@ -1,10 +1,8 @@
-"""Where queries lie: the teacher's vectors where it has them, else hashed tf-idf vectors."""
+"""Where queries lie: the teacher's vectors where it has them, else hashed words."""
 
 from __future__ import annotations
 
-import math
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,9 +46,13 @@ class _Embedded:
 
 
 class HashedTerms:
-    """tf-idf over the stems of the corpus, each added with a sign at a place that its hash gives."""
+    """Content words by their stems and idf, each added with a sign at a place that its hash gives.
 
-    name = f"tf-idf, hashed to {DIMENSION} dimensions"
+    A word counts once, and one that no passage holds has the weight 1: it is the wording of a
+    question more often than what it is about.
+    """
+
+    name = f"words by idf, hashed to {DIMENSION} dimensions"
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
@@ -60,9 +62,9 @@ class HashedTerms:
     def queries(self, texts: Sequence[str]) -> Floats:
         vectors = np.zeros((len(texts), DIMENSION), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
-            for term, count in Counter(self._lexicon.split(text) or [text]).items():
+            for term in sorted(set(self._lexicon.split(text))) or [text]:
                 place, weight = self._place(term)
-                vector[place] += weight * (1 + math.log(count))
+                vector[place] += weight
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Floats = vectors / np.maximum(lengths, np.float32(1e-12))
         return unit
@@ -72,7 +74,8 @@ class HashedTerms:
 
     def _place_of(self, term: str) -> tuple[int, float]:
         number = hash64(term)
-        return number // 2 % DIMENSION, (1 if number % 2 else -1) * self._lexicon.idf(term)
+        weight = self._lexicon.idf(term) if term in self._lexicon.terms else 1.0
+        return number // 2 % DIMENSION, weight if number % 2 else -weight
 
 
 def region_similarity(space: Space, passages: int) -> float:

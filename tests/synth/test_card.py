@@ -145,3 +145,15 @@ def test_an_instruction_becomes_a_prompts_argument(manifest: Manifest) -> None:
 def test_text_from_documents_stays_inside_its_cell(manifest: Manifest) -> None:
     hostile = manifest.model_copy(update={"licences": {"a | b {{ 7 * 7 }}\n# title": 60}})
     assert r"| a \| b {{ 7 * 7 }} # title | 60 |" in render_card(hostile, None, [])
+
+
+def test_diversity_is_a_short_section_of_what_was_measured(manifest: Manifest) -> None:
+    card = render_card(manifest, None, [])
+    section = card.split("## Diversity")[1].split("## ")[0]
+    diversity = manifest.diversity
+    assert diversity is not None
+    assert f"{diversity.cells.filled} of the {diversity.cells.possible} that so many records could fill" in section
+    assert f"60 queries lie in {diversity.regions.regions} groups of like ones" in section
+    assert section.count("\n| ") == 1 + len(diversity.coverage)
+    older = render_card(manifest.model_copy(update={"diversity": None}), None, [])
+    assert "## Diversity" not in older

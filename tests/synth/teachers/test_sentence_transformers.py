@@ -442,3 +442,14 @@ def test_exported_triplets_train_a_real_model(tmp_path: Path, minilm: str, make_
     result = trainer.train()
     assert math.isfinite(result.training_loss)
     assert not torch.equal(before, next(model.parameters()).detach().cpu())
+
+
+def test_queries_that_were_searched_are_not_encoded_again_for_their_vectors(
+    tmp_path: Path, tiny: type[TinyModel]
+) -> None:
+    teacher = index("a/model", tmp_path / "run", tmp_path / "store", build_corpus(tmp_path / "corpus", TEXTS))
+    scores = teacher.search(PARAPHRASES[:4], np.arange(4), 5).positive_scores
+    encoded = len(tiny.encoded)
+    vectors = teacher.embed_queries(PARAPHRASES[3::-1])
+    assert len(tiny.encoded) == encoded
+    assert np.allclose((vectors[::-1] * teacher.passage_vectors(range(4))).sum(axis=1), scores, atol=1e-4)
