@@ -10,6 +10,8 @@ from schemas.base import Strict
 from schemas.recipe import Recipe
 
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class FileEntry(Strict):
@@ -63,6 +65,91 @@ class TeacherCard(Strict):
     depth: Annotated[int, Field(ge=0)]
 
 
+class ValueShare(Strict):
+    """A value of an attribute: its share in the recipe and among the records that carry the attribute."""
+
+    value: str
+    target: Share
+    share: Share
+
+
+class Coverage(Strict):
+    """One attribute, over the records that carry it; a record carries what its task asks for."""
+
+    records: Count
+    values: Count
+    """How many values occur."""
+    possible: Count
+    """How many values the recipe draws, and any others that occur."""
+    largest_gap: Share
+    """The largest |share - target| of a value."""
+    shares: list[ValueShare]
+    """At most 20 values, the largest gaps first."""
+
+
+class Cells(Strict):
+    """Combinations of attributes. `possible` is their number or that of the records, whichever is smaller."""
+
+    attributes: list[str]
+    filled: Count
+    possible: Count
+
+
+class Repeats(Strict):
+    """Queries that are there more than once."""
+
+    dropped: Share | None
+    """Of the records that passed all record gates, those the gate `duplicates` dropped; None without that gate."""
+    earlier: Share
+    """Of the accepted queries, those that stand in versions of other runs under the same name."""
+    versions: Count
+    """How many such versions there are."""
+
+
+class RegionCount(Strict):
+    """How many groups of like queries there are, by leader clustering in plan order."""
+
+    vectors: str
+    queries: Count
+    """Queries looked at: all, or the 20,000 with the lowest ids."""
+    similarity: Cosine
+    """A query opens a region when its cosine to every leader is below this: half way from any two passages to 1."""
+    regions: Count
+    evenness: Share
+    """Entropy of the regions' sizes, divided by its maximum ln(regions); 0 for one region."""
+    opened_by_last_tenth: Count
+    """Regions opened by the last tenth of the queries: 0 when more records bring nothing new."""
+
+
+class CellSimilarity(Strict):
+    """Mean cosine over pairs of queries of one task and type."""
+
+    task: str
+    query_type: str
+    queries: Count
+    similarity: Cosine
+
+
+class SelfSimilarity(Strict):
+    """How alike queries of one task and type are, beside any two queries; the same queries as for regions."""
+
+    any_two: Cosine
+    within_cells: Cosine
+    """Mean of the cells' means, by queries."""
+    most: list[CellSimilarity]
+    """At most 10 cells of at least 10 queries, the most alike first."""
+
+
+class Diversity(Strict):
+    """How varied the accepted records are, rounded to 4 decimals; see `synth.diversity`."""
+
+    coverage: dict[str, Coverage]
+    cells: Cells
+    repeats: Repeats
+    regions: RegionCount
+    self_similarity: SelfSimilarity
+
+
 class Manifest(Strict):
     """Everything a reader needs to trust a version without reading our code.
 
@@ -95,4 +182,6 @@ class Manifest(Strict):
     methods: dict[str, int]
     teacher: TeacherCard
     licences: dict[str, int]
+    diversity: Diversity | None = None
+    """None for a version without records, or from before it was measured."""
     files: list[FileEntry]

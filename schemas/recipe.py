@@ -116,6 +116,19 @@ class SplitSettings(Strict):
     """Jaccard similarity of word 3-gram sets from which two passages count as the same."""
 
 
+class StopSettings(Strict):
+    """When a run ends because nothing new comes: decided in plan order, over whole blocks of accepted records.
+
+    A query opens a region when no query before it is alike; see `synth.regions`.
+    """
+
+    new_regions: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """The run ends after a block of which fewer than this share of the queries open a region."""
+    block: Annotated[int, Field(ge=10, le=100_000)] = 500
+    after: Annotated[int, Field(ge=1)] = 1_000
+    """Accepted records that are made in any case."""
+
+
 class SamplingSettings(Strict):
     """How an LLM is asked. A server's own defaults never apply: every value is sent."""
 
@@ -153,6 +166,8 @@ class Domain(Strict):
     """YAML of facts that a made negative may change, relative to the domain file."""
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
+    stop: StopSettings | None = None
+    """Ends a run before its limit, or before its pass is over, when nothing new comes; None for never."""
     chunk: ChunkSettings = ChunkSettings()
     plan: PlanSettings = PlanSettings()
     persona: PersonaSettings = PersonaSettings()
@@ -193,6 +208,7 @@ class Recipe(Strict):
     """Step -> sha256 of its prompt, of those that the recipe adds to every task, such as `judge`."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Accepted records to publish; None means one full pass over the passages."""
+    stop: StopSettings | None = None
     chunk: ChunkSettings
     plan: PlanSettings
     persona: PersonaSettings = PersonaSettings()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,22 @@ class Assessment:
     def accepted(self) -> int:
         return len(self.positions)
 
+    def first(self, number: int, why: str) -> Assessment:
+        """The same with at most `number` accepted records; the others are surplus, for the reason given."""
+        extra = self.positions[number:].tolist()
+        if not extra:
+            return self
+        surplus = Verdict(gate="limit", keep=False, reason=SURPLUS, detail=why)
+        rejected = {**self.funnel.rejected, SURPLUS: self.funnel.rejected.get(SURPLUS, 0) + len(extra)}
+        funnel = Funnel(
+            planned=self.funnel.planned,
+            accepted=number,
+            rejected=dict(sorted(rejected.items())),
+            failed=self.funnel.failed,
+        )
+        rejects = {**self.set_rejects, **dict.fromkeys(extra, surplus)}
+        return replace(self, positions=self.positions[:number], set_rejects=rejects, funnel=funnel)
+
 
 def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> Assessment:
     """Judge the records of all `shards`, which are a prefix of the plan.
@@ -56,13 +72,20 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
             alive[row] = False
             rejects[int(view.position[row])] = verdict
     positions = view.position[alive]
-    if limit is not None:
-        for position in positions[limit:].tolist():
-            rejects[position] = Verdict(
-                gate="limit", keep=False, reason=SURPLUS, detail=f"beyond the {limit} records asked for"
-            )
-        positions = positions[:limit]
-    return Assessment(shards, positions, rejects, _funnel(items, rejects, len(positions)), _known_positives(items))
+    funnel = _funnel(items, rejects, len(positions))
+    found = Assessment(shards, positions, rejects, funnel, _known_positives(items))
+    return found if limit is None else found.first(limit, f"beyond the {limit} records asked for")
+
+
+def read_items(
+    folder: Path, shards: Sequence[Shard], positions: npt.NDArray[np.int64], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """Columns of the items at ascending `positions`, in order: one table for each shard that holds any."""
+    for shard in shards:
+        first, last = np.searchsorted(positions, (shard.start, shard.stop))
+        if first < last:
+            table = pq.read_table(shard.items_path(folder), columns=list(columns))
+            yield table.take(pa.array(positions[first:last] - shard.start))
 
 
 def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetView:
@@ -106,15 +129,10 @@ class _QueryReader:
     position: npt.NDArray[np.int64]
 
     def __call__(self, rows: Sequence[int]) -> list[str]:
-        wanted = self.position[np.asarray(rows, dtype=np.int64)]
-        found: dict[int, str] = {}
-        for shard in self.shards:
-            inside = wanted[(wanted >= shard.start) & (wanted < shard.stop)]
-            if len(inside):
-                column = pq.read_table(shard.items_path(self.folder), columns=["query"])["query"]
-                texts = column.take(pa.array(inside - shard.start)).to_pylist()
-                found.update(zip(inside.tolist(), texts, strict=True))
-        return [found[position] for position in wanted.tolist()]
+        wanted, places = np.unique(self.position[np.asarray(rows, dtype=np.int64)], return_inverse=True)
+        tables = read_items(self.folder, self.shards, wanted, ["query"])
+        texts = [text for table in tables for text in table["query"].to_pylist()]
+        return [texts[place] for place in places.tolist()]
 
 
 def _read(paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:

@@ -67,6 +67,8 @@ def render_card(manifest: Manifest, repo_id: str | None, configs: Sequence[Expor
         licences=[(_cell(licence), count) for licence, count in manifest.licences.items()],
         prompts=_prompts(manifest.recipe.instruction),
         instruction_by_persona=manifest.recipe.persona.scope in ("instruction", "both"),
+        percent=_percent,
+        cell=_cell,
     )
 
 
@@ -118,7 +120,11 @@ def _records(manifest: Manifest) -> int:
 
 def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, str]]:
     total = sum(counts.values())
-    return [(_cell(name), count, f"{count / total:.1%}") for name, count in counts.items()]
+    return [(_cell(name), count, _percent(count / total)) for name, count in counts.items()]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
 
 
 def _made(manifest: Manifest) -> list[tuple[str, int]]:

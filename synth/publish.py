@@ -30,6 +30,7 @@ from schemas.facts import Facts
 from schemas.manifest import FileEntry, Manifest, SourceCount, TeacherCard
 from schemas.record import Negative, NTuple, PassageText, Reject, Verdict
 from synth.assess import SURPLUS, Assessment
+from synth.diversity import measure_diversity
 from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
@@ -89,11 +90,11 @@ def publish(
     assessment: Assessment,
     store: Store,
     reporter: Reporter,
-    spent: str = "",
+    partial: str = "",
 ) -> VersionRef:
     """Mine hard negatives, write the version, claim the next number.
 
-    `spent` says which budget ended the run early. Unchanged content returns the version that already holds it.
+    `partial` says why there are fewer records than were asked for. Unchanged content returns the version that already holds it.
     """
     check_name(info.name)
     reporter.stage("mine and publish", assessment.funnel.planned)
@@ -104,11 +105,16 @@ def publish(
         perturber = _open_perturber(run_folder, workshop)
         tally = _write_data(hidden, workshop, assessment, (info.licence, perturber), reporter)
         _check_conservation(assessment, tally)
-        for existing in store.iterate(info.name):
+        before = list(store.iterate(info.name))
+        for existing in before:
             if existing.manifest.content_sha256 == tally.sha256:
                 reporter.note(f"nothing changed since {existing}")
                 return existing
-        return _claim(hidden, store, _manifest(run_folder, info, workshop, assessment, tally, hidden, spent))
+        reporter.stage("measure diversity")
+        others = [version for version in before if version.manifest.run_id != info.id]
+        diversity = measure_diversity(workshop, assessment, others)
+        manifest = _manifest(run_folder, info, workshop, assessment, tally, hidden)
+        return _claim(hidden, store, manifest.model_copy(update={"partial": partial, "diversity": diversity}))
     except OSError as error:
         raise StoreError(
             f"can't publish to {store.root}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`"
@@ -331,7 +337,6 @@ def _manifest(
     assessment: Assessment,
     tally: _Tally,
     hidden: Path,
-    spent: str,
 ) -> Manifest:
     recipe = workshop.recipe
     return Manifest(
@@ -345,7 +350,6 @@ def _manifest(
         recipe=recipe,
         recipe_sha256=recipe.sha256,
         content_sha256=tally.sha256,
-        partial=_why_partial(recipe.limit, assessment.accepted, info, spent),
         sources=SourceCount.model_validate_json((run_folder / "corpus" / "sources.json").read_bytes()),
         passages=len(workshop.corpus),
         funnel=assessment.funnel,
@@ -363,12 +367,6 @@ def _manifest(
         licences=dict(sorted(tally.licences.items())),
         files=[_entry(path, hidden) for path in sorted(hidden.rglob("*.parquet"))],
     )
-
-
-def _why_partial(limit: int | None, accepted: int, info: RunInfo, spent: str) -> str:
-    if spent:
-        return f"budget: {spent} with {accepted} records{f' of {limit}' if limit else ''}; `synth resume {info.id}` goes on"
-    return f"the documents hold no more: {accepted} of {limit}" if limit is not None and accepted < limit else ""
 
 
 def _entry(path: Path, folder: Path) -> FileEntry:

@@ -104,6 +104,7 @@ def shared_settings(domain: Domain) -> dict[str, Any]:
 
 
 _SHARED = (
+    "stop",
     "chunk",
     "plan",
     "persona",

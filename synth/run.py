@@ -15,12 +15,11 @@ runs/RUN_ID/result.json     the version it published: the last file a run writes
 from __future__ import annotations
 
 import functools
-import math
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,13 @@ from schemas.base import Strict
 from schemas.persona import Persona
 from schemas.recipe import Recipe
 from synth import registry
-from synth.assess import Assessment, assess
 from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
+from synth.enough import MapShards, make_enough
 from synth.errors import InputError, RunError, StoreError, suggest
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
 from synth.lease import Lease, is_alive, read_holder
-from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
 from synth.personas.match import match_personas
 from synth.plan import Plan
@@ -48,18 +46,11 @@ from synth.shard import Shard, Workshop, make_shards
 from synth.store import Store, VersionRef
 from synth.teachers import build_teacher
 
-BLOCK = 1_000
-"""Plan positions are added in blocks, whatever the shard size."""
-LOWEST_YIELD = 0.02
-"""A run that was asked for more than the documents hold ends when a block yields less."""
 DEFAULT_SHARD_SIZE = 1_000
 
 _WORKSHOPS_KEPT = 2
 _workshops: dict[Path, Workshop] = {}
 _opening = threading.Lock()
-
-MapShards = Callable[["Run", Sequence[Shard], Reporter], int | None]
-"""Makes shards; returns the plan position where a spent budget ended that, else None."""
 
 
 class RunInfo(Strict):
@@ -243,11 +234,11 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
             return run.store.find(f"{run.result.name}@{run.result.version}")
         workshop = prepare(run, reporter)
         try:
-            assessment, spent = _make_enough(run, workshop, reporter, map_shards)
+            enough = make_enough(run, workshop, reporter, map_shards)
         finally:
             close_workshop(run)
-        version = publish(run.folder, run.info, workshop, assessment, run.store, reporter, spent)
-        if not spent:
+        version = publish(run.folder, run.info, workshop, enough.assessment, run.store, reporter, enough.partial)
+        if not enough.resumable:
             write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
         from synth.catalog import rebuild_catalog  # DuckDB takes a while to import, and requests should not wait for it
 
@@ -297,54 +288,3 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)
     generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
     return Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher, generator)
-
-
-def _make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: MapShards) -> tuple[Assessment, str]:
-    """Consume the plan until N records are accepted, or one pass where no N was asked for.
-
-    Returns the assessment, and which budget ended it early ('' for none).
-    """
-    recipe = workshop.recipe
-    limit = recipe.limit
-    stop = workshop.plan.items_per_round if limit is None else _whole_blocks(limit * 1.25)
-    accepted_before = stop_before = 0
-    while True:
-        shards = run.shards(stop)
-        missing = [shard for shard in shards if not shard.is_made(run.folder)]
-        reporter.stage("make items", stop - stop_before)
-        cut = map_shards(run, missing, reporter) if missing else None
-        if cut is not None:
-            shards = _shards_up_to(run, cut)
-        reporter.stage("judge the whole set")
-        assessment = assess(workshop, shards, limit)
-        gained = assessment.accepted - accepted_before
-        if limit is None or assessment.accepted >= limit or cut is not None:
-            short = cut is not None and (limit is None or assessment.accepted < limit)
-            return assessment, _budget_of(run) if short else ""
-        if gained < LOWEST_YIELD * (stop - stop_before):
-            reporter.note(
-                f"{assessment.accepted} of {limit} records were accepted and the last {stop - stop_before} items brought only {gained}: the documents hold no more"
-            )
-            return assessment, ""
-        accepted_before, stop_before = assessment.accepted, stop
-        rate = max(assessment.accepted / stop, LOWEST_YIELD)
-        stop += min(_whole_blocks((limit - assessment.accepted) / rate * 1.1), stop)
-
-
-def _budget_of(run: Run) -> str:
-    """The bounds that a run was given, in words."""
-    budget = run.info.llm.budget if run.info.llm is not None else Budget()
-    bounds = {"requests": budget.requests, "tokens": budget.tokens, "hours": budget.hours}
-    return ", ".join(f"{bound:,} {unit}" for unit, bound in bounds.items() if bound is not None)
-
-
-def _shards_up_to(run: Run, cut: int) -> list[Shard]:
-    if cut == 0:
-        raise RunError(
-            f"the budget was spent before the first item of the plan was finished; raise it: synth resume {run.id} --max-requests …"
-        )
-    return run.shards(cut)
-
-
-def _whole_blocks(items: float) -> int:
-    return math.ceil(items / BLOCK) * BLOCK

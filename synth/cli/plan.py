@@ -176,7 +176,7 @@ def _show(summary: dict[str, Any]) -> None:
     from rich.markup import escape
 
     recipe, sources = summary["recipe"], summary["sources"]
-    wanted = recipe["limit"] or "one full pass"
+    wanted = f"{recipe['limit'] or 'one full pass'}{', or until nothing new comes' if recipe['stop'] else ''}"
     out.print(
         f"recipe   {summary['recipe_sha256'][:16]}  domain {recipe['domain']}, seed {recipe['seed']}, accepted records: {wanted}"
     )

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.manifest import Manifest
+from schemas.manifest import Diversity, Manifest
 from synth.catalog import outcomes
 from synth.cli.output import command, out
 from synth.store import VersionRef
@@ -29,6 +29,7 @@ def describe(version: VersionRef) -> dict[str, Any]:
         "splits": manifest.splits,
         "methods": manifest.methods,
         "partial": manifest.partial,
+        "diversity": manifest.diversity.model_dump() if manifest.diversity else None,
         "content_sha256": manifest.content_sha256,
         "run_id": manifest.run_id,
     }
@@ -38,6 +39,8 @@ def show_version(version: VersionRef, manifest: Manifest) -> None:
     """Funnel, facts and examples."""
     out.print(_funnel_table(version, manifest))
     out.print(_facts(manifest))
+    if manifest.diversity:
+        out.print(escape(_diversity(manifest.diversity)))
     for number, row in enumerate(examples(version), 1):
         out.print(f"\n[bold]Example {number}[/] [dim]({escape(row['provenance']['method'])}, {row['split']})[/]")
         for label, text in _texts(row):
@@ -135,6 +138,24 @@ def _facts(manifest: Manifest) -> str:
         f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.rule} with {teacher.name} over {teacher.pool:,} passages"
         + (f"; made from positives: {made}" if made else "")
     )
+
+
+def _diversity(diversity: Diversity) -> str:
+    cells, regions, alike = diversity.cells, diversity.regions, diversity.self_similarity
+    name, coverage = max(diversity.coverage.items(), key=lambda each: each[1].largest_gap)
+    furthest = coverage.shares[0]
+    seen = regions.queries, regions.opened_by_last_tenth
+    return (
+        f"diversity: {cells.filled:,} of {cells.possible:,} combinations of what is drawn; furthest from its weight: {name} {furthest.value} {furthest.share:.1%} for {furthest.target:.1%}{_repeats(diversity)}\n"
+        f"           {regions.regions:,} regions in {seen[0]:,} queries, of which the last tenth opened {seen[1]:,}; queries of one task and type are alike by {alike.within_cells:.3f}, any two by {alike.any_two:.3f}"
+    )
+
+
+def _repeats(diversity: Diversity) -> str:
+    repeats = diversity.repeats
+    dropped = f"; {repeats.dropped:.1%} dropped as duplicates" if repeats.dropped is not None else ""
+    versions = f"{repeats.versions} earlier version{'s' if repeats.versions > 1 else ''}"
+    return dropped + (f"; {repeats.earlier:.1%} stand in {versions}" if repeats.versions else "")
 
 
 def _shorten(text: str, limit: int = 220) -> str:

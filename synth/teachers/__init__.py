@@ -80,6 +80,17 @@ def comparing(teacher: Teacher, name: str) -> Comparing:
     raise InputError(f"the teacher {name!r} can't compare personas; give 'lexical' or a sentence-transformers model")
 
 
+@runtime_checkable
+class Embedder(Protocol):
+    """What a teacher with vectors also has; all of unit length, shape (n, d)."""
+
+    def embed_queries(self, queries: Sequence[str]) -> Floats:
+        """Vectors of queries; those that `search` was asked are not encoded again."""
+
+    def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
+        """Vectors of passages of the corpus that was indexed."""
+
+
 def build_teacher(name: str, folder: Path, embeddings: Path) -> Teacher:
     """The teacher that a recipe names: `lexical`, a plug-in, else a sentence-transformers model.
 

@@ -70,8 +70,7 @@ class SentenceTransformers:
         vectors.flush()
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
-        with self._encoding:
-            vectors = self._query_cache.embed(queries, self._encode_queries)
+        vectors = self.embed_queries(queries)
         passages, scores = search_exactly(vectors, self._passages, depth)
         positive_scores = score_pairs(vectors, self._passages[positives])
         missing = depth - passages.shape[1]
@@ -92,6 +91,13 @@ class SentenceTransformers:
         for start in range(0, len(corpus), BATCH):
             found, _ = search_exactly(np.asarray(self._passages[start : start + BATCH]), vectors, count)
             yield np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
+
+    def embed_queries(self, queries: Sequence[str]) -> Floats:
+        with self._encoding:
+            return self._query_cache.embed(queries, self._encode_queries)
+
+    def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
+        return np.array(self._passages[list(ordinals)])
 
     @cached_property
     def _model(self) -> Any:

@@ -165,3 +165,15 @@ def test_made_negatives_are_told_apart_from_mined_ones(manifest: Manifest) -> No
     only = with_mining(made, negatives=0)
     assert "None were asked for." not in render_card(only, None, [])
     assert "Beside the positives stand made negatives" in render_card(only, None, [])
+
+
+def test_diversity_is_a_short_section_of_what_was_measured(manifest: Manifest) -> None:
+    card = render_card(manifest, None, [])
+    section = card.split("## Diversity")[1].split("## ")[0]
+    diversity = manifest.diversity
+    assert diversity is not None
+    assert f"{diversity.cells.filled} of the {diversity.cells.possible} that so many records could fill" in section
+    assert f"60 queries lie in {diversity.regions.regions} groups of like ones" in section
+    assert section.count("\n| ") == 1 + len(diversity.coverage)
+    older = render_card(manifest.model_copy(update={"diversity": None}), None, [])
+    assert "## Diversity" not in older

@@ -169,6 +169,7 @@ CHANGES = {
     "prompts": {"query-from-passage": "1" * 64},
     "steps": {"judge": "1" * 64},
     "limit": 8,
+    "stop": {"new_regions": 0.1, "block": 500, "after": 1_000},
     "chunk.max_chars": 501,
     "plan.items_per_passage": 3,
     "plan.length": {"short": 1.0, "long": 3.5},

@@ -55,7 +55,7 @@ def test_a_dataset_is_made_shown_and_followed_by_what_to_try_next(cli: Cli, stor
 def test_progress_goes_to_stderr_only(cli: Cli, store: Store, documents: Path) -> None:
     done = cli("generate", "--domain", "finance", "--documents", documents, "--store", store.root)
     stages = ["read documents", "chunk documents", "compare passages", "index passages (12)"]
-    stages += ["make items (48)", "judge the whole set", "mine and publish (48)"]
+    stages += ["make items (48)", "judge the whole set", "mine and publish (48)", "measure diversity"]
     assert done.err.splitlines() == stages
     assert not [line for line in stages if line in done.out]
 

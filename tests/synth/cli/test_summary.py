@@ -50,6 +50,22 @@ def test_facts_are_those_of_the_manifest(shown: str, finance: Any) -> None:
     assert f"{negatives} hard negatives by perc_pos with lexical over {manifest.passages} passages" in shown
 
 
+def test_diversity_is_told_in_two_lines(shown: str, finance: Any) -> None:
+    diversity = finance.manifest.diversity
+    said = " ".join(shown.split())
+    assert (
+        f"diversity: {diversity.cells.filled} of 60 combinations of what is drawn; furthest from its weight: " in said
+    )
+    assert f"{diversity.regions.regions} regions in 60 queries, of which the last tenth opened " in said
+    assert "earlier version" not in said
+
+
+def test_a_version_from_before_diversity_was_measured_is_shown(finance: Any, capsys: Any) -> None:
+    older = finance.manifest.model_copy(update={"diversity": None})
+    show_version(finance.version, older)
+    assert "diversity" not in capsys.readouterr().out
+
+
 def test_examples_are_about_different_passages_and_made_in_different_ways(finance: Any) -> None:
     found = examples(finance.version)
     assert len(found) == 3

@@ -471,3 +471,14 @@ def test_the_texts_nearest_to_each_passage_are_found_without_embedding_the_passa
     assert sorted(best[0, :3].tolist()) == [0, 1, 2]
     assert set(best[:, 3].tolist()) == {-1}
     assert len(tiny.encoded) == before + 3
+
+
+def test_queries_that_were_searched_are_not_encoded_again_for_their_vectors(
+    tmp_path: Path, tiny: type[TinyModel]
+) -> None:
+    teacher = index("a/model", tmp_path / "run", tmp_path / "store", build_corpus(tmp_path / "corpus", TEXTS))
+    scores = teacher.search(PARAPHRASES[:4], np.arange(4), 5).positive_scores
+    encoded = len(tiny.encoded)
+    vectors = teacher.embed_queries(PARAPHRASES[3::-1])
+    assert len(tiny.encoded) == encoded
+    assert np.allclose((vectors[::-1] * teacher.passage_vectors(range(4))).sum(axis=1), scores, atol=1e-4)
