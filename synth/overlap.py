@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from functools import lru_cache
 
 from synth.text import words
 
 
-def copied_pairs(query: Sequence[str], passage: str) -> list[bool]:
+@lru_cache(maxsize=16)
+def copied_pairs(query: tuple[str, ...], passage: str) -> tuple[bool, ...]:
     """For each two neighbours among the query's words, whether they are neighbours in the passage: n - 1 of them."""
-    text = words_in_order(passage)
-    pairs = [f" {word} {next_word}" for word, next_word in itertools.pairwise(query)]
-    return [pair in text and f"{pair} " in text for pair in pairs]
+    text, known = words_in_order(passage), distinct_words(passage)
+    return tuple(
+        first in known and second in known and (pair := f" {first} {second}") in text and f"{pair} " in text
+        for first, second in itertools.pairwise(query)
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from schemas.document import Passage, Split
 from schemas.recipe import Recipe
 from schemas.record import Attribute, Judgement, Pair, PassageText, Provenance, Status, Verdict, Written
 from synth import registry
-from synth.gates import RecordGate, apply_gate
+from synth.gates import RecordGate, apply_gates
 from synth.gates.duplicates import QUERY_SHINGLE
 from synth.generators import Answer, Call, Outcome
 from synth.near import PERMUTATIONS, sign
@@ -81,7 +81,7 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
     if not draft.query or not draft.positive:
         return _row(item, passage, "failed", reason="empty", stage="generate", **_made(draft, result))
     pair = pair_of(task_input, recipe, result, draft)
-    verdicts = _apply_gates(gates, pair)
+    verdicts = apply_gates(gates, pair)
     made: dict[str, Any] = {
         **_made(draft, result),
         "query": draft.query,
@@ -120,9 +120,12 @@ def clean_draft(call: Call, answer: Answer, gates: Sequence[RecordGate]) -> Draf
     """What a task makes of its answer, as it may be stored."""
     draft = call.task.draft(call.input, answer.outputs, answer.method)
     is_passage = draft.positive == call.input.passage.text
+    query = _cleaned(draft.query, gates)
+    if is_passage and query == draft.query and not draft.instruction and not draft.attributes:
+        return draft
     return replace(
         draft,
-        query=_cleaned(draft.query, gates),
+        query=query,
         positive=draft.positive if is_passage else _cleaned(draft.positive, gates),
         instruction=_cleaned(draft.instruction, gates) if draft.instruction else "",
         attributes={name: _cleaned(value, gates) for name, value in draft.attributes.items()},
@@ -148,16 +151,6 @@ def _cleaned(text: str, gates: Sequence[RecordGate]) -> str:
         if hasattr(gate, "clean"):  # not isinstance: that takes longer than all gates together
             text = gate.clean(text)
     return text
-
-
-def _apply_gates(gates: Sequence[RecordGate], record: Pair) -> list[Verdict]:
-    """Verdicts up to and including the first that drops the record."""
-    verdicts: list[Verdict] = []
-    for gate in gates:
-        verdicts.append(apply_gate(gate, record))
-        if not verdicts[-1].keep:
-            break
-    return verdicts
 
 
 def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft) -> Pair:

@@ -11,7 +11,7 @@ from schemas.base import Strict
 from schemas.recipe import GateSettings, Recipe, WritingSettings
 from schemas.record import Judgement, Pair
 from synth import registry
-from synth.gates import apply_gate, build_record_gates
+from synth.gates import apply_gates, build_record_gates
 from synth.gates.judge import Judge
 from synth.generators import Answer, Call
 from synth.prompts import load_prompt
@@ -92,7 +92,7 @@ def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
         if not draft.query or not draft.positive:
             return None
         record = pair_of(task_input, recipe, answer, draft)
-        return record if all(apply_gate(gate, record).keep for gate in gates) else None
+        return record if all(verdict.keep for verdict in apply_gates(gates, record)) else None
 
     return read
 

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 
 from synth.resources import find_shipped
+from synth.text import STOP_WORDS
 
 SHORT = 3
 """Words of so many letters are listed completely enough to know that another is none."""
+SURELY_ENGLISH = 0.8
+"""Share of English words from which a text needs no other proof."""
 INFLECTIONS = ("s", "es", "ed", "d", "ing", "ly", "er", "ers")
 _ENDINGS = ("s", "es", "ed", "ing", "ly", "er", "ers")
 
 
+def english_share(tokens: Sequence[str]) -> float:
+    """Share of lower-case words that are English ones; 1.0 where there are none."""
+    return sum(map(_is_english, tokens)) / len(tokens) if tokens else 1.0
+
+
+@lru_cache(maxsize=65_536)
+def _is_english(word: str) -> bool:
+    return word in STOP_WORDS or is_known(word)
+
+
+@lru_cache(maxsize=65_536)
 def is_known(word: str) -> bool:
     """Whether a lower-case word is listed, or an inflection of what is: `merged`, `running`."""
     known, _ = _known_words()

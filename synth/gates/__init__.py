@@ -23,7 +23,7 @@ must not depend on the order in which they arrived.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
@@ -73,11 +73,24 @@ CUT = tuple(f"extractive:{rule}" for rule in ("title", "span", "crop", "cloze", 
 """Methods whose queries are text of the document: what holds of a written query need not hold of them."""
 
 
-def apply_gate(gate: RecordGate, record: Pair) -> Verdict:
-    """What a gate says of a record, unless it does not suit the record's task."""
-    if gate.name in _exempt_of(record.provenance.task):
-        return Verdict(gate=gate.name, keep=True, detail="does not suit the task")
-    return gate.judge(record)
+@lru_cache(maxsize=8192)
+def verdict(gate: str, reason: str = "", score: float | None = None, detail: str = "") -> Verdict:
+    """A verdict that keeps where there is no reason. Equal ones are made once: that takes longer than most gates."""
+    return Verdict(gate=gate, keep=not reason, reason=reason, score=score, detail=detail)
+
+
+def apply_gates(gates: Sequence[RecordGate], record: Pair) -> list[Verdict]:
+    """Verdicts up to and including the first that drops the record; gates that do not suit its task keep it."""
+    exempt = _exempt_of(record.provenance.task)
+    verdicts: list[Verdict] = []
+    for gate in gates:
+        if gate.name in exempt:
+            verdicts.append(verdict(gate.name, detail="does not suit the task"))
+            continue
+        verdicts.append(gate.judge(record))
+        if not verdicts[-1].keep:
+            break
+    return verdicts
 
 
 @cache

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
+from synth.gates import CUT, verdict
 from synth.overlap import copied_pairs
 from synth.text import words
 
@@ -27,7 +28,7 @@ class Copy:
 
         max_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.9
         min_words: Annotated[int, Field(ge=1)] = 4
-        exempt: list[str] = [f"extractive:{rule}" for rule in ("span", "crop", "cloze", "keywords", "sentence")]
+        exempt: list[str] = [method for method in CUT if method != "extractive:title"]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -37,13 +38,7 @@ class Copy:
         share = _copied_share(query, record.positive.text)
         abstention = self._abstention(len(query), record.provenance.method)
         copied = not abstention and share > self.settings.max_share
-        return Verdict(
-            gate=self.name,
-            keep=not copied,
-            reason="copied" if copied else "",
-            score=round(share, 4),
-            detail=abstention,
-        )
+        return verdict(self.name, "copied" if copied else "", round(share, 4), abstention)
 
     def _abstention(self, word_count: int, method: str) -> str:
         if method in self.settings.exempt:

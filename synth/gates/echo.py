@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Annotated
@@ -13,6 +14,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth import registry
 from synth.errors import InputError
+from synth.gates import verdict
 from synth.prompts import load_prompt
 from synth.text import words
 
@@ -43,22 +45,19 @@ class Echo:
 
     def judge(self, record: Pair) -> Verdict:
         detail = self._echoed(record)
-        return Verdict(gate=self.name, keep=not detail, reason="echo" if detail else "", detail=detail)
+        return verdict(self.name, "echo" if detail else "", detail=detail)
 
     def _echoed(self, record: Pair) -> str:
         told = _told(record.provenance.task, self.settings.run)
         if told.markup and (found := told.markup.search(record.query)):
             return found[0].strip()
         query = words(record.query)
-        instruction = _runs_of(record.instruction, self.settings.run)
-        for run in _runs(query, self.settings.run):
-            if run in told.runs or run in instruction:
-                return " ".join(run)
+        runs = _runs(query, self.settings.run)
+        echoed = _shared(runs, told.runs) or _shared(runs, _runs_of(record.instruction, self.settings.run))
         size = self.settings.persona_run
-        if record.persona and len(query) >= size:
-            known = _runs_of(record.persona, size)
-            return next((" ".join(run) for run in _runs(query, size) if run in known), "")
-        return ""
+        if not echoed and record.persona and len(query) >= size:
+            return _shared(_runs(query, size), _runs_of(record.persona, size))
+        return echoed
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,10 @@ def _told(task_name: str, size: int) -> _Told:
     tags = [re.escape(tag) for piece in pieces for tag in _TAG.findall(piece)]
     markup = [rf"\b(?:{'|'.join(labels)}):"] * bool(labels) + [rf"</?(?:{'|'.join(tags)})\b"] * bool(tags)
     return _Told(runs, re.compile("|".join(markup), re.IGNORECASE) if markup else None)
+
+
+def _shared(runs: Sequence[_Run], known: frozenset[_Run]) -> str:
+    return "" if known.isdisjoint(runs) else next(" ".join(run) for run in runs if run in known)
 
 
 def _runs(found: _Run, size: int) -> list[_Run]:

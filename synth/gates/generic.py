@@ -9,6 +9,7 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
+from synth.gates import verdict
 from synth.language import primary
 from synth.text import STOP_WORDS, words
 
@@ -118,15 +119,9 @@ class Generic:
 
     def judge(self, record: Pair) -> Verdict:
         if primary(record.language) != _LANGUAGE:
-            return Verdict(gate=self.name, keep=True, detail="abstained")
+            return verdict(self.name, detail="abstained")
         telling, detail = self._fault(record.query)
-        return Verdict(
-            gate=self.name,
-            keep=not detail,
-            reason="generic" if detail else "",
-            score=float(telling),
-            detail=detail,
-        )
+        return verdict(self.name, "generic" if detail else "", float(telling), detail)
 
     def _fault(self, query: str) -> tuple[int, str]:
         """How many telling words there are, and why they are too few."""

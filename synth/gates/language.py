@@ -10,10 +10,11 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
+from synth.gates import verdict
 from synth.language import Found, identify, known_languages, primary
 from synth.overlap import distinct_words
-from synth.text import STOP_WORDS, words
-from synth.vocabulary import is_known
+from synth.text import words
+from synth.vocabulary import SURELY_ENGLISH, english_share
 
 __all__ = ["Language"]
 
@@ -30,7 +31,7 @@ _UNLIKE = 0.4
 class Language:
     """Identifies the query's language with fastText and keeps it in doubt.
 
-    Numbers and company names look like other languages, so a query is dropped only when
+    A query of English words is English without asking. Numbers and company names look like other languages, so a query is dropped only when
     another language is likely (`min_probability`) and there are letters enough to tell. The words
     that it does not share with its passage tell with fewer letters, since names stand in both.
     It abstains on languages that the identifier does not know.
@@ -54,28 +55,30 @@ class Language:
     def judge(self, record: Pair) -> Verdict:
         expected = self._accepted or {primary(record.language)}
         if not expected <= known_languages():
-            return Verdict(gate=self.name, keep=True, detail="abstained")
+            return verdict(self.name, detail="abstained")
+        if expected == _ENGLISH and english_share(words(record.query)) >= SURELY_ENGLISH:
+            return verdict(self.name, detail="English words")
         whole = identify(record.query, self.settings.min_letters)
         if whole is not None and whole.probability >= self.settings.min_probability:
             return self._verdict(whole, keep=whole.language in expected)
         shared = distinct_words(record.positive.text)
         own = " ".join(word for word in words(record.query) if word not in shared)
         if expected == _ENGLISH and _is_foreign_script(own, shared):
-            return Verdict(gate=self.name, keep=False, reason="wrong_language", score=1.0, detail="another script")
-        found = identify(own, self.settings.min_own_letters)
-        if found is not None and found.language not in expected and self._is_sure(found, own, record.query, expected):
+            return verdict(self.name, "wrong_language", 1.0, "another script")
+        english = english_share(own.split()) if expected == _ENGLISH else None
+        found = identify(own, self.settings.min_own_letters) if english is None or english <= _MOSTLY else None
+        if found is not None and found.language not in expected and self._is_sure(found, own, record.query, english):
             return self._verdict(found, keep=False)
-        return self._verdict(whole, keep=True) if whole else Verdict(gate=self.name, keep=True, detail="abstained")
+        return self._verdict(whole, keep=True) if whole else verdict(self.name, detail="abstained")
 
-    def _is_sure(self, found: Found, own: str, query: str, expected: set[str]) -> bool:
-        """Of the words of its own: likely by themselves or in their sentence, or written with accents."""
+    def _is_sure(self, found: Found, own: str, query: str, english: float | None) -> bool:
+        """Of the words of its own: likely by themselves or in their sentence, or written with accents.
+
+        `english` is the share of English words among them where they should be English, else None.
+        """
         needed = self.settings.min_own_probability
-        if expected == _ENGLISH:
-            english = sum(map(_is_english, own.split())) / len(own.split())
-            if english > _MOSTLY:
-                return False
-            if not english or not own.isascii():
-                needed = _UNLIKE
+        if english is not None and (not english or not own.isascii()):
+            needed = _UNLIKE
         if identify(own, self.settings.min_letters) is not None:
             return found.probability >= self.settings.min_probability
         sentence = identify(query, 1)
@@ -83,17 +86,7 @@ class Language:
         return max(found.probability, agreed) >= needed
 
     def _verdict(self, found: Found, *, keep: bool) -> Verdict:
-        return Verdict(
-            gate=self.name,
-            keep=keep,
-            reason="" if keep else "wrong_language",
-            score=round(found.probability, 4),
-            detail=found.language,
-        )
-
-
-def _is_english(word: str) -> bool:
-    return word in STOP_WORDS or is_known(word)
+        return verdict(self.name, "" if keep else "wrong_language", round(found.probability, 4), found.language)
 
 
 def _is_foreign_script(text: str, shared: Collection[str]) -> bool:

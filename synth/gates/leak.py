@@ -11,16 +11,16 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
-from synth.gates import CUT
+from synth.gates import CUT, verdict
 from synth.language import primary
-from synth.overlap import copied_pairs, words_in_order
+from synth.overlap import copied_pairs, distinct_words
 from synth.text import STOP_WORDS, TOKEN, words
 
 __all__ = ["Leak"]
 
 _ANSWER = re.compile(
     r"""\b(?:(?:correct|right|expected|short)\ )?(?:answer|response|solution)\s*(?:is\b|are\b|was\b|:|=)
-      | (?:^|[\s(\[])a\s*:\s | =>|→""",
+      | (?:^|[\s(\[])a\ ?:\s | =>|→""",
     re.VERBOSE | re.IGNORECASE,
 )
 _BREAK = re.compile(
@@ -80,45 +80,54 @@ class Leak:
 
     def judge(self, record: Pair) -> Verdict:
         if record.provenance.method in self.settings.exempt:
-            return Verdict(gate=self.name, keep=True, detail="made by copying")
+            return verdict(self.name, detail="made by copying")
         english = primary(record.language) == "en"
         leaked = self._leaked(record.query, record.positive.text, english)
-        return Verdict(
-            gate=self.name,
-            keep=not leaked,
-            reason="leak" if leaked else "",
-            score=float(len(leaked.split())),
-            detail=leaked[:200],
-        )
+        return verdict(self.name, "leak" if leaked else "", float(len(leaked.split())), leaked[:200])
 
     def _leaked(self, query: str, passage: str, english: bool) -> str:
-        if english and (said := _ANSWER.search(query)) and said.end() < len(query.rstrip()):
-            return said[0].strip()
-        tokens, text = words(query), words_in_order(passage)
-        runs, figures = _runs(tokens, passage), _figures(tokens, text)
+        if english and (said := _announced(query)):
+            return said
+        tokens = words(query)
+        runs, figures = _runs(tokens, passage), _figures(tokens, passage)
+        for start, stop in runs:
+            if stop - start < len(tokens) and tokens[start:stop] == words(passage):
+                return " ".join(tokens[start:stop])
+        runs = [(start, stop) for start, stop in runs if self._says_enough(tokens[start:stop])]
         if not runs and not figures:
             return ""
         gaps = _gaps(query)
         for start, stop in runs:
-            run = tokens[start:stop]
-            if stop - start < len(tokens) and f" {' '.join(run)} " == text:
-                return " ".join(run)
-            if self._says_enough(run) and _is_supplied(tokens, gaps, start, stop):
-                return " ".join(run)
+            if _is_supplied(tokens, gaps, start, stop):
+                return " ".join(tokens[start:stop])
         return next((tokens[place] for place in figures if _is_introduced(tokens, gaps, place)), "")
 
     def _says_enough(self, run: Sequence[str]) -> bool:
-        if any(_FIGURE.fullmatch(token) for token in run):
+        if any(token[0].isdigit() and _FIGURE.fullmatch(token) for token in run):
             return True
         return len(run) >= self.settings.min_words and sum(token not in STOP_WORDS for token in run) > 1
 
 
-def _figures(tokens: Sequence[str], text: str) -> list[int]:
+_ANNOUNCING = ("answer", "response", "solution", "a:", "a :", "=>", "→")
+"""What `_ANSWER` can't match without, which is found sooner."""
+
+
+def _announced(query: str) -> str:
+    """Words that announce an answer, where something follows them."""
+    lower = query.lower()
+    if not any(mark in lower for mark in _ANNOUNCING):
+        return ""
+    said = _ANSWER.search(query)
+    return said[0].strip() if said and said.end() < len(query.rstrip()) else ""
+
+
+def _figures(tokens: Sequence[str], passage: str) -> list[int]:
     """Places of figures of the passage, the first word left out."""
+    known = distinct_words(passage)
     return [
         place
         for place, token in enumerate(tokens)
-        if place and token[0].isdigit() and _FIGURE.fullmatch(token) and f" {token} " in text
+        if place and token[0].isdigit() and _FIGURE.fullmatch(token) and token in known
     ]
 
 
@@ -137,10 +146,12 @@ def _is_supplied(tokens: Sequence[str], gaps: Sequence[str], start: int, stop: i
     return _is_introduced(tokens, gaps, start) or (tokens[start - 1] == "as" and stop - start >= _AFTER_AS)
 
 
-def _runs(tokens: Sequence[str], passage: str) -> list[tuple[int, int]]:
+def _runs(tokens: tuple[str, ...], passage: str) -> list[tuple[int, int]]:
     """Stretches of two or more words that stand in the passage as they do here: [start, stop)."""
     runs, start = [], 0
     pairs = copied_pairs(tokens, passage)
+    if True not in pairs:
+        return []
     for place, copied in enumerate([*pairs, False]):
         if not copied:
             if place > start:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth import registry
+from synth.gates import verdict
 from synth.text import words
 
 __all__ = ["Length"]
@@ -50,12 +51,12 @@ class Length:
     def judge(self, record: Pair) -> Verdict:
         word_count = len(words(record.query))
         reason, detail = self._fault(record, word_count)
-        return Verdict(gate=self.name, keep=not reason, reason=reason, score=float(word_count), detail=detail)
+        return verdict(self.name, reason, float(word_count), detail)
 
     def _fault(self, record: Pair, word_count: int) -> tuple[str, str]:
         bounds, chars, passage_chars = self.settings, len(record.query), len(record.positive.text)
         most_words = most_words_of(record.provenance.task)
-        most_chars = max(bounds.max_chars, most_words * _CHARS_A_WORD)
+        most_chars = max(bounds.max_chars, most_words * _CHARS_A_WORD) if most_words else bounds.max_chars
         most_words = max(bounds.max_words, most_words)
         if word_count < bounds.min_words:
             return "too_short", f"query: {word_count} words, at least {bounds.min_words}"

@@ -10,12 +10,14 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
-from synth.gates import CUT
+from synth.gates import CUT, verdict
 from synth.text import words
 
 __all__ = ["Repetition"]
 
 _LETTERS = re.compile(r"([^\W\d_x])\1{5,}|([^\W\d_]{2,8}?)\2{3,}")
+_SHORTEST_LOOP = 5
+"""`_LETTERS` needs more letters."""
 _LONG = 3
 """A phrase of so many words may not even be said twice in a row; shorter ones may ("very, very")."""
 
@@ -40,18 +42,13 @@ class Repetition:
 
     def judge(self, record: Pair) -> Verdict:
         if record.provenance.method in self.settings.exempt:
-            return Verdict(gate=self.name, keep=True, detail="made by copying")
+            return verdict(self.name, detail="made by copying")
         found = words(record.query)
         detail, times = self._loop(found)
         if not detail:
-            detail = next((word[:80] for word in found if 2 * len(set(word)) < len(word) and _LETTERS.search(word)), "")
-        return Verdict(
-            gate=self.name,
-            keep=not detail,
-            reason="repetition" if detail else "",
-            score=float(times),
-            detail=detail,
-        )
+            long = [word for word in found if len(word) > _SHORTEST_LOOP]
+            detail = next((word[:80] for word in long if 2 * len(set(word)) < len(word) and _LETTERS.search(word)), "")
+        return verdict(self.name, "repetition" if detail else "", float(times), detail)
 
     def _loop(self, found: Sequence[str]) -> tuple[str, int]:
         """The words that are repeated, and how often they stand there in a row."""

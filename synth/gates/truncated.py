@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
-from synth.gates import CUT
+from synth.gates import CUT, verdict
 from synth.language import primary
-from synth.overlap import distinct_words
+from synth.overlap import distinct_words, words_in_order
 from synth.text import STOP_WORDS, words
 from synth.vocabulary import begins_known, is_beginning, is_known
 
@@ -17,11 +17,14 @@ __all__ = ["Truncated"]
 
 _LANGUAGE = "en"
 _OPEN_END = re.compile(r"""[,;:(\[{–—‘“„«-]$ | (?:^|[\s(])["'`]$""", re.VERBOSE)
-_ELLIPSIS = re.compile(r"\s*(?:\.{2,}|…)$")
-_ENDED = re.compile(r"[.?!。？！؟][\"'”’)\]]*$")
+_STOPS = tuple(".?!。？！؟")
+_CLOSING = "\"'”’)]"
+_OPENING = frozenset(",;:([{–—‘“„«-\"'`")
+"""Without any of these nothing is left open."""
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"), ("«", "»"))
 _OPENED_QUOTE = re.compile(r"(?:^|[\s(])['`](?!s\b)(?=\w)[^'`’]*$")
-_LAST_WORD = re.compile(r"(?:^|[\s(\"'/-])([^\W\d_]+)$")
+_LAST_WORD = re.compile(r"(?:^|[(\"'/-])([^\W\d_]+)$")
+"""Of what follows the last space."""
 _QUESTION = re.compile(
     r"(?:What|Which|Who|Whom|Whose|When|Where|Why|How(?! to\b)|Is|Are|Was|Were|Does|Did|Can|Could|Should|Would|Will)\b"
 )
@@ -52,17 +55,19 @@ class Truncated:
 
     def judge(self, record: Pair) -> Verdict:
         if record.provenance.method in self.settings.exempt:
-            return Verdict(gate=self.name, keep=True, detail="made by copying")
+            return verdict(self.name, detail="made by copying")
         query = record.query.strip()
         fault, abstention = _open_end(query), ""
         if not fault and primary(record.language) == _LANGUAGE:
             fault = _english_end(query, record.positive.text)
         elif not fault:
             abstention = "abstained from words"
-        return Verdict(gate=self.name, keep=not fault, reason="truncated" if fault else "", detail=fault or abstention)
+        return verdict(self.name, "truncated" if fault else "", detail=fault or abstention)
 
 
 def _open_end(query: str) -> str:
+    if _OPENING.isdisjoint(query):
+        return ""
     if found := _OPEN_END.search(query):
         return f"ends with {found[0].strip()!r}"
     if query.count('"') % 2 or _OPENED_QUOTE.search(query):
@@ -71,30 +76,36 @@ def _open_end(query: str) -> str:
 
 
 def _english_end(query: str, passage: str) -> str:
-    if cut := _ELLIPSIS.search(query):
-        query = query[: cut.start()]
-    elif _ENDED.search(query):
+    bare = query.rstrip(_CLOSING)
+    if query.endswith(("..", "…")):
+        query = query.rstrip(".… ")
+    elif bare.endswith(_STOPS):
+        return ""
+    if not query:
         return ""
     if _QUESTION.match(query):
         return "a question without its mark"
-    found = _LAST_WORD.search(query)
+    found = _LAST_WORD.search(query.split()[-1])
     if found is None:
         return ""
     last = found[1]
     if last.lower() in _CANNOT_END:
         return f"ends with {last!r}"
-    if _is_cut(last, distinct_words(passage) | set(words(query[: found.start(1)]))):
+    if _is_cut(last, passage, words(query)[:-1]):
         return f"{last!r} is no whole word"
     return ""
 
 
-def _is_cut(word: str, nearby: Collection[str]) -> bool:
-    """Whether a word is none, and the beginning of one that is known or stands nearby."""
-    lower = word.lower()
-    if lower in nearby or lower in STOP_WORDS or (word.isupper() and len(word) > 1):
+def _is_cut(word: str, passage: str, before: Sequence[str]) -> bool:
+    """Whether a word is none, and the beginning of one that is known, or of the passage, or stands before it."""
+    lower, told = word.lower(), distinct_words(passage)
+    if lower in told or lower in before or lower in STOP_WORDS or (word.isupper() and len(word) > 1):
         return False
-    if word[0].isupper():  # a name may be any word
-        return any(is_beginning(lower, other) for other in nearby)
-    if is_known(lower):
+    is_name = word[0].isupper()  # which may be any word
+    if not is_name and is_known(lower):
         return False
-    return begins_known(lower) or any(is_beginning(lower, other) for other in nearby)
+    if not is_name and begins_known(lower):
+        return True
+    if any(is_beginning(lower, other) for other in before):
+        return True
+    return f" {lower}" in words_in_order(passage) and any(is_beginning(lower, other) for other in told)

@@ -307,7 +307,7 @@ def first_messages(call: Call) -> list[Message]:
 
 def _render(step: Step, call: Call, outputs: Outputs, *, scored: bool = False) -> list[Message]:
     inputs = {**step.inputs(call.input, outputs), **({"scored": scored} if step.scoring else {})}
-    safe = {name: _neutral(value) for name, value in inputs.items()}
+    safe = {name: neutralise(value) if type(value) is str else _neutral(value) for name, value in inputs.items()}
     return load_prompt(step.prompt, step.prompt_folder).render(safe)
 
 

@@ -19,7 +19,8 @@ from synth.language import identify, known_languages, primary
 from synth.llm.journal import Said
 from synth.prompts import Message
 from synth.tasks import Failure
-from synth.text import normalise
+from synth.text import normalise, words
+from synth.vocabulary import SURELY_ENGLISH, english_share
 
 _THOUGHT = re.compile(r"\A\s*(?:<think(?:ing)?>)?.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
@@ -193,13 +194,20 @@ def _check_text(value: BaseModel, instructions: Sequence[Message], language: str
     wanted = normalise(text)
     if wanted.count(" ") >= _ECHO_WORDS - 1 and any(wanted in _normal(m.content) for m in instructions):
         return Fault(Failure("echo", text[:200]), "You repeated the instructions. Write the answer itself.")
-    found = identify(text, _LANGUAGE_LETTERS) if primary(language) in known_languages() else None
+    found = None
+    if primary(language) in known_languages() and not _is_plainly(language, text):
+        found = identify(text, _LANGUAGE_LETTERS)
     if found is not None and found.probability >= _SURE_OF_LANGUAGE and found.language != primary(language):
         return Fault(
             Failure("wrong_language", f"{found.language} instead of {language}"),
             f"Answer in the language {language!r}.",
         )
     return value
+
+
+def _is_plainly(language: str, text: str) -> bool:
+    """Whether the words tell that the language is right, which they do sooner than the identifier."""
+    return primary(language) == "en" and english_share(words(text)) >= SURELY_ENGLISH
 
 
 def _strings(value: Any) -> Iterator[str]:
