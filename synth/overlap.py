@@ -11,11 +11,13 @@ from synth.text import words
 @lru_cache(maxsize=16)
 def copied_pairs(query: tuple[str, ...], passage: str) -> tuple[bool, ...]:
     """For each two neighbours among the query's words, whether they are neighbours in the passage: n - 1 of them."""
-    text, known = words_in_order(passage), distinct_words(passage)
-    return tuple(
-        first in known and second in known and (pair := f" {first} {second}") in text and f"{pair} " in text
-        for first, second in itertools.pairwise(query)
-    )
+    known = _neighbours(passage)
+    return tuple([pair in known for pair in itertools.pairwise(query)])
+
+
+@lru_cache(maxsize=1024)
+def _neighbours(passage: str) -> frozenset[tuple[str, str]]:
+    return frozenset(itertools.pairwise(words(passage)))
 
 
 @lru_cache(maxsize=1024)

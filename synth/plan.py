@@ -26,6 +26,9 @@ from synth.text import draw, hash64, join
 Nearest = npt.NDArray[np.int32]
 
 
+_DRAWN = ("task", "persona", "query_type", "difficulty", "length", "language", "model")
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One intended record. `passage` is the ordinal in passages.parquet."""
@@ -70,6 +73,7 @@ class Plan:
         self._query_types, self._difficulties = Choice(settings.query_type), Choice(settings.difficulty)
         self._lengths, self._languages = Choice(settings.length), Choice(settings.language)
         self._order = lru_cache(maxsize=2)(self._order_of_round)
+        self._first_points = lru_cache(maxsize=16)(self._first_points_of)
 
     @property
     def items_per_round(self) -> int:
@@ -88,10 +92,10 @@ class Plan:
         passage = int(self._order(round_number)[rank])
         occurrence = round_number * settings.items_per_passage + slot
         whole = (self._recipe.seed, self._passage_ids[passage], occurrence)
-        start = join(self._recipe.seed, self._passage_ids[passage])
+        first, step = self._first_points(passage), spread(occurrence)
 
         def point(name: str) -> float:
-            return (draw(start, name) + spread(occurrence)) % 1.0
+            return (first[name] + step) % 1.0
 
         task = self._tasks.at(point("task"))
         return Item(
@@ -108,6 +112,11 @@ class Plan:
             seed=hash64(repr((*whole, "seed"))) >> 1,
             model=self._models[task].at(point("model")),
         )
+
+    def _first_points_of(self, passage: int) -> dict[str, float]:
+        """Where on its circle each draw of a passage's items begins."""
+        start = join(self._recipe.seed, self._passage_ids[passage])
+        return {name: draw(start, name) for name in _DRAWN}
 
     def _persona_at(self, passage: int, point: float) -> str:
         ids = self.personas_for(passage)

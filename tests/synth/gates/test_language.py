@@ -20,7 +20,6 @@ def judge(record: Pair, **settings: object) -> Verdict:
 def test_a_query_in_the_language_of_the_record_is_kept(make_pair: MakePair) -> None:
     verdict = judge(make_pair(ENGLISH))
     assert (verdict.keep, verdict.reason, verdict.detail) == (True, "", "English words")
-    assert verdict.score is not None and verdict.score > 0.9
 
 
 def test_a_query_in_another_language_is_dropped_and_the_language_named(make_pair: MakePair) -> None:
