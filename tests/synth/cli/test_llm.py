@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 import socket
 import threading
@@ -49,7 +50,7 @@ def test_the_progress_line_says_how_the_server_is_doing(
     done = generate(cli, config, fake)
     assert "requests/s, tokens/s" in done.err
     assert "in flight of" in done.err
-    assert "accepted 100%" in done.err
+    assert re.search(r"accepted \d+%", done.err)
 
 
 def test_a_budget_is_said_to_be_spent(cli: Cli, config: Path, fake: FakeLlm) -> None:
