@@ -10,13 +10,14 @@ from schemas.recipe import Recipe
 from synth import registry
 from synth.errors import InputError
 from synth.gates import build_record_gates
-from synth.generators import Call, Equipment, build_generator
-from synth.generators.llm import first_messages
+from synth.generators import Answer, Call, Equipment, build_generator
+from synth.generators.llm import asked_after, first_messages
 from synth.plan import models_of
 from synth.progress import Reporter
 from synth.prompts import Message
 from synth.recipe import EXTRACTIVE
 from synth.rows import ItemRow, judge_outcome
+from synth.tasks import Step
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Look:
 
     call: Call
     messages: Sequence[Message]
+    later: list[tuple[Step, Sequence[Message]]] = field(default_factory=list)
+    """Steps that the first model was asked after that, with what each asked."""
     rows: dict[str, ItemRow] = field(default_factory=dict)
     """By model, or `extractive` where no model is asked."""
 
@@ -67,7 +70,10 @@ def preview(calls: Sequence[Call], equipment: Equipment, reporter: Reporter) -> 
     try:
         for outcome in generator.generate(asked, reporter):
             item = outcome.call.input.item
-            looks[item.position].rows[item.model or EXTRACTIVE] = judge_outcome(outcome, recipe, gates)
+            look = looks[item.position]
+            if isinstance(outcome.result, Answer) and not look.later:
+                look.later.extend(asked_after(outcome.call, outcome.result.outputs))
+            look.rows[item.model or EXTRACTIVE] = judge_outcome(outcome, recipe, gates)
             reporter.advance()
     finally:
         close = getattr(generator, "close", None)

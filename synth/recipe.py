@@ -66,6 +66,10 @@ def resolve(choices: Choices) -> Resolved:
     domain = loaded.domain
     _check_parts(domain)
     _check_models(domain, choices.models)
+    if domain.writing.negatives and domain.generator != LLM:
+        raise DomainError(
+            "writing.negatives asks an LLM for hard negatives, and there is none: add --llm http://HOST:8000/v1, or leave it out"
+        )
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
     facts = load_facts(loaded)

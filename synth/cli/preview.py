@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from synth.corpora import Documents
     from synth.llm.settings import LlmSettings
     from synth.preview import Look
+    from synth.prompts import Message
     from synth.recipe import Resolved
     from synth.store import Store
 
@@ -85,14 +87,24 @@ def _look(
         return preview(calls, equipment_for(recipe, corpus, store.answers, settings), reporter)
 
 
+def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
 def _as_json(look: Look) -> dict[str, Any]:
+    from synth.generators.llm import steps_of_call
+
     item = look.call.input.item
     return {
         "position": item.position,
         "passage": look.call.input.passage.id,
         **drawn(item),
-        "messages": [{"role": message.role, "content": message.content} for message in look.messages],
-        "schema": look.call.task.output.model_json_schema(),
+        "messages": _plain(look.messages),
+        "schema": steps_of_call(look.call)[0].output.model_json_schema(),
+        "later": [
+            {"step": step.name, "messages": _plain(messages), "schema": step.output.model_json_schema()}
+            for step, messages in look.later
+        ],
         "results": {
             model: {"query": row.query, "status": row.status, "reason": row.reason, "detail": row.detail}
             for model, row in sorted(look.rows.items())
@@ -106,11 +118,16 @@ def _show(looks: list[Look]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from synth.generators.llm import steps_of_call
+
     first = looks[0]
     out.print(f"[bold]prompt[/] of item {first.call.input.item.position}, as it is sent")
-    for message in first.messages:
-        out.print(f"[dim]── {message.role}[/]\n{escape(message.content)}")
-    out.print(f"\n[bold]schema[/] {escape(json.dumps(first.call.task.output.model_json_schema()))}\n")
+    for step, messages in [(steps_of_call(first.call)[0], first.messages), *first.later]:
+        if messages is not first.messages:
+            out.print(f"[bold]then, step {escape(step.name)}[/]")
+        for message in messages:
+            out.print(f"[dim]── {message.role}[/]\n{escape(message.content)}")
+        out.print(f"\n[bold]schema[/] {escape(json.dumps(step.output.model_json_schema()))}\n")
     models = sorted({model for look in looks for model in look.rows})
     table = Table(show_lines=True)
     for name in ("item", *models):

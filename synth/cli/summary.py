@@ -12,6 +12,7 @@ from schemas.manifest import Diversity, Manifest
 from synth.catalog import outcomes
 from synth.cli.output import command, out
 from synth.store import VersionRef
+from synth.tasks import JUDGE
 
 EXAMPLES = 3
 
@@ -68,6 +69,8 @@ def show_next_steps(version: VersionRef, manifest: Manifest, store: str) -> None
         out.print(
             "\nThese queries were [bold]cut out of real text[/], not written: good for a cold start and for trying things out. An LLM behind vLLM will write questions in each persona's words (`--llm http://HOST:8000/v1`, or `--llm vllm:MODEL` to start one)."
         )
+        if any(gate.name == JUDGE for gate in manifest.recipe.gates):
+            out.print("Nobody judged them: the gate `judge` asks an LLM, and there was none.")
     if manifest.recipe.teacher == "lexical":
         out.print(
             f"The teacher was BM25. A real embedder finds harder negatives and false ones: {command('pip')} install 'synth\\[teacher]', then add `--teacher sentence-transformers/all-MiniLM-L6-v2` (or any model name or folder)."
@@ -132,11 +135,13 @@ def _facts(manifest: Manifest) -> str:
     splits = ", ".join(f"{split} {count:,}" for split, count in manifest.splits.items())
     negatives = manifest.candidates.get("selected", 0)
     made = ", ".join(f"{method} {count:,}" for method, count in manifest.negatives.items() if method != "mined")
+    written = ", ".join(f"{reason} {count:,}" for reason, count in manifest.written.items())
     dropped = f'{dropped}; see "{manifest.name}_sources" in `synth sql`' if dropped else ""
     return (
         f"{sources.read:,} documents read{f' ({dropped})' if dropped else ''}, {manifest.passages:,} passages; "
         f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.rule} with {teacher.name} over {teacher.pool:,} passages"
         + (f"; made from positives: {made}" if made else "")
+        + (f"; of {sum(manifest.written.values()):,} that an LLM wrote: {written}" if manifest.written else "")
     )
 
 

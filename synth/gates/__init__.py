@@ -31,7 +31,7 @@ from pydantic import ValidationError
 from schemas.recipe import GateSettings
 from schemas.record import Pair, Verdict
 from synth import registry
-from synth.errors import DomainError
+from synth.errors import DomainError, suggest
 
 if TYPE_CHECKING:
     from synth.view import Rejections, SetView
@@ -107,8 +107,11 @@ def build_gate(chosen: GateSettings) -> Any:
         settings = gate.Settings(**chosen.settings)
     except ValidationError as error:
         first = error.errors()[0]
-        where = f"setting {'.'.join(map(str, first['loc']))!r}: " if first["loc"] else ""
+        name = ".".join(map(str, first["loc"]))
+        where = f"setting {name!r}: " if name else ""
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"there is no such setting{suggest(name, gate.Settings.model_fields)}"
         raise DomainError(f"gate {chosen.name!r}: {where}{message}") from error
     return gate(settings)
 

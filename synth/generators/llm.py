@@ -305,6 +305,16 @@ def first_messages(call: Call) -> list[Message]:
     return _render(steps_of_call(call)[0], call, {})
 
 
+def asked_after(call: Call, outputs: Outputs) -> Iterator[tuple[Step, list[Message]]]:
+    """The steps that were asked after the first one, with what each asked; `outputs` is what came of all."""
+    known: dict[str, Any] = {}
+    for step in steps_of_call(call):
+        if step.name in outputs:
+            if known:
+                yield step, _render(step, call, known)
+            known[step.name] = outputs[step.name]
+
+
 def _render(step: Step, call: Call, outputs: Outputs, *, scored: bool = False) -> list[Message]:
     inputs = {**step.inputs(call.input, outputs), **({"scored": scored} if step.scoring else {})}
     safe = {name: neutralise(value) if type(value) is str else _neutral(value) for name, value in inputs.items()}

@@ -13,6 +13,7 @@ import pytest
 from fake_llm import FakeLlm, Fill, Say, Script, fake_llm
 
 from schemas.record import Written
+from synth.errors import DomainError
 from synth.export import export_version
 from synth.llm.settings import reach
 from synth.recipe import Choices, resolve
@@ -155,6 +156,13 @@ def test_negatives_are_written_only_for_records_that_all_gates_keep(make: Make) 
     version, fake = make(honest, gates=gates)
     assert version.manifest.funnel.accepted == 0
     assert {kind(prompt) for prompt in fake.prompts} == {"query"}
+
+
+def test_negatives_can_not_be_written_without_an_llm(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("writing: {negatives: 1}\n")
+    with pytest.raises(DomainError, match=r"writing.negatives asks an LLM .*: add --llm"):
+        resolve(Choices("finance", config=config))
 
 
 def test_asking_for_negatives_later_asks_no_query_again(make: Make) -> None:

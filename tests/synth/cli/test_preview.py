@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_llm import FakeLlm, fake_llm
+from fake_llm import FakeLlm, Fill, fake_llm
 
 Cli = Callable[..., Any]
 
@@ -38,6 +38,18 @@ def test_each_model_answers_the_same_items(cli: Cli, documents: Path, fakes: tup
         assert {result["status"] for result in look["results"].values()} == {"accepted"}
         assert [message["role"] for message in look["messages"]] == ["system", "user"]
     assert len(fakes[0].bodies) == len(fakes[1].bodies) == 3
+
+
+def test_every_step_is_shown_with_what_it_asks_after_the_answers_before(cli: Cli, documents: Path) -> None:
+    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+        task = ("--task", "query-from-configuration", "--items", 1, "--llm", fake.url)
+        shown = preview(cli, documents, *task).out
+        (look,) = preview(cli, documents, *task, "--json").json
+    assert look["schema"]["properties"].keys() == {"character", "question_type", "difficulty"}
+    assert [later["step"] for later in look["later"]] == ["query-from-configuration"]
+    assert look["later"][0]["schema"]["required"] == ["query"]
+    assert look["later"][0]["messages"][1]["content"] == fake.bodies[1]["messages"][1]["content"]
+    assert shown.index('"question_type"') < shown.index("then, step query-from-configuration") < shown.index("Kind: ")
 
 
 def test_what_was_answered_is_not_asked_again(cli: Cli, documents: Path, fakes: tuple[FakeLlm, FakeLlm]) -> None:
