@@ -16,7 +16,7 @@ from synth.llm.settings import reach
 from synth.personas.documents import FROM_DOCUMENTS, with_derived
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
-from synth.run import DEFAULT_SHARD_SIZE, Run, create_run, find_run
+from synth.run import DEFAULT_SHARD_SIZE, Run, check_unchanged, create_run, find_run
 from synth.store import choose_store
 
 
@@ -183,7 +183,9 @@ def open_run(parameters: GenerateParameters) -> Run:
     """The run to continue, or a new one; raises InputError."""
     store = choose_store(parameters.store)
     if parameters.run_id is not None:
-        return find_run(store, parameters.run_id)
+        run = find_run(store, parameters.run_id)
+        check_unchanged(run)
+        return run
     budget = Budget(requests=parameters.max_requests, hours=parameters.max_hours)
     llm = reach(parameters.llm).model_copy(update={"budget": budget})
     fields = Documents((), parameters.text_field, parameters.title_field, parameters.id_field)

@@ -62,7 +62,8 @@ def asked_for(manifest: Manifest) -> int:
     Mined ones come first in a record, so that made ones fill the places that mining left empty; where
     none were to be mined, all places are theirs.
     """
-    return manifest.recipe.mining.negatives or manifest.recipe.perturbation.negatives
+    recipe = manifest.recipe
+    return recipe.mining.negatives or recipe.writing.negatives + recipe.perturbation.negatives
 
 
 def default_format(manifest: Manifest) -> str:

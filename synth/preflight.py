@@ -49,14 +49,14 @@ def forecast(
     follows does not ask for them again.
     """
     settings = equipment.llm or LlmSettings()
-    steps = max(len(steps_of_call(call)) for call in calls)
+    steps = sum(len(steps_of_call(call)) for call in calls) / len(calls)
     endpoint = settings.endpoints[0] if settings.endpoints else None
     rendered = [first_messages(call) for call in calls]
     counter = endpoint if endpoint is not None and _ask_count([Message("user", "?")], endpoint) is not None else None
     counts = [_count(messages, counter) for messages in rendered]
     shared = _count(rendered[0][:1], counter)
     cached = [shared, *(_in_common(a, b, shared, n) for (a, b), n in zip(pairwise(rendered), counts[1:], strict=True))]
-    requests = items * steps
+    requests = round(items * steps)
     found: dict[str, Any] = {}
     if probe and endpoint is not None:
         found = _probe(calls, requests, equipment, reporter)

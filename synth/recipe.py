@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,7 @@ def resolve(choices: Choices) -> Resolved:
         domain=domain.name,
         instruction=domain.instruction,
         personas_sha256=hash_personas(personas),
-        prompts={
-            step.prompt: load_prompt(step.prompt, step.prompt_folder).sha256
-            for task in _tasks(domain)
-            for step in steps_of(task)
-        },
+        prompts=task_prompts(domain.plan.tasks),
         steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
         limit=limit,
         facts_sha256=sha256_of(facts) if facts is not None else "",
@@ -100,6 +96,12 @@ def resolve(choices: Choices) -> Resolved:
         licence=domain.corpus_licence if shipped else "",
         facts=facts,
     )
+
+
+def task_prompts(tasks: Iterable[str]) -> dict[str, str]:
+    """Prompt -> sha256 of its file, of all that some tasks ask."""
+    steps = [step for name in sorted(tasks) for step in steps_of(registry.find("tasks", name))]
+    return {step.prompt: load_prompt(step.prompt, step.prompt_folder).sha256 for step in steps}
 
 
 def shared_settings(domain: Domain) -> dict[str, Any]:
@@ -187,9 +189,9 @@ def _check_parts(domain: Domain) -> None:
                 f"the task {name!r} has no honest rule without an LLM: add --llm http://HOST:8000/v1, or take it out of plan: tasks"
             )
         _check_share(domain, task)
-        if getattr(task, "candidates", 0) and domain.persona.scope not in ("query", "both"):
+        if getattr(task, "candidates", 0) and domain.persona.scope != "query":
             raise DomainError(
-                f"the task {name!r} has the LLM choose among personas, and persona.scope {domain.persona.scope!r} shows none; take one of them out"
+                f"the task {name!r} has the LLM choose whom the query is for, which persona.scope {domain.persona.scope!r} decides before; take one of them out"
             )
     registry.find("generators", domain.generator)
     build_record_gates(domain.gates)

@@ -92,7 +92,7 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
         "judgement": pair.judgement,
         "written": _written(task_input, recipe, result, pair, gates),
         "verdicts": verdicts,
-        "chosen": draft.chosen,
+        "chosen": {"persona": _claimed(task_input, recipe, pair), **draft.chosen},
     }
     last = verdicts[-1] if verdicts else None
     if last is None or last.keep:
@@ -169,9 +169,23 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
         more_positives=[_text_of(other, other.text) for other in draft.more_positives],
         attributes=[Attribute(name=name, value=value) for name, value in draft.attributes.items()],
         judgement=_judgement(task_input, recipe, answer),
-        persona=task_input.persona.text,
+        persona=_asker(task_input, draft),
         provenance=provenance,
     )
+
+
+def _asker(task_input: TaskInput, draft: Draft) -> str:
+    """Who the prompt for the query was about."""
+    chosen = {persona.id: persona.text for persona in task_input.candidates}
+    return chosen.get(draft.chosen.get("persona", ""), task_input.persona.text)
+
+
+def _claimed(task_input: TaskInput, recipe: Recipe, record: Pair) -> str:
+    """The drawn persona, where the prompt or the record's instruction shows it."""
+    item, provenance = task_input.item, record.provenance
+    phrased = task_input.instruction != recipe.instruction and record.instruction == task_input.instruction
+    shown = is_cut(provenance.method) or (task_input.persona.text and _is_used(item.task, "persona"))
+    return item.persona if phrased or shown else ""
 
 
 def _text_of(passage: Passage, text: str) -> PassageText:

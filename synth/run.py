@@ -27,7 +27,6 @@ from typing import Any
 from schemas.base import Strict
 from schemas.persona import Persona
 from schemas.recipe import Recipe
-from synth import registry
 from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
 from synth.enough import MapShards, make_enough
@@ -39,10 +38,10 @@ from synth.llm.settings import LlmSettings
 from synth.personas.match import match_personas
 from synth.plan import Plan
 from synth.progress import Reporter, Silent
-from synth.prompts import load_prompt
 from synth.publish import publish
-from synth.recipe import Resolved
+from synth.recipe import LLM, Resolved, task_prompts
 from synth.shard import Shard, Workshop, make_shards
+from synth.steps import step_prompts
 from synth.store import Store, VersionRef
 from synth.teachers import build_teacher
 
@@ -206,11 +205,14 @@ def change_llm(run: Run, reached: LlmSettings | None, changes: Mapping[str, Any]
 def check_unchanged(run: Run) -> None:
     """What a run's requests are made of is what it was; InputError says what differs and lists the ways out."""
     different = []
-    for name in sorted(run.recipe.plan.tasks):
-        task = registry.find("tasks", name)
-        then, now = run.recipe.prompts.get(task.prompt, ""), load_prompt(task.prompt, task.prompt_folder).sha256
-        if then != now:
-            different.append(f"the prompt {task.prompt!r} was {then[:12]} and is {now[:12]}")
+    recipe = run.recipe
+    now = task_prompts(recipe.plan.tasks)
+    if recipe.generator == LLM:
+        now |= step_prompts(recipe.gates, recipe.writing)
+    then = recipe.prompts | recipe.steps
+    for name in sorted(now):
+        if then.get(name, "") != now[name]:
+            different.append(f"the prompt {name!r} was {then.get(name, '')[:12]} and is {now[name][:12]}")
     if different:
         raise InputError(
             f"the run {run.id} was begun with another recipe: {'; '.join(different)}. Either (1) put it back as it was and resume, (2) start anew: synth generate --domain {run.recipe.domain} … (answers to what did not change are not asked for again), or (3) remove {run.folder} if you no longer want it"

@@ -143,9 +143,10 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         models=tuple(settings.models),
     )
     chosen_store = choose_store(store)
-    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
-    read_documents(resolved.documents)  # refuses wrong paths before a run is written
     budget = Budget(requests=max_requests, tokens=max_tokens_total, hours=max_hours)
+    asked = settings.model_copy(update={"budget": budget})
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, asked))
+    read_documents(resolved.documents)  # refuses wrong paths before a run is written
     how = {"budget": budget, "request_timeout": request_timeout, "metrics_port": metrics_port}
     run = create_run(
         resolved,

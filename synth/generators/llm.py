@@ -52,6 +52,8 @@ class _Turn:
     messages: list[Message] = field(default_factory=list)
     attempt: int = 0
     outputs: dict[str, BaseModel | Failure] = field(default_factory=dict)
+    sent: bool = False
+    """Whether this execution has asked anything for the item; what is in the archive was asked by another."""
     reserve: int = 0
     """What its first request kept of a budget: a repair, and two requests for every later step."""
 
@@ -211,13 +213,14 @@ class _Talk:
         if said is not None:
             yield from self._read(turn, said)
             return
-        first = turn.attempt == 0 and not turn.outputs
+        first = not turn.sent
         kind = "repair" if turn.attempt else "write" if turn.step.name == item.task else turn.step.name
         request = Request(
             key, item.position, kind, turn.model, body, item.passage, urgent=not first, scorable=scorable, context=turn
         )
         if first:
-            request.reserve = turn.reserve = 2 * len(turn.rest) + 1
+            request.reserve = turn.reserve = 2 * len(turn.rest) + (turn.attempt == 0)
+        turn.sent = True
         self._ready.append(request)
         self._asked += 1
         if len(self._ready) >= _ASK_AT_ONCE:
@@ -247,6 +250,8 @@ class _Talk:
             self._archive.add(reply.said)
             yield from self._read(turn, reply.said)
         elif reply.reason == "unasked":
+            if not reply.request.urgent:
+                turn.reserve = 0  # nothing was kept for it
             yield self._end(turn, None)
         else:
             yield from self._fail(turn, Failure(reply.reason, reply.detail))
@@ -274,7 +279,9 @@ class _Talk:
         for number, step in enumerate(turn.rest):
             if step.when is None or step.when(call.input, outputs):
                 model, rest = self._model_of(step, call), turn.rest[number + 1 :]
-                yield from self._take(_Turn(call, step, rest, model, outputs=outputs, reserve=turn.reserve))
+                yield from self._take(
+                    _Turn(call, step, rest, model, outputs=outputs, sent=turn.sent, reserve=turn.reserve)
+                )
                 return
         model = call.input.item.model
         yield self._end(turn, Answer(outputs, "llm", model, self._revisions.get(model, "")))

@@ -238,6 +238,7 @@ class Client:
         for pool in self._pools.values():
             for request in pool.remove(lambda waiting: self._asker.get(waiting) is stream):
                 del self._asker[request]
+        self._pump()
 
     def _hear(self, link: Link, request: Request, response: Response) -> None:
         """A reply came, or the connection went."""
@@ -312,8 +313,7 @@ class Client:
         if len(self._uncommitted) >= COMMIT_ANSWERS:
             self._commit()
         elif self._commit_timer is None:
-            assert self._loop is not None
-            self._commit_timer = self._loop.call_later(COMMIT_SECONDS, self._commit)
+            self._commit_timer = asyncio.get_running_loop().call_later(COMMIT_SECONDS, self._commit)
 
     def _commit(self) -> None:
         if self._commit_timer is not None:
@@ -350,8 +350,7 @@ class Client:
             return
         times = min(request.tries + request.overloads, 6)
         pause = self._patience.backoff * 2 ** (times - 1) * random.uniform(0.5, 1.0)
-        assert self._loop is not None
-        self._loop.call_later(wait if wait is not None else pause, self._come_back, request)
+        asyncio.get_running_loop().call_later(wait if wait is not None else pause, self._come_back, request)
 
     def _time_out(self, link: Link, request: Request, detail: str) -> None:
         self._health.failed(link, "requests time out")
@@ -360,7 +359,9 @@ class Client:
 
     def _come_back(self, request: Request) -> None:
         if self._asker.get(request) not in self._streams:
-            return  # nobody waits for it any more
+            self._asker.pop(request, None)  # nobody waits for it any more
+            self.purse.receive(request.body, 0, 0)
+            return
         request.urgent = True
         self._pools[request.model].add(request)
         self._pump()

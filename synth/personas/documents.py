@@ -11,7 +11,7 @@ from schemas.base import sha256_of
 from schemas.recipe import Domain, MiningSettings, ModelChoice, PersonaSettings, PlanSettings, Recipe
 from synth.corpora import Documents, corpus_key, make_corpus
 from synth.domains import LoadedDomain, load_domain
-from synth.errors import InputError
+from synth.errors import InputError, RunError
 from synth.files import write_bytes
 from synth.generators import Equipment, build_generator
 from synth.llm.settings import LlmSettings
@@ -122,8 +122,22 @@ def with_derived(
     if known is None or not kept.exists():
         found = derive_personas(source, Wanted(), store, settings, reporter)
         reporter.note(f"personas: {found.describe()}")
+        _check_whole(found)
         write_personas(kept, found)
     return replace(choices, personas=kept)
+
+
+_PASSING = ("unasked", "timeout", "connection", "overloaded", "http_5")
+"""Failures that another attempt may not have: a run must not keep what they left."""
+
+
+def _check_whole(found: Derivation) -> None:
+    missing = {reason: n for reason, n in found.count.failed.items() if reason.startswith(_PASSING)}
+    if missing:
+        said = ", ".join(f"{reason} {n:,}" for reason, n in missing.items())
+        raise RunError(
+            f"the personas are not all there ({said}); the same command goes on where this one ended, with a larger budget if that was spent"
+        )
 
 
 def write_personas(file: Path, found: Derivation) -> None:

@@ -14,7 +14,7 @@ import pytest
 from fake_llm import FakeLlm, Fill, Say, Script, fake_llm
 
 from schemas.recipe import GateSettings, WritingSettings
-from synth.errors import DomainError
+from synth.errors import DomainError, RunError
 from synth.llm.archive import generation_hash
 from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings, reach
@@ -120,6 +120,26 @@ def test_a_judge_that_is_added_later_asks_no_query_again(serve: Serve, documents
     assert judged(fake) == 0
     version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge()))
     assert len(fake.bodies) - written == judged(fake) == version.manifest.funnel.accepted
+
+
+def test_a_budget_lets_items_finish_whose_queries_are_known(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve()
+    execute(start(tmp_path / "store", documents, reach([fake.url]), CHEAP))
+    bounded = reach([fake.url]).model_copy(update={"budget": Budget(requests=20)})
+    run = start(tmp_path / "store", documents, bounded, judge(), writing={"negatives": 1})
+    version = execute(run)
+    assert version.manifest.partial.startswith("budget: 20 requests")
+    assert version.manifest.funnel.accepted >= 4, "each needs four requests at most: judge, negative, two checks"
+
+
+def test_a_time_that_is_over_begins_nothing_whose_query_is_known(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve()
+    execute(start(tmp_path / "store", documents, reach([fake.url]), CHEAP))
+    asked = len(fake.bodies)
+    over = reach([fake.url]).model_copy(update={"budget": Budget(hours=1e-9)})
+    with pytest.raises(RunError, match="the budget was spent before the first item"):
+        execute(start(tmp_path / "store", documents, over, judge()))
+    assert len(fake.bodies) == asked
 
 
 def test_a_server_can_be_kept_for_judging(serve: Serve, documents: Path, tmp_path: Path) -> None:

@@ -136,6 +136,12 @@ def test_written_negatives_stand_after_the_mined_ones_and_say_who_wrote_them(mak
     assert export_version(version, "triplet", tmp_path / "out").rows["train"] > 2 * len(records) // 2
 
 
+def test_written_negatives_alone_fill_the_columns_of_an_n_tuple(make: Make, tmp_path: Path) -> None:
+    version, _ = make(honest, mining={"negatives": 0})
+    exported = export_version(version, "n-tuple", tmp_path / "out")
+    assert exported.columns == ("anchor", "positive", "negative_1", "negative_2")
+
+
 def test_the_check_sees_the_texts_in_both_orders(make: Make) -> None:
     _, fake = make(honest)
     checks = [prompt for prompt in fake.prompts if kind(prompt) == "check"]

@@ -176,6 +176,18 @@ def test_a_run_derives_its_personas_from_its_documents_once(
     assert recipes == {planned["recipe"]["personas_sha256"]}
 
 
+def test_personas_that_a_budget_cut_short_are_not_kept(
+    cli: Cli, documents: Path, fake: FakeLlm, tmp_path: Path
+) -> None:
+    fake.script = write_or_describe
+    arguments = ["--domain", "finance", "--documents", documents, "--llm", fake.url, "--personas", "documents"]
+    cut = cli("generate", *arguments, "--max-requests", 3)
+    assert cut.code == 1
+    assert "the personas are not all there (unasked" in cut.err
+    assert not list((tmp_path / "synth-store").glob("personas/*"))
+    assert cli("generate", *arguments, "--limit", 10).code == 0
+
+
 def test_a_domain_without_documents_of_yours_derives_from_its_own_corpus(cli: Cli, fake: FakeLlm) -> None:
     fake.script = write_or_describe
     done = cli("generate", "--domain", "finance", "--limit", 5, "--llm", fake.url, "--personas", "documents")

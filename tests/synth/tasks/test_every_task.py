@@ -99,6 +99,23 @@ def test_more_negation_than_does_good_is_refused(documents: Path) -> None:
         run_of("negation-query", documents, LlmSettings(), plan=plan, generator="llm")
 
 
+def test_an_llm_can_not_choose_whom_a_query_is_for_where_the_plan_says_so(documents: Path) -> None:
+    with pytest.raises(DomainError, match=r"has the LLM choose whom .* persona.scope 'both' decides"):
+        run_of("query-from-configuration", documents, LlmSettings(), generator="llm", persona={"scope": "both"})
+
+
+def test_a_persona_is_claimed_only_where_it_shows(documents: Path) -> None:
+    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+        summary = run_of("passage-summary", documents, reach([fake.url]), persona={"scope": "both"})
+        query = run_of("keyword-query", documents, reach([fake.url]), persona={"scope": "instruction"})
+    personas = [
+        {record["provenance"]["persona_id"] for record in pq.read_table(version.path / "records").to_pylist()}
+        for version in (summary, query)
+    ]
+    assert personas[0] == {""}
+    assert len(personas[1]) > 5 and "" not in personas[1]
+
+
 def test_long_queries_of_a_task_pass_the_length_gate(documents: Path) -> None:
     long = " ".join(["and then the covenant was reset again"] * 12)
     answer = {"principle": "covenants are reset", "query": long}
