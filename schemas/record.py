@@ -149,6 +149,11 @@ class Pair(_Record):
     persona: str = ""
     """Who asks, as the prompt described them."""
 
+    @property
+    def positives(self) -> list[str]:
+        """Texts of all passages that the query needs, the positive first."""
+        return [self.positive.text, *(each.text for each in self.more_positives)]
+
 
 class NTuple(_Record):
     """A query, its positive and its hard negatives (one negative makes a triplet).

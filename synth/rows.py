@@ -107,8 +107,7 @@ def _written(
     if WRITE not in answer.outputs:
         return []
     model = step_model(recipe, WRITE, task_input.item)
-    positives = [each.text for each in (record.positive, *record.more_positives)]
-    found = read_written(answer.outputs, model, positives, check=recipe.writing.check)
+    found = read_written(answer.outputs, model, record.positives, check=recipe.writing.check)
     return [each.model_copy(update={"text": _cleaned(each.text, gates)}) for each in found]
 
 

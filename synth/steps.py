@@ -101,10 +101,9 @@ def _judge(read: Read, gate: GateSettings) -> Step:
     def inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
         record = read(task_input, outputs)
         assert record is not None
-        passages = [record.positive, *record.more_positives]
         return {
             "title": task_input.passage.title,
-            "passages": [passage.text for passage in passages],
+            "passages": record.positives,
             "query": record.query,
             "instruction": record.instruction,
             "language": record.language,

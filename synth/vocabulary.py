@@ -10,7 +10,7 @@ from synth.resources import find_shipped
 from synth.text import STOP_WORDS
 
 SHORT = 3
-"""Words of so many letters are listed completely enough to know that another is none."""
+"""What is left of a word without its ending has at least so many letters."""
 SURELY_ENGLISH = 0.8
 """Share of English words from which a text needs no other proof."""
 INFLECTIONS = ("s", "es", "ed", "d", "ing", "ly", "er", "ers")

@@ -65,7 +65,7 @@ def writing_steps(recipe: Recipe, read: Read) -> tuple[Step, ...]:
         assert record is not None
         return {
             "title": task_input.passage.title,
-            "passages": _positives(record),
+            "passages": record.positives,
             "query": record.query,
             "instruction": record.instruction,
             "language": record.language,
@@ -94,7 +94,7 @@ def _check(name: str, read: Read, is_reversed: bool) -> Step:
     def inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
         record = read(task_input, outputs)
         assert record is not None
-        texts = ["\n\n".join(_positives(record)), *(wrong.text for wrong in outputs[WRITE].negatives)]
+        texts = ["\n\n".join(record.positives), *(wrong.text for wrong in outputs[WRITE].negatives)]
         shown = texts[::-1] if is_reversed else texts
         return {"texts": shown, "query": record.query, "instruction": record.instruction}
 
@@ -146,10 +146,6 @@ def _verdicts(outputs: Outputs, count: int) -> list[str]:
     if 1 not in both:
         return ["positive_doubted"] * count
     return ["answers" if number in both else "disputed" if number in either else "" for number in range(2, total + 1)]
-
-
-def _positives(record: Pair) -> list[str]:
-    return [record.positive.text, *(each.text for each in record.more_positives)]
 
 
 def _alike(text: str, other: str) -> bool:

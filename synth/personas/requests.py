@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.persona import Expertise, Style
 from synth.plan import Item
-from synth.tasks import Outputs, TaskInput
+from synth.tasks import Outputs, TaskInput, declared_inputs
 from synth.text import draw
 
 RELATIONS = (
@@ -52,16 +52,9 @@ class PersonaFromText:
     prompt_folder: ClassVar[Path | None] = None
     output: ClassVar[type[BaseModel]] = Described
 
-    @staticmethod
-    def prompt_inputs(task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
-        passage = task_input.passage
-        return {
-            "domain": task_input.domain,
-            "title": passage.title,
-            "heading": passage.heading,
-            "passage": passage.text,
-            "language": task_input.item.language,
-        }
+    @classmethod
+    def prompt_inputs(cls, task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
+        return declared_inputs(cls.prompt, task_input)
 
 
 class PersonaFromPersona:
@@ -72,15 +65,10 @@ class PersonaFromPersona:
     prompt_folder: ClassVar[Path | None] = None
     output: ClassVar[type[BaseModel]] = Described
 
-    @staticmethod
-    def prompt_inputs(task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
-        return {
-            "domain": task_input.domain,
-            "persona": task_input.persona.text,
-            "asks": "; ".join(task_input.persona.asks),
-            "relation": relation_of(task_input.item),
-            "language": task_input.item.language,
-        }
+    @classmethod
+    def prompt_inputs(cls, task_input: TaskInput, _: Outputs) -> Mapping[str, Any]:
+        asks, relation = "; ".join(task_input.persona.asks), relation_of(task_input.item)
+        return declared_inputs(cls.prompt, task_input) | {"asks": asks, "relation": relation}
 
 
 def relation_of(item: Item) -> str:

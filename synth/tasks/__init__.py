@@ -189,8 +189,7 @@ class PassageTask:
 
     @classmethod
     def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:  # noqa: ARG003
-        declared = load_prompt(cls.prompt, cls.prompt_folder).inputs
-        return {name: value for name, value in common_inputs(task_input).items() if name in declared}
+        return declared_inputs(cls.prompt, task_input, cls.prompt_folder)
 
     @classmethod
     def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
@@ -198,6 +197,12 @@ class PassageTask:
         query = " ".join(str(fields.pop("query")).split())
         attributes = {name: as_text(value) for name, value in fields.items()}
         return Draft(query, task_input.passage.text, method, instruction=cls.instruction, attributes=attributes)
+
+
+def declared_inputs(prompt: str, task_input: TaskInput, prompt_folder: Path | None = None) -> dict[str, Any]:
+    """What a prompt declares of `common_inputs`."""
+    declared = load_prompt(prompt, prompt_folder).inputs
+    return {name: value for name, value in common_inputs(task_input).items() if name in declared}
 
 
 def common_inputs(task_input: TaskInput) -> dict[str, Any]:

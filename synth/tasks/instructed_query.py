@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from schemas.base import Strict
-from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, as_text, common_inputs
+from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, as_text, declared_inputs
 
 __all__ = ["InstructedQuery"]
 
@@ -23,8 +23,7 @@ class Instruction(Strict):
 
 
 def _instruction_inputs(task_input: TaskInput, _: Outputs) -> dict[str, Any]:
-    inputs = common_inputs(task_input)
-    return {name: inputs[name] for name in ("domain", "title", "heading", "passage", "persona", "language")}
+    return declared_inputs(INSTRUCTION, task_input)
 
 
 class InstructedQuery(PassageTask):

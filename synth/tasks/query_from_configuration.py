@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from schemas.base import Strict
 from schemas.persona import Persona
-from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, common_inputs
+from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, declared_inputs
 
 __all__ = ["QueryFromConfiguration"]
 
@@ -25,9 +25,8 @@ class Configuration(Strict):
 
 
 def _configuration_inputs(task_input: TaskInput, _: Outputs) -> dict[str, Any]:
-    inputs = common_inputs(task_input)
     candidates = [persona.text for persona in task_input.candidates]
-    return {name: inputs[name] for name in ("domain", "title", "heading", "passage")} | {"candidates": candidates}
+    return declared_inputs(CONFIGURATION, task_input) | {"candidates": candidates}
 
 
 def _chosen(task_input: TaskInput, outputs: Outputs) -> tuple[Persona, Configuration]:
