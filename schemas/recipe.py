@@ -58,29 +58,78 @@ class GateSettings(Strict):
     settings: dict[str, Any] = {}
 
 
+Strategy = Literal["naive", "shifted", "abs", "margin_pos", "perc_pos", "composite", "multi_signal"]
+
+_BOUND_OF: dict[str, tuple[str, float]] = {
+    "abs": ("max_score", 0.7),
+    "margin_pos": ("absolute_margin", 0.05),
+    "perc_pos": ("relative_margin", 0.05),
+    "multi_signal": ("max_false_negative_rate", 0.03),
+}
+"""The bound that makes a strategy what it is, and its value where none is given: the best of NV-Retriever's sweeps."""
+SHIFT = 10
+"""How many of the best candidates `shifted` leaves out where no `rank_min` is given."""
+
+
 class MiningSettings(Strict):
     """Hard negatives: which candidates count, how many are kept.
 
-    `perc_pos`: s(q,n) < threshold * s(q,p); `margin_pos`: s(q,n) < s(q,p) - threshold;
-    `abs`: s(q,n) < threshold (NV-Retriever, arXiv 2407.15831). Boundaries are strict.
-    The window [rank_min, rank_max] counts raw 1-based ranks, before any filter.
+    A strategy is a bound that every candidate keeps (NV-Retriever, arXiv 2407.15831): `abs`: s(q,n) < max_score;
+    `margin_pos`: s(q,n) < s(q,p) - absolute_margin; `perc_pos`: s(q,n) < s(q,p) - |s(q,p)| * relative_margin;
+    `shifted`: rank >= rank_min, 11 if not given; `naive`: none; `multi_signal`: P(n is an unlabelled positive) <=
+    max_false_negative_rate. Other bounds that are given apply as well; `composite` is what is given and nothing else.
     """
 
     negatives: Annotated[int, Field(ge=0, le=64)] = 4
-    rule: Literal["perc_pos", "margin_pos", "abs", "none"] = "perc_pos"
-    threshold: float = 0.95
-    rank_min: Annotated[int, Field(ge=1)] = 1
+    strategy: Strategy = "perc_pos"
+    max_score: float | None = None
+    min_score: float | None = None
+    absolute_margin: float | None = None
+    relative_margin: Annotated[float, Field(gt=-1, lt=1)] | None = None
+    max_similarity: float | None = None
+    """Of a candidate to a positive, by the teacher; `0.95` keeps paraphrases of positives away."""
+    max_false_negative_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    strict: bool = True
+    """Whether a candidate that lies exactly on a bound breaks it."""
+    positive_anchor: Literal["min", "max", "mean"] = "min"
+    """Which score of a query's several positives candidates are compared with."""
+    rank_min: Annotated[int, Field(ge=1)] | None = None
     rank_max: Annotated[int, Field(ge=1, le=65_534)] = 100
+    rank_basis: Literal["raw", "after_rules"] = "raw"
+    """Whether ranks count all candidates of a query, or those that are left by every other rule."""
+    sampling: Literal["top", "uniform", "softmax", "top1_sampled"] = "top"
+    """The best that are left, or some of the best `sample_pool` of them: drawn evenly, in proportion to
+    exp(score / temperature), or the best one and the others drawn."""
+    sample_pool: Annotated[int, Field(ge=1, le=65_534)] = 10
+    temperature: Annotated[float, Field(gt=0)] = 0.1
     same_document: bool = False
     """Whether other passages of the positive's document may be negatives."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.rank_min > self.rank_max:
-            raise ValueError(f"rank_min ({self.rank_min}) is above rank_max ({self.rank_max})")
-        if self.rule == "perc_pos" and not 0 < self.threshold <= 1:
-            raise ValueError(f"perc_pos needs a threshold in (0, 1], got {self.threshold}")
+    def _fits(self) -> Self:
+        if self.first_rank > self.rank_max:
+            raise ValueError(f"rank_min ({self.first_rank}) is above rank_max ({self.rank_max})")
+        if self.sampling != "top" and self.sample_pool < self.negatives:
+            raise ValueError(f"sample_pool ({self.sample_pool}) is below negatives ({self.negatives})")
+        if self.strategy == "composite" and not self.bounds:
+            raise ValueError(f"composite needs at least one of {', '.join(_BOUNDS)}")
         return self
+
+    @property
+    def first_rank(self) -> int:
+        return self.rank_min or (SHIFT + 1 if self.strategy == "shifted" else 1)
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The bounds that candidates must keep, by name: those given, and the strategy's own."""
+        own = dict([_BOUND_OF[self.strategy]]) if self.strategy in _BOUND_OF else {}
+        given = {name: getattr(self, name) for name in _BOUNDS}
+        return own | {name: value for name, value in given.items() if value is not None}
+
+
+_BOUNDS = (
+    "max_score", "min_score", "absolute_margin", "relative_margin", "max_similarity", "max_false_negative_rate"
+)  # fmt: skip
 
 
 class WritingSettings(Strict):

@@ -90,12 +90,12 @@ def read_items(
 
 def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetView:
     passed = np.asarray(items["status"].to_pylist()) == "accepted"
-    queries = _read(
-        [shard.scores_folder(workshop.folder) / "queries.parquet" for shard in shards],
-        ["query", "positive_score", "ahead"],
+    known = _read(
+        [shard.scores_folder(workshop.folder) / "positives.parquet" for shard in shards], ["query", "score", "ahead"]
     )
+    queries, own = np.unique(known["query"].to_numpy(), return_index=True)
     position = items["position"].to_numpy()[passed]
-    if not np.array_equal(position, queries["query"].to_numpy()):
+    if not np.array_equal(position, queries):
         raise AssertionError("the score tables do not cover the accepted items")
     return SetView(
         alive=np.ones(len(position), dtype=bool),
@@ -103,8 +103,8 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         passage=items["passage"].to_numpy()[passed],
         query_key=items["query_key"].to_numpy()[passed],
         signature=_signatures(workshop, shards),
-        ahead=queries["ahead"].to_numpy().astype(np.int64),
-        positive_score=queries["positive_score"].to_numpy(),
+        ahead=known["ahead"].to_numpy()[own].astype(np.int64),
+        positive_score=known["score"].to_numpy()[own],
         pool=len(workshop.corpus),
         depth=workshop.depth,
         fetch_queries=_QueryReader(workshop.folder, shards, position),

@@ -41,11 +41,13 @@ _SIZES = (
     (1_000_000_000, "100M<n<1B"),
 )
 
-_RULES = {
-    "perc_pos": "it scores below {threshold:g} times the score of the positive",
-    "margin_pos": "it scores more than {threshold:g} below the positive",
-    "abs": "it scores below {threshold:g}",
-    "none": "it lies within the rank window, whatever its score (false negatives are likely)",
+_BOUNDS = {
+    "max_score": "it scores below {:g}",
+    "min_score": "it scores at least {:g}",
+    "absolute_margin": "it scores more than {:g} below the positive",
+    "relative_margin": "its score is below that of the positive by more than {:.0%} of it",
+    "max_similarity": "it scores at most {:g} against a positive",
+    "max_false_negative_rate": "its probability of being an unlabelled positive is at most {:.1%}",
 }
 
 
@@ -133,7 +135,8 @@ def _made(manifest: Manifest) -> list[tuple[str, int]]:
 
 
 def _mining_rule(mining: MiningSettings) -> str:
-    return _RULES[mining.rule].format(threshold=mining.threshold)
+    bounds = [_BOUNDS[name].format(value) for name, value in mining.bounds.items()]
+    return " and ".join(bounds) or "whatever its score (false negatives are likely)"
 
 
 def _prompts(instruction: str) -> str:

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 from schemas.document import Passage
 from synth.files import read_batches, replace_atomically
 from synth.lexicon import Lexicon
+from synth.text import hash64, normalise
 
 Ordinals = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 _TEXT_COLUMNS = ("title", "heading", "text")
@@ -39,7 +41,8 @@ class Corpus:
         self.is_test: Mask = np.asarray([split == "test" for split in small["split"].to_pylist()], dtype=bool)
         pairs = pq.read_table(folder / "near_pairs.parquet")
         first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
-        self._near_keys = np.sort(np.concatenate([self._key(first, second), self._key(second, first)]))
+        both = np.concatenate([first, second]), np.concatenate([second, first])
+        self._near_keys = np.sort(self._key(*both))
         self.leaked: Mask = np.zeros(len(self.ids), dtype=bool)
         """Train passages that are nearly identical to a test passage."""
         for one, other in ((first, second), (second, first)):
@@ -50,13 +53,25 @@ class Corpus:
 
     def are_equivalent(self, passages: Ordinals, others: Ordinals) -> Mask:
         """Element by element: the same passage, a near-duplicate, or an overlapping chunk."""
-        overlap = (
+        same: Mask = self.overlap(passages, others) | contains(self._near_keys, self._key(passages, others))
+        return same
+
+    def overlap(self, passages: Ordinals, others: Ordinals) -> Mask:
+        """Element by element: the same passage, or chunks of one document that share characters."""
+        sharing: Mask = (
             (self.document[passages] == self.document[others])
             & (self._start[passages] < self._end[others])
             & (self._start[others] < self._end[passages])
         )
-        same: Mask = overlap | contains(self._near_keys, self._key(passages, others))
-        return same
+        return sharing
+
+    def near(self, passages: Ordinals) -> tuple[Ordinals, Ordinals]:
+        """All passages nearly identical to some: (which of `passages`, the other's ordinal), both flat."""
+        size = max(len(self.ids), 1)
+        first, last = np.searchsorted(self._near_keys, np.stack([passages * size, (passages + 1) * size]))
+        which = np.repeat(np.arange(len(passages)), last - first)
+        offset = np.arange(len(which)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+        return which, self._near_keys[first[which] + offset] % size
 
     def texts(self, ordinals: Sequence[int] | Ordinals) -> list[str]:
         """Texts of some passages; only these are read from disk."""
@@ -69,6 +84,29 @@ class Corpus:
         rows: list[dict[str, Any]] = self._mapped.take(pa.array(distinct)).to_pylist()
         read = [Passage(**row) for row in rows]
         return [read[place] for place in places.tolist()]
+
+    @cached_property
+    def passage_key(self) -> Keys:
+        """A hash of each passage's id, shape (passages,)."""
+        return np.asarray([hash64(each) for each in self.ids], dtype=np.uint64)
+
+    @cached_property
+    def text_key(self) -> Keys:
+        """A hash of each passage's normalised text, as queries have one, shape (passages,)."""
+        path = self.folder / "text_keys.npy"
+        if not path.exists():
+            batches = read_batches(self.folder / "passages.parquet", ["text"])
+            keys = [hash64(normalise(text)) for batch in batches for text in batch.column("text").to_pylist()]
+            with replace_atomically(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.asarray(keys, dtype=np.uint64))
+        stored: Keys = np.load(path)
+        return stored
+
+    @cached_property
+    def group(self) -> Ordinals | None:
+        """Passages with the same label here are never each other's negatives, shape (passages,); -1 for no group."""
+        path = self.folder / "groups.npy"
+        return np.load(path) if path.exists() else None
 
     def labelled_texts(self) -> Iterator[tuple[str, str, str]]:
         """(title, heading, text) of every passage, streaming."""

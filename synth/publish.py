@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,12 @@ from synth.diversity import measure_diversity
 from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
-from synth.mine import Candidates, mine_negatives
+from synth.mining.candidates import BEYOND, Candidates
+from synth.mining.select import select
 from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
 from synth.rows import ItemRow, make_provenance
-from synth.scores import positive_ranks, read_teacher
+from synth.scores import read_candidates, read_teacher
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
 from synth.written import negatives_of
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 RECORDS = arrow_schema(NTuple)
 REJECTS = arrow_schema(Reject)
 
+_Texts = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 _NONE = np.empty(0, dtype=np.int64)
 _MINED = Negative(passage_id="", document_id="", text="-").model_dump()
 _RECORD_TEXT = (
@@ -169,40 +171,43 @@ def _records_of(
     rows = items.take(pa.array(positions - shard.start)).to_pylist()
     if not rows:
         return []
-    table = pq.read_table(shard.scores_folder(workshop.folder) / "table.parquet")
-    table = table.filter(pc.is_in(table["query"], pa.array(positions, type=pa.int32())))
-    candidates = _candidates(table, rows, positions, assessment)
-    selected, counts = mine_negatives(workshop.corpus, workshop.recipe.mining, candidates)
-    tally.candidates.update(counts)
-    ranks = positive_ranks(table, {row["position"]: row["passage"] for row in rows})
-    others = [other for row in rows for other in row["others"]]
-    needed = np.unique(
-        np.concatenate([candidates.positive, candidates.passage[selected], np.asarray(others, dtype=np.int64)])
-    )
-    passages = dict(zip(needed.tolist(), workshop.corpus.passages(needed), strict=True))
-    negatives: list[list[dict[str, Any]]] = [[] for _ in rows]
-    for index in np.flatnonzero(selected).tolist():
-        passage = passages[int(candidates.passage[index])]
-        negatives[int(candidates.query[index])].append(
-            _MINED | _text(passage, passage.text, float(candidates.score[index]), int(candidates.rank[index]))
-        )
-    records = []
-    for number, row in enumerate(rows):
-        passage = passages[row["passage"]]
-        positive = _text(
-            passage,
-            row["positive"] or passage.text,
-            float(candidates.positive_score[number]),
-            ranks.get(row["position"], 0),
-        )
-        more = [_text(passages[other], passages[other].text, 0.0, 0) for other in row["others"]]
-        record = _record(row, [positive, *more], negatives[number], workshop, licences[row["passage"]])
-        tally.written.update(each["reason"] or "kept" for each in row["written"])
-        tally.splits[row["split"]] += 1
-        tally.methods[row["method"]] += 1
-        tally.licences[licences[row["passage"]] or "unknown"] += 1
-        records.append(record)
+    records: list[dict[str, Any]] = []
+    for numbers, block in read_candidates(shard.scores_folder(workshop.folder)):
+        kept = np.isin(numbers, positions)
+        asked = rows[len(records) : len(records) + int(kept.sum())]
+        candidates = _with_known(block.only(kept), asked, assessment)
+        mined, counts = _mine(candidates, workshop)
+        tally.candidates.update(counts)
+        for row, (positives, negatives) in zip(asked, mined, strict=True):
+            positives[0]["text"] = row["positive"] or positives[0]["text"]
+            licence = licences[row["passage"]]
+            records.append(_record(row, positives[: 1 + len(row["others"])], negatives, workshop, licence))
+            tally.written.update(each["reason"] or "kept" for each in row["written"])
+            tally.splits[row["split"]] += 1
+            tally.methods[row["method"]] += 1
+            tally.licences[licence or "unknown"] += 1
     return records
+
+
+def _mine(candidates: Candidates, workshop: Workshop) -> tuple[list[_Texts], Counter[str]]:
+    """(positives, mined negatives) of every query as a record holds them, and the fates of all candidates."""
+    fate = select(workshop.corpus, workshop.recipe.mining, candidates, workshop.recipe.seed)
+    rows, positives = np.flatnonzero(fate.selected), candidates.positives
+    needed = np.unique(np.concatenate([positives.passage, candidates.passage[rows]]))
+    passages = dict(zip(needed.tolist(), workshop.corpus.passages(needed), strict=True))
+    mined: list[_Texts] = [([], []) for _ in range(candidates.count)]
+    scores = np.nan_to_num(positives.score)
+    ranks = np.where(positives.rank == BEYOND, 0, positives.rank)
+    for owner, passage, score, rank in _lists(positives.owner, positives.passage, scores, ranks):
+        mined[owner][0].append(_text(passages[passage], score, rank))
+    found = (each[rows] for each in (candidates.query, candidates.passage, candidates.score, candidates.rank))
+    for owner, passage, score, rank in _lists(*found):
+        mined[owner][1].append(_MINED | _text(passages[passage], score, rank))
+    return mined, fate.counts
+
+
+def _lists(*columns: Any) -> Iterator[Any]:
+    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally) -> None:
@@ -214,22 +219,12 @@ def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally
     tally.negatives.update(negative["method"] for negative in record["negatives"])
 
 
-def _candidates(table: pa.Table, rows: Sequence[dict[str, Any]], positions: Any, assessment: Assessment) -> Candidates:
-    query = np.searchsorted(positions, table["query"].to_numpy())
-    positive = np.asarray([row["passage"] for row in rows], dtype=np.int64)
-    passage, score = table["passage"].to_numpy().astype(np.int64), table["score"].to_numpy()
-    positive_score = np.zeros(len(rows), dtype=np.float32)
-    own = passage == positive[query]
-    positive_score[query[own]] = score[own]
+def _with_known(candidates: Candidates, rows: Sequence[dict[str, Any]], assessment: Assessment) -> Candidates:
+    """With the passages that the same query text was made from elsewhere among its positives."""
     known = assessment.known_positives
-    others = {
-        n: np.union1d(known.get(row["query_key"], _NONE), np.asarray(row["others"], dtype=np.int64))
-        for n, row in enumerate(rows)
-    }
-    others = {number: passages for number, passages in others.items() if len(passages)}
-    return Candidates(
-        query, passage, table["rank"].to_numpy().astype(np.int64), score, positive, positive_score, others
-    )
+    more = [np.setdiff1d(known.get(row["query_key"], _NONE), [row["passage"], *row["others"]]) for row in rows]
+    owner = np.repeat(np.arange(len(rows)), [len(each) for each in more])
+    return replace(candidates, positives=candidates.positives.known_besides(owner, np.concatenate([_NONE, *more])))
 
 
 def _record(
@@ -260,8 +255,9 @@ def _record(
     }
 
 
-def _text(passage: Passage, text: str, score: float, rank: int) -> dict[str, Any]:
-    return {"passage_id": passage.id, "document_id": passage.document_id, "text": text, "score": score, "rank": rank}
+def _text(passage: Passage, score: float, rank: int) -> dict[str, Any]:
+    ids = {"passage_id": passage.id, "document_id": passage.document_id}
+    return {**ids, "text": passage.text, "score": score, "rank": rank}
 
 
 def _add_rejects(items: pa.Table, assessment: Assessment, workshop: Workshop, sink: ParquetSink, tally: _Tally) -> None:

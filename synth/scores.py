@@ -1,67 +1,116 @@
-"""Score tables: the teacher is asked once, every rule re-applies to what it said.
+"""Score tables: the teacher is asked once, every strategy re-applies to what it said.
 
-A table has the columns query int32, passage int32, rank uint16, score float32, sorted by
-query; one query never crosses a row group. `query` is the plan position of the item whose
-query it is, `passage` the ordinal in passages.parquet; queries.parquet maps positions to
-ids. A positive beyond the search depth has a row of its own with rank 65535. The teacher,
-the depth and the pool size are in the table's metadata.
+A folder holds three Parquet files. `table`: query int32, passage int32, rank uint16, score
+float32, sorted by query and rank; one query never crosses a row group. `positives`: the known
+positives of each query with the same columns and `ahead`, the first of each query being its
+own; rank 65535 is beyond the search depth. `queries`: the number of a query in the other
+files, its id, and a hash of its normalised text. `passage` is the ordinal in passages.parquet.
+The teacher, the depth and the pool size are in the table's metadata.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth.corpus import Corpus
-from synth.files import ParquetSink, write_parquet
+from synth.files import ParquetSink
+from synth.mining.candidates import BEYOND, Candidates, Keys, Mask, Positives
+from synth.mining.guards import is_like_positive, is_positive
 from synth.teachers import Hits, Ints, Teacher
+from synth.text import hash64, normalise
 
 TABLE = pa.schema([("query", pa.int32()), ("passage", pa.int32()), ("rank", pa.uint16()), ("score", pa.float32())])
-BEYOND = 65_535
-"""The rank of a positive that the search did not reach."""
+POSITIVES = pa.schema([*TABLE, ("ahead", pa.int32())])
+QUERIES = pa.schema([("query", pa.int32()), ("id", pa.string()), ("key", pa.uint64())])
+_NONE, _NO_SCORES = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
 BLOCK = 512
 """Queries that are searched at a time; one row group each."""
 
-_QUERIES = pa.schema(
-    [("query", pa.int32()), ("id", pa.string()), ("positive_score", pa.float32()), ("ahead", pa.int32())]
-)
 
+@dataclass(frozen=True)
+class Questions:
+    """n queries to be scored.
 
-def write_scores(items: Path, folder: Path, corpus: Corpus, teacher: Teacher, depth: int) -> None:
-    """Score every accepted item of a shard file: `table.parquet`, then `queries.parquet`.
-
-    `ahead` counts the passages that score strictly above the positive, its equivalents left out.
+    number: what they are called in the table, ascending, shape (n,); ids, texts: n each
+    key: hashes of the normalised texts, shape (n,)
+    owner, positive: index of the query and ordinal of the passage of every known positive,
+    sorted by owner, each query's own first, shape (p,)
     """
-    accepted = pq.read_table(
-        items, columns=["position", "id", "passage", "query"], filters=pc.field("status") == "accepted"
-    )
-    rows = []
-    with ParquetSink(folder / "table.parquet", TABLE.with_metadata(_metadata(teacher, depth, corpus))) as sink:
-        for start in range(0, accepted.num_rows, BLOCK):
-            block = accepted.slice(start, BLOCK)
-            positives = block["passage"].to_numpy()
-            positions = block["position"].to_numpy()
-            hits = teacher.search(block["query"].to_pylist(), positives, depth)
-            sink.add_table(_table(positions, positives, hits), one_row_group=True)
-            ahead = _count_ahead(corpus, positives, hits)
-            rows.append(
-                pa.table(
-                    [
-                        block["position"].cast(pa.int32()),
-                        block["id"],
-                        pa.array(hits.positive_scores),
-                        pa.array(ahead, type=pa.int32()),
-                    ],
-                    schema=_QUERIES,
-                )
+
+    number: Ints
+    ids: Sequence[str]
+    texts: Sequence[str]
+    key: Keys
+    owner: Ints
+    positive: Ints
+
+    @staticmethod
+    def of(
+        texts: Sequence[str],
+        positives: Sequence[Sequence[int]],
+        *,
+        number: Ints | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> Questions:
+        """Queries and the ordinals of their positives, at least one each; numbered from 0 where nothing is said."""
+        return Questions(
+            np.arange(len(texts)) if number is None else number,
+            [str(each) for each in range(len(texts))] if ids is None else ids,
+            texts,
+            np.asarray([hash64(normalise(text)) for text in texts], dtype=np.uint64),
+            np.repeat(np.arange(len(texts)), [len(own) for own in positives]),
+            np.asarray([ordinal for own in positives for ordinal in own], dtype=np.int64),
+        )
+
+    def blocks(self, size: int | None = None) -> Iterator[Questions]:
+        size = size or BLOCK
+        for start in range(0, len(self.number), size):
+            stop = min(start + size, len(self.number))
+            first, last = np.searchsorted(self.owner, (start, stop))
+            yield Questions(
+                self.number[start:stop],
+                self.ids[start:stop],
+                self.texts[start:stop],
+                self.key[start:stop],
+                self.owner[first:last] - start,
+                self.positive[first:last],
             )
-    write_parquet(folder / "queries.parquet", pa.concat_tables(rows) if rows else _QUERIES.empty_table())
+
+
+def write_scores(folder: Path, questions: Iterable[Questions], corpus: Corpus, teacher: Teacher, depth: int) -> None:
+    """Score queries block by block: `table`, `positives`, and last `queries`.
+
+    `ahead` counts the passages that score strictly above a positive, the query's other known positives and
+    whatever is equivalent to one of them left out.
+    """
+    metadata = _metadata(teacher, depth, corpus)
+    with ExitStack() as stack:
+        sinks = [
+            stack.enter_context(ParquetSink(folder / f"{name}.parquet", schema))
+            for name, schema in (
+                ("queries", QUERIES),
+                ("positives", POSITIVES),
+                ("table", TABLE.with_metadata(metadata)),
+            )
+        ]
+        queries, positives, table = sinks
+        for block in (block for given in questions for block in given.blocks()):
+            padded = _pad(block)
+            hits = teacher.search(block.texts, padded, depth)
+            table.add_table(_table(block, hits), one_row_group=True)
+            positives.add_table(_positives(corpus, block, hits, padded))
+            queries.add_table(
+                pa.table([_typed(block.number, pa.int32()), pa.array(block.ids), block.key], schema=QUERIES)
+            )
 
 
 def read_teacher(folder: Path) -> Mapping[str, str]:
@@ -69,6 +118,51 @@ def read_teacher(folder: Path) -> Mapping[str, str]:
     metadata = pq.read_schema(folder / "table.parquet").metadata
     identity: dict[str, str] = orjson.loads(metadata[b"teacher"])
     return identity
+
+
+def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
+    """(numbers of the queries, their candidates) of every row group of a table, in order."""
+    queries = pq.read_table(folder / "queries.parquet", columns=["query", "key"])
+    number, key = queries["query"].to_numpy().astype(np.int64), queries["key"].to_numpy()
+    known = pq.read_table(folder / "positives.parquet", columns=["query", "passage", "rank", "score"])
+    owner, passage, rank, score = (known[name].to_numpy() for name in known.column_names)
+    with pq.ParquetFile(folder / "table.parquet") as file:
+        start = 0
+        for rows in _row_groups(file):
+            last = rows["query"][-1].as_py() if rows is not None else None
+            stop = len(number) if last is None else int(np.searchsorted(number, last, side="right"))
+            table = rows if rows is not None else TABLE.empty_table()
+            if start == stop:
+                continue
+            numbers = number[start:stop]
+            first, end = np.searchsorted(owner, (numbers[0], numbers[-1] + 1))
+            positives = Positives(
+                np.searchsorted(numbers, owner[first:end]),
+                passage[first:end].astype(np.int64),
+                rank[first:end].astype(np.int64),
+                score[first:end],
+            )
+            yield (
+                numbers,
+                Candidates(
+                    np.searchsorted(numbers, table["query"].to_numpy()),
+                    table["passage"].to_numpy().astype(np.int64),
+                    table["rank"].to_numpy().astype(np.int64),
+                    table["score"].to_numpy(),
+                    positives,
+                    key[start:stop],
+                ),
+            )
+            start = stop
+
+
+def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table | None]:
+    """Every row group, and last None for the queries after them that found nothing."""
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group)
+        if rows.num_rows:
+            yield rows
+    yield None
 
 
 def _metadata(teacher: Teacher, depth: int, corpus: Corpus) -> dict[str, bytes]:
@@ -79,29 +173,42 @@ def _metadata(teacher: Teacher, depth: int, corpus: Corpus) -> dict[str, bytes]:
     }
 
 
-def _table(positions: Ints, positives: Ints, hits: Hits) -> pa.Table:
-    count, depth = hits.passages.shape
-    ranks = np.broadcast_to(np.arange(1, depth + 1), (count, depth))
-    reached = (hits.passages == positives[:, None]).any(axis=1)
-    passages = np.concatenate([hits.passages, np.where(reached, -1, positives)[:, None]], axis=1)
-    scores = np.concatenate([hits.scores, hits.positive_scores[:, None]], axis=1)
-    ranks = np.concatenate([ranks, np.full((count, 1), BEYOND)], axis=1)
-    queries = np.broadcast_to(positions[:, None], passages.shape)
-    real = passages >= 0
-    columns = [array[real] for array in (queries, passages, ranks, scores)]
-    return pa.table([pa.array(c, type=f.type) for c, f in zip(columns, TABLE, strict=True)], schema=TABLE)
+def _pad(block: Questions) -> Ints:
+    """Positives as a matrix, shape (queries, most positives of one), -1 where there are fewer."""
+    held = np.bincount(block.owner, minlength=len(block.number))
+    place = np.arange(len(block.owner)) - np.repeat(np.cumsum(held) - held, held)
+    padded = np.full((len(block.number), int(held.max(initial=1))), -1, dtype=np.int64)
+    padded[block.owner, place] = block.positive
+    return padded
 
 
-def _count_ahead(corpus: Corpus, positives: Ints, hits: Hits) -> Ints:
-    row, column = np.nonzero((hits.passages >= 0) & (hits.scores > hits.positive_scores[:, None]))
-    others = ~corpus.are_equivalent(positives[row], hits.passages[row, column])
-    return np.bincount(row[others], minlength=len(positives)).astype(np.int64)
+def _table(block: Questions, hits: Hits) -> pa.Table:
+    ranks = np.broadcast_to(np.arange(1, hits.passages.shape[1] + 1), hits.passages.shape)
+    queries = np.broadcast_to(block.number[:, None], hits.passages.shape)
+    real = hits.passages >= 0
+    columns = [array[real] for array in (queries, hits.passages, ranks, hits.scores)]
+    return pa.table([_typed(c, f.type) for c, f in zip(columns, TABLE, strict=True)], schema=TABLE)
 
 
-def positive_ranks(table: pa.Table, positives: Mapping[int, int]) -> dict[int, int]:
-    """Raw rank of each query's positive, 0 where it lies beyond the search depth."""
-    found = {}
-    for query, passage, rank in zip(*(table[c].to_pylist() for c in ("query", "passage", "rank")), strict=True):
-        if positives.get(query) == passage:
-            found[query] = 0 if rank == BEYOND else rank
-    return found
+def _positives(corpus: Corpus, block: Questions, hits: Hits, padded: Ints) -> pa.Table:
+    score = hits.positive_scores[padded >= 0]
+    found = hits.passages[block.owner] == block.positive[:, None]
+    rank = np.where(found.any(axis=1), found.argmax(axis=1) + 1, BEYOND)
+    above = _strangers(corpus, block, hits)[block.owner] & (hits.scores[block.owner] > score[:, None])
+    columns = (block.number[block.owner], block.positive, rank, score, above.sum(axis=1))
+    return pa.table([_typed(c, f.type) for c, f in zip(columns, POSITIVES, strict=True)], schema=POSITIVES)
+
+
+def _strangers(corpus: Corpus, block: Questions, hits: Hits) -> Mask:
+    """Which hits are no known positive of their query and like none, shape of the hits."""
+    real = hits.passages >= 0
+    query, column = np.nonzero(real)
+    positives = Positives(block.owner, block.positive, _NONE, _NO_SCORES)
+    found = Candidates(query, hits.passages[real], column + 1, hits.scores[real], positives, block.key)
+    strangers = np.zeros(real.shape, dtype=bool)
+    strangers[real] = ~(is_positive(corpus, found) | is_like_positive(corpus, found))
+    return strangers
+
+
+def _typed(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
+    return pa.array(values, type=kind)

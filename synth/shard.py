@@ -13,6 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from schemas.persona import Persona
 from schemas.recipe import Recipe
 from synth import registry
@@ -23,11 +27,12 @@ from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator, Outcome
 from synth.live import Live
 from synth.memory import few_collections
+from synth.mining.candidates import BEYOND
 from synth.personas.scope import NOBODY, in_prompt, instruct
 from synth.plan import Item, Plan
 from synth.progress import Reporter
 from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
-from synth.scores import BEYOND, write_scores
+from synth.scores import Questions, write_scores
 from synth.steps import recipe_steps
 from synth.tasks import Failure, TaskInput
 from synth.teachers import Teacher
@@ -164,8 +169,19 @@ class _Assembly:
 
 def _score(workshop: Workshop, shard: Shard) -> None:
     if not shard.is_made(workshop.folder):
-        items, folder = shard.items_path(workshop.folder), shard.scores_folder(workshop.folder)
-        write_scores(items, folder, workshop.corpus, workshop.teacher, workshop.depth)
+        questions = _questions(shard.items_path(workshop.folder))
+        write_scores(
+            shard.scores_folder(workshop.folder), [questions], workshop.corpus, workshop.teacher, workshop.depth
+        )
+
+
+def _questions(items: Path) -> Questions:
+    """Of the records that passed the record gates."""
+    columns = ["position", "id", "query", "passage", "others"]
+    accepted = pq.read_table(items, columns=columns, filters=pc.field("status") == "accepted").to_pydict()
+    positives = [[own, *more] for own, more in zip(accepted["passage"], accepted["others"], strict=True)]
+    number = np.asarray(accepted["position"], dtype=np.int64)
+    return Questions.of(accepted["query"], positives, number=number, ids=accepted["id"])
 
 
 def _askable(workshop: Workshop, shards: Iterable[Shard], assembly: _Assembly) -> Iterator[Call]:

@@ -139,7 +139,7 @@ def _facts(manifest: Manifest) -> str:
     dropped = f'{dropped}; see "{manifest.name}_sources" in `synth sql`' if dropped else ""
     return (
         f"{sources.read:,} documents read{f' ({dropped})' if dropped else ''}, {manifest.passages:,} passages; "
-        f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.rule} with {teacher.name} over {teacher.pool:,} passages"
+        f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.strategy} with {teacher.name} over {teacher.pool:,} passages"
         + (f"; made from positives: {made}" if made else "")
         + (f"; of {sum(manifest.written.values()):,} that an LLM wrote: {written}" if manifest.written else "")
     )

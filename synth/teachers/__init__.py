@@ -32,7 +32,7 @@ class Hits:
 
     passages: shape (queries, depth), ordinals, -1 where there are fewer
     scores: shape (queries, depth), rounded; 0 where there is no passage
-    positive_scores: shape (queries,), of each query's own positive
+    positive_scores: of each query's known positives, shape of what was asked; 0 where there is no passage
     """
 
     passages: Ints
@@ -50,7 +50,10 @@ class Teacher(Protocol):
         """Prepare the corpus; what it writes under its folder is reused by the next call."""
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
-        """The best `depth` passages of each query and the score of its positive (an ordinal)."""
+        """The best `depth` passages of each query, and the scores of its known positives.
+
+        positives: ordinals, shape (queries,) or (queries, most positives of one) with -1 where there are fewer.
+        """
 
 
 @runtime_checkable

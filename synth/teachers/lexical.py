@@ -62,29 +62,29 @@ class Lexical:
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         passages = np.full((len(queries), depth), -1, dtype=np.int64)
         scores = np.zeros((len(queries), depth), dtype=np.float32)
-        positive_scores = np.zeros(len(queries), dtype=np.float32)
+        positive_scores = np.zeros((len(queries), positives[:1].size or 1), dtype=np.float32)
         for row, query in enumerate(queries):
-            found, values, positive_scores[row] = self._search_one(query, int(positives[row]), depth)
+            found, values, positive_scores[row] = self._search_one(query, np.atleast_1d(positives[row]), depth)
             passages[row, : len(found)] = found
             scores[row, : len(found)] = values
-        return Hits(passages, scores, positive_scores)
+        return Hits(passages, scores, positive_scores.reshape(positives.shape))
 
-    def _search_one(self, query: str, positive: int, depth: int) -> tuple[Ints, Floats, float]:
+    def _search_one(self, query: str, positives: Ints, depth: int) -> tuple[Ints, Floats, Floats]:
         words = set(self._lexicon.split(query))
         terms = sorted(self._lexicon.terms[word] for word in words if word in self._lexicon.terms)
         best_possible = (K1 + 1) * sum(self._lexicon.idf(word) for word in sorted(words))
         blocks: list[tuple[Ints, Floats]] = []
-        positive_score = 0.0
+        positive_scores = np.zeros(len(positives), dtype=np.float32)
         for tile in self._tiles:
             scores = tile.score(terms)
             if best_possible:
                 scores /= best_possible
-            if tile.start <= positive < tile.start + tile.count:
-                positive_score = float(round_scores(scores[positive - tile.start : positive - tile.start + 1])[0])
+            held = (positives >= tile.start) & (positives < tile.start + tile.count)
+            positive_scores[held] = round_scores(scores[positives[held] - tile.start])
             found, values = _best_of(scores, depth, tile.promising(terms, depth))
             blocks.append((found + tile.start, values))
         passages, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        return *order_hits(passages, values, depth), positive_score
+        return *order_hits(passages, values, depth), positive_scores
 
     def alike(self, texts: Sequence[str], threshold: float) -> tuple[Ints, Floats]:
         counts = [Counter(content_words(text)) for text in texts]

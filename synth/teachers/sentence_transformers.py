@@ -72,7 +72,9 @@ class SentenceTransformers:
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         vectors = self.embed_queries(queries)
         passages, scores = search_exactly(vectors, self._passages, depth)
-        positive_scores = score_pairs(vectors, self._passages[positives])
+        real = positives >= 0
+        positive_scores = np.zeros(positives.shape, dtype=np.float32)
+        positive_scores[real] = score_pairs(vectors[np.nonzero(real)[0]], self._passages[positives[real]])
         missing = depth - passages.shape[1]
         return Hits(
             np.pad(passages, ((0, 0), (0, missing)), constant_values=-1),

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from fault_makers import HUMAN_WORDS, TEXT_FAULTS, WHOLE
 
@@ -35,7 +34,7 @@ from schemas.record import Pair, PassageText, Provenance
 from synth.domains import load_domain, load_personas
 from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.progress import Silent
-from synth.scores import write_scores
+from synth.scores import Questions, write_scores
 from synth.teachers import build_teacher
 from synth.text import words
 from synth.view import SetView
@@ -251,18 +250,9 @@ def count_inconsistent(
 ) -> tuple[int, int]:
     gate = next(g for g in build_set_gates(load_domain("finance").domain.set_gates) if g.name == "consistency")
     depth = min(2 * gate.needs_depth, len(corpus))  # type: ignore[attr-defined]
-    items = pa.table(
-        {
-            "position": list(range(len(pairs))),
-            "id": [str(n) for n in range(len(pairs))],
-            "passage": [passage for _, passage in pairs],
-            "query": [queries[row] for row, _ in pairs],
-            "status": ["accepted"] * len(pairs),
-        }
-    )
-    pq.write_table(items, folder / "items.parquet")
-    write_scores(folder / "items.parquet", folder / "scores", corpus, teacher, depth)
-    scores = pq.read_table(folder / "scores" / "queries.parquet")
+    questions = Questions.of([queries[row] for row, _ in pairs], [[passage] for _, passage in pairs])
+    write_scores(folder / "scores", [questions], corpus, teacher, depth)
+    scores = pq.read_table(folder / "scores" / "positives.parquet")
     nothing = np.zeros(len(pairs), dtype=np.int64)
     view = SetView(
         alive=np.ones(len(pairs), dtype=bool),
@@ -271,7 +261,7 @@ def count_inconsistent(
         query_key=nothing.astype(np.uint64),
         signature=nothing.astype(np.uint32),
         ahead=scores["ahead"].to_numpy().astype(np.int64),
-        positive_score=scores["positive_score"].to_numpy(),
+        positive_score=scores["score"].to_numpy(),
         pool=len(corpus),
         depth=depth,
         fetch_queries=lambda rows: [queries[pairs[row][0]] for row in rows],

@@ -55,8 +55,10 @@ def test_a_model_can_not_be_changed() -> None:
         (ChunkSettings, {"max_chars": 200, "min_chars": 201}, r"min_chars \(201\) is above max_chars \(200\)"),
         (ChunkSettings, {"max_chars": 99}, "greater than or equal to 100"),
         (MiningSettings, {"rank_min": 9, "rank_max": 8}, r"rank_min \(9\) is above rank_max \(8\)"),
-        (MiningSettings, {"threshold": 1.01}, r"perc_pos needs a threshold in \(0, 1\]"),
-        (MiningSettings, {"threshold": 0}, r"perc_pos needs a threshold in \(0, 1\]"),
+        (MiningSettings, {"strategy": "shifted", "rank_max": 10}, r"rank_min \(11\) is above rank_max \(10\)"),
+        (MiningSettings, {"sampling": "uniform", "sample_pool": 3}, r"sample_pool \(3\) is below negatives \(4\)"),
+        (MiningSettings, {"strategy": "composite"}, "composite needs at least one of max_score, min_score"),
+        (MiningSettings, {"relative_margin": 1.0}, "less than 1"),
         (MiningSettings, {"rank_max": 65_535}, "less than or equal to 65534"),
         (PlanSettings, {"language": {}}, "at least 1 item"),
         (PlanSettings, {"language": {"en": 0}}, "greater than 0"),
@@ -82,8 +84,24 @@ def test_a_value_out_of_bounds_is_refused(model: type[BaseModel], fields: dict[s
         model.model_validate(fields)
 
 
-def test_only_perc_pos_bounds_the_threshold() -> None:
-    assert MiningSettings(rule="margin_pos", threshold=-0.1).threshold == -0.1
+@pytest.mark.parametrize(
+    ("given", "bounds"),
+    [
+        ({}, {"relative_margin": 0.05}),
+        ({"relative_margin": 0.2}, {"relative_margin": 0.2}),
+        ({"strategy": "margin_pos"}, {"absolute_margin": 0.05}),
+        ({"strategy": "abs", "min_score": 0.1}, {"max_score": 0.7, "min_score": 0.1}),
+        ({"strategy": "naive"}, {}),
+        ({"strategy": "composite", "max_score": 0.5}, {"max_score": 0.5}),
+    ],
+)
+def test_a_strategy_brings_its_bound_and_others_apply_as_well(given: dict[str, Any], bounds: dict[str, float]) -> None:
+    assert MiningSettings(**given).bounds == bounds
+
+
+def test_only_shifted_leaves_the_best_candidates_out_by_itself() -> None:
+    assert [MiningSettings(strategy=name).first_rank for name in ("naive", "shifted")] == [1, 11]
+    assert MiningSettings(strategy="shifted", rank_min=5).first_rank == 5
 
 
 def test_the_kind_of_a_record_is_its_name_in_the_table_of_kinds() -> None:

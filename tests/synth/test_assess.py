@@ -115,6 +115,8 @@ def test_score_tables_of_other_items_are_refused(new_run: Make, make_texts: Make
     one, other = Shard(0, 8), Shard(8, 16)
     for shard in (one, other):
         make_shard(shop, shard, Silent())
-    (other.scores_folder(shop.folder) / "queries.parquet").replace(one.scores_folder(shop.folder) / "queries.parquet")
+    (other.scores_folder(shop.folder) / "positives.parquet").replace(
+        one.scores_folder(shop.folder) / "positives.parquet"
+    )
     with pytest.raises(AssertionError, match="score tables do not cover"):
         assess(shop, [one], None)

@@ -110,7 +110,7 @@ def test_the_funnel_and_the_miner_are_shown_whole(manifest: Manifest) -> None:
     rows += [f"| {reason} | {count} |" for reason, count in manifest.candidates.items()]
     assert [row for row in rows if row not in card] == []
     assert "scored a pool of 393 passages and the best 100 were looked at" in card
-    assert "below 0.95 times the score of the positive (rule `perc_pos`, threshold 0.95)" in card
+    assert "its score is below that of the positive by more than 5% of it (strategy `perc_pos`)" in card
     assert "This version is partial: the documents hold no more: 60 of 90." in card
     assert manifest.content_sha256 in card
     assert manifest.recipe_sha256 in card
@@ -118,10 +118,12 @@ def test_the_funnel_and_the_miner_are_shown_whole(manifest: Manifest) -> None:
 
 def test_every_mining_rule_is_put_into_words(manifest: Manifest) -> None:
     assert "more than 0.1 below the positive" in render_card(
-        with_mining(manifest, rule="margin_pos", threshold=0.1), None, []
+        with_mining(manifest, strategy="margin_pos", absolute_margin=0.1), None, []
     )
-    assert "it scores below 0.4 (rule `abs`" in render_card(with_mining(manifest, rule="abs", threshold=0.4), None, [])
-    assert "whatever its score" in render_card(with_mining(manifest, rule="none"), None, [])
+    assert "it scores below 0.4 (strategy `abs`" in render_card(
+        with_mining(manifest, strategy="abs", max_score=0.4), None, []
+    )
+    assert "whatever its score" in render_card(with_mining(manifest, strategy="naive"), None, [])
     assert "None were asked for." in render_card(with_mining(manifest, negatives=0), None, [])
 
 

@@ -110,7 +110,7 @@ def test_made_negatives_fill_the_places_of_an_n_tuple_that_mining_left_empty(
     make: Make, dated_texts: dict[str, str], tmp_path: Path
 ) -> None:
     def version(asked: int, **more: Any) -> VersionRef:
-        mining = {"negatives": asked, "rank_max": 6, "rule": "none"}
+        mining = {"negatives": asked, "rank_max": 6, "strategy": "naive"}
         found: VersionRef = make(dated_texts, settings={"mining": mining, "splits": {"test": 0}} | more).version
         return found
 
@@ -156,7 +156,7 @@ def test_a_version_made_without_negatives_names_pair(name: str, without_negative
 
 
 def test_a_version_where_no_candidate_passed_names_pair(root: Path, tmp_path: Path) -> None:
-    strict = make_version(root, "strict", "mining: {negatives: 4, rule: abs, threshold: 0}")
+    strict = make_version(root, "strict", "mining: {negatives: 4, strategy: abs, max_score: 0}")
     assert default_format(strict.manifest) == "pair"
     with pytest.raises(StoreError, match="no record has a hard negative; export `pair` instead"):
         export_version(strict, "triplet", tmp_path)

@@ -120,10 +120,10 @@ def test_every_record_says_where_it_comes_from(finance: Any) -> None:
     "mining",
     [
         {},
-        {"rule": "none", "negatives": 8},
-        {"rule": "none", "negatives": 8, "same_document": True},
-        {"rule": "abs", "threshold": 0.4},
-        {"rule": "margin_pos", "threshold": 0.01, "rank_min": 3, "rank_max": 6},
+        {"strategy": "naive", "negatives": 8},
+        {"strategy": "naive", "negatives": 8, "same_document": True},
+        {"strategy": "abs", "max_score": 0.4},
+        {"strategy": "margin_pos", "absolute_margin": 0.01, "rank_min": 3, "rank_max": 6},
     ],
     ids=str,
 )
@@ -223,7 +223,7 @@ def test_a_split_leak_is_rejected_and_its_text_is_in_no_train_record(
     (held_out,), train = ids_of("test", 1), ids_of("train", 8)
     leaked = texts[0].replace("euros", "EUR", 1)
     documents = {held_out: texts[0], train[0]: leaked, **dict(zip(train[1:], texts[1:], strict=True))}
-    made = make(documents, settings={"mining": {"rule": "none", "negatives": 8}, "set_gates": []})
+    made = make(documents, settings={"mining": {"strategy": "naive", "negatives": 8}, "set_gates": []})
     assert made.manifest.funnel.rejected == {"split_leak": 4}
     assert {row["passage_id"] for row in made.rejects} == {f"{train[0]}#0"}
     shown = {t["text"] for row in made.rows("records/train") for t in (row["positive"], *row["negatives"])}

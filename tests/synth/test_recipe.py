@@ -25,7 +25,7 @@ chunk: {max_chars: 500, min_chars: 60}
 plan:
   items_per_passage: 2
   length: {short: 1, long: 3}
-mining: {negatives: 2, threshold: 0.9}
+mining: {negatives: 2, relative_margin: 0.1}
 """
 PERSON = {"id": "taster", "text": "Somebody who tastes tea for a living."}
 
@@ -73,9 +73,9 @@ def test_a_flag_wins_over_the_config_which_wins_over_the_domain(domain: str) -> 
 
 
 def test_a_config_changes_single_nested_settings(domain: str) -> None:
-    recipe = with_config(domain, "chunk: {max_chars: 700}\nmining: {threshold: 0.8}\n").recipe
+    recipe = with_config(domain, "chunk: {max_chars: 700}\nmining: {relative_margin: 0.2}\n").recipe
     assert (recipe.chunk.max_chars, recipe.chunk.min_chars) == (700, 60)
-    assert (recipe.mining.threshold, recipe.mining.negatives) == (0.8, 2)
+    assert (recipe.mining.relative_margin, recipe.mining.negatives) == (0.2, 2)
     assert recipe.plan.items_per_passage == 2
 
 

@@ -65,7 +65,7 @@ recipes = st.fixed_dictionaries(
         "mining": st.fixed_dictionaries(
             {
                 "negatives": st.integers(0, 3),
-                "rule": st.sampled_from(["perc_pos", "none"]),
+                "strategy": st.sampled_from(["perc_pos", "naive"]),
                 "rank_max": st.sampled_from([1, 3, 50]),
             }
         ),

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from schemas.recipe import ChunkSettings
 from synth import scores
 from synth.corpus import Corpus
-from synth.files import write_parquet
+from synth.mining.candidates import BEYOND
 from synth.progress import Silent
-from synth.scores import BEYOND, TABLE, positive_ranks, read_teacher, write_scores
+from synth.scores import TABLE, Questions, read_candidates, read_teacher, write_scores
 from synth.teachers import Hits
 from synth.teachers.lexical import Lexical
 
@@ -38,31 +38,18 @@ class Told:
     def search(self, queries: Sequence[str], positives: np.ndarray, depth: int) -> Hits:
         everything = np.array([self.table[query] for query in queries], dtype=np.float32)
         order = np.argsort(-everything, axis=1, kind="stable")[:, :depth]
-        own = everything[np.arange(len(queries)), positives]
+        own = np.where(positives >= 0, np.take_along_axis(everything, np.maximum(positives, 0), axis=1), 0)
         return Hits(order.astype(np.int64), np.take_along_axis(everything, order, axis=1), own)
 
 
-def write_items(path: Path, items: Sequence[tuple[int, str, int, str]]) -> Path:
-    """(position, status, passage, query): the columns of a shard file that scoring reads."""
-    columns = {
-        "position": pa.array([item[0] for item in items], type=pa.int64()),
-        "id": pa.array([f"r{item[0]}" for item in items], type=pa.string()),
-        "status": pa.array([item[1] for item in items], type=pa.string()),
-        "passage": pa.array([item[2] for item in items], type=pa.int64()),
-        "query": pa.array([item[3] for item in items], type=pa.string()),
-    }
-    write_parquet(path, pa.table(columns))
-    return path
-
-
 def score(
-    folder: Path, corpus: Corpus, said: dict[str, list[float]], passage: int, depth: int
-) -> tuple[pa.Table, dict]:
-    """The table and the only row of `queries.parquet` for one query called `q`."""
-    items = write_items(folder / "items.parquet", [(7, "accepted", passage, "q")])
-    write_scores(items, folder / "scores", corpus, Told(said), depth)
-    (row,) = pq.read_table(folder / "scores" / "queries.parquet").to_pylist()
-    return pq.read_table(folder / "scores" / "table.parquet"), row
+    folder: Path, corpus: Corpus, said: dict[str, list[float]], positives: list[int], depth: int
+) -> tuple[pa.Table, list[dict]]:
+    """The table and the rows of `positives.parquet` for one query called `q`, number 7."""
+    questions = Questions.of(["q"], [positives], number=np.array([7]), ids=["r7"])
+    write_scores(folder / "scores", [questions], corpus, Told(said), depth)
+    known = pq.read_table(folder / "scores" / "positives.parquet").to_pylist()
+    return pq.read_table(folder / "scores" / "table.parquet"), known
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +64,17 @@ def lexical(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, Lexical]:
 
 
 def write_real_table(folder: Path, lexical: tuple[Corpus, Lexical], depth: int, count: int = 40) -> tuple[Path, list]:
-    """Items of a whole shard, some of them not accepted."""
+    """(number, positives) of `count` queries with one to three positives each."""
     corpus, teacher = lexical
     random = np.random.default_rng(1)
-    status = ("accepted", "accepted", "rejected", "failed")
-    items = [
-        (100 + n, status[n % 4], int(random.integers(len(corpus))), " ".join(random.choice(WORDS, 3)))
-        for n in range(count)
+    known = [
+        (100 + 2 * n, random.choice(len(corpus), random.integers(1, 4), replace=False).tolist()) for n in range(count)
     ]
-    write_scores(write_items(folder / "items.parquet", items), folder / "scores", corpus, teacher, depth)
-    return folder / "scores", [item for item in items if item[1] == "accepted"]
+    texts = [" ".join(random.choice(WORDS, 3)) for _ in known]
+    number = np.array([n for n, _ in known])
+    questions = Questions.of(texts, [own for _, own in known], number=number, ids=[f"r{n}" for n, _ in known])
+    write_scores(folder / "scores", [questions], corpus, teacher, depth)
+    return folder / "scores", known
 
 
 def test_a_table_has_the_promised_columns(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
@@ -98,7 +86,8 @@ def test_a_table_has_the_promised_columns(tmp_path: Path, lexical: tuple[Corpus,
         ("rank", "uint16"),
         ("score", "float"),
     ]
-    assert pq.read_schema(folder / "queries.parquet").names == ["query", "id", "positive_score", "ahead"]
+    assert pq.read_schema(folder / "queries.parquet").names == ["query", "id", "key"]
+    assert pq.read_schema(folder / "positives.parquet").names == ["query", "passage", "rank", "score", "ahead"]
 
 
 def test_the_metadata_names_teacher_depth_and_pool(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
@@ -114,100 +103,113 @@ def test_rows_are_sorted_and_no_query_crosses_a_row_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lexical: tuple[Corpus, Lexical], block: int
 ) -> None:
     monkeypatch.setattr(scores, "BLOCK", block)
-    folder, accepted = write_real_table(tmp_path, lexical, 10)
+    folder, known = write_real_table(tmp_path, lexical, 10)
     with pq.ParquetFile(folder / "table.parquet") as file:
         groups = [file.read_row_group(n).to_pydict() for n in range(file.num_row_groups)]
-    assert len(groups) == -(-len(accepted) // block)
+    assert len(groups) == -(-len(known) // block)
     places = [place for group in groups for place in zip(group["query"], group["rank"], strict=True)]
     assert places == sorted(places)
     queries = [set(group["query"]) for group in groups]
-    assert sum(map(len, queries)) == len(set.union(*queries)) == len(accepted)
+    assert sum(map(len, queries)) == len(set.union(*queries)) == len(known)
 
 
 def test_blocks_change_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lexical: tuple[Corpus, Lexical]) -> None:
     whole, _ = write_real_table(tmp_path / "whole", lexical, 10)
     monkeypatch.setattr(scores, "BLOCK", 3)
     parts, _ = write_real_table(tmp_path / "parts", lexical, 10)
-    for name in ("table.parquet", "queries.parquet"):
+    for name in ("table.parquet", "positives.parquet", "queries.parquet"):
         assert pq.read_table(whole / name).equals(pq.read_table(parts / name))
 
 
-def test_accepted_items_are_scored_and_no_others(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
-    folder, accepted = write_real_table(tmp_path, lexical, 10)
-    queries = pq.read_table(folder / "queries.parquet").to_pydict()
-    assert queries["query"] == [position for position, *_ in accepted]
-    assert queries["id"] == [f"r{position}" for position, *_ in accepted]
-    assert set(pq.read_table(folder / "table.parquet")["query"].to_pylist()) == set(queries["query"])
+@pytest.mark.parametrize("block", [3, 512])
+def test_what_is_read_is_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lexical: tuple[Corpus, Lexical], block: int
+) -> None:
+    monkeypatch.setattr(scores, "BLOCK", block)
+    folder, known = write_real_table(tmp_path, lexical, 10)
+    table = pq.read_table(folder / "table.parquet").to_pylist()
+    read: dict[int, tuple[list[int], list[tuple[int, int, float]]]] = {}
+    for numbers, block_read in read_candidates(folder):
+        for n, number in enumerate(numbers.tolist()):
+            own, rows = block_read.positives.owner == n, block_read.query == n
+            columns = (block_read.passage[rows], block_read.rank[rows], block_read.score[rows])
+            found = list(zip(*(column.tolist() for column in columns), strict=True))
+            read[number] = (block_read.positives.passage[own].tolist(), found)
+    assert list(read) == [number for number, _ in known]
+    for number, positives in known:
+        expected = [(row["passage"], row["rank"], row["score"]) for row in table if row["query"] == number]
+        assert read[number] == (positives, expected)
 
 
 @pytest.mark.parametrize("depth", [1, 10, 200])
-def test_every_positive_stands_in_its_table_once(tmp_path: Path, lexical: tuple[Corpus, Lexical], depth: int) -> None:
-    folder, accepted = write_real_table(tmp_path, lexical, depth)
-    table = pq.read_table(folder / "table.parquet").to_pylist()
-    queries = {row["query"]: row for row in pq.read_table(folder / "queries.parquet").to_pylist()}
-    for position, _, passage, _ in accepted:
-        rows = [row for row in table if row["query"] == position]
-        own = [row for row in rows if row["passage"] == passage]
-        assert len({row["passage"] for row in rows}) == len(rows)
-        assert [row["score"] for row in own] == [queries[position]["positive_score"]]
-        ranked = [row["rank"] for row in rows if row["rank"] != BEYOND]
-        assert ranked == list(range(1, len(ranked) + 1))
-        assert len(ranked) <= depth
+def test_every_known_positive_is_scored_once_whatever_the_search_reached(
+    tmp_path: Path, lexical: tuple[Corpus, Lexical], depth: int
+) -> None:
+    folder, known = write_real_table(tmp_path, lexical, depth)
+    table = {(row["query"], row["passage"]): row for row in pq.read_table(folder / "table.parquet").to_pylist()}
+    rows = pq.read_table(folder / "positives.parquet").to_pylist()
+    assert [(row["query"], row["passage"]) for row in rows] == [(n, own) for n, positives in known for own in positives]
+    for row in rows:
+        found = table.get((row["query"], row["passage"]))
+        assert row["rank"] == (found["rank"] if found else BEYOND)
+        assert found is None or found["score"] == row["score"]
 
 
 def test_a_positive_beyond_the_depth_has_the_last_rank_there_is(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path, [Row(f"d{n}") for n in range(5)])
-    table, row = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, passage=3, depth=2)
-    assert table.to_pydict() == {
-        "query": [7, 7, 7],
-        "passage": [0, 1, 3],
-        "rank": [1, 2, 65_535],
-        "score": pytest.approx([0.9, 0.8, 0.2]),
-    }
-    assert row == {"query": 7, "id": "r7", "positive_score": pytest.approx(0.2), "ahead": 2}
-    assert positive_ranks(table, {7: 3}) == {7: 0}
+    table, (row,) = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, [3], depth=2)
+    assert table.to_pydict() == {"query": [7, 7], "passage": [0, 1], "rank": [1, 2], "score": pytest.approx([0.9, 0.8])}
+    assert row == {"query": 7, "passage": 3, "rank": 65_535, "score": pytest.approx(0.2), "ahead": 2}
 
 
 def test_a_positive_that_the_search_reached_keeps_its_rank(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path, [Row(f"d{n}") for n in range(5)])
-    table, row = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, passage=2, depth=4)
+    table, (row,) = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, [2], depth=4)
     assert table["passage"].to_pylist() == [0, 1, 2, 4]
-    assert table["rank"].to_pylist() == [1, 2, 3, 4]
-    assert row["ahead"] == 2
-    assert positive_ranks(table, {7: 2}) == {7: 3}
-    assert positive_ranks(table, {8: 2}) == {}
+    assert (row["rank"], row["ahead"]) == (3, 2)
+
+
+def test_known_positives_are_not_ahead_of_each_other(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path, [Row(f"d{n}") for n in range(5)])
+    _, rows = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, [4, 0, 2], depth=5)
+    assert [(row["passage"], row["rank"], row["ahead"]) for row in rows] == [(4, 4, 1), (0, 1, 0), (2, 3, 1)]
 
 
 def test_only_strictly_better_passages_are_ahead(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path, [Row(f"d{n}") for n in range(4)])
-    _, row = score(tmp_path, corpus, {"q": [0.5, 0.5, 0.5, 0.6]}, passage=2, depth=4)
+    _, (row,) = score(tmp_path, corpus, {"q": [0.5, 0.5, 0.5, 0.6]}, [2], depth=4)
     assert row["ahead"] == 1
 
 
 def test_passages_that_are_the_same_as_the_positive_are_never_ahead_of_it(tmp_path: Path) -> None:
     rows = [Row("a", 0, 10), Row("a", 8, 20), Row("b"), Row("c"), Row("a", 20, 30)]
     corpus = write_corpus(tmp_path, rows, [(0, 2)])
-    _, row = score(tmp_path, corpus, {"q": [0.1, 0.9, 0.8, 0.7, 0.6]}, passage=0, depth=5)
+    _, (row,) = score(tmp_path, corpus, {"q": [0.1, 0.9, 0.8, 0.7, 0.6]}, [0], depth=5)
     assert row["ahead"] == 2, "the overlapping chunk 1 and the near-duplicate 2 do not count; 3 and 4 do"
 
 
-def test_a_query_that_finds_nothing_still_has_a_row(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
+@pytest.mark.parametrize("block", [1, 512])
+def test_queries_that_find_nothing_are_read_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lexical: tuple[Corpus, Lexical], block: int
+) -> None:
+    monkeypatch.setattr(scores, "BLOCK", block)
     corpus, teacher = lexical
-    items = write_items(tmp_path / "items.parquet", [(0, "accepted", 4, "zeppelin")])
-    write_scores(items, tmp_path / "scores", corpus, teacher, 10)
-    assert pq.read_table(tmp_path / "scores" / "table.parquet").to_pylist() == [
-        {"query": 0, "passage": 4, "rank": BEYOND, "score": 0.0}
+    questions = Questions.of(["zeppelin", "bond", "airship", "dirigible"], [[4], [5], [6], [7]])
+    write_scores(tmp_path / "scores", [questions], corpus, teacher, 10)
+    read = [
+        (int(number), int((block_read.query == n).sum()))
+        for numbers, block_read in read_candidates(tmp_path / "scores")
+        for n, number in enumerate(numbers)
     ]
-    (row,) = pq.read_table(tmp_path / "scores" / "queries.parquet").to_pylist()
-    assert (row["positive_score"], row["ahead"]) == (0.0, 0)
+    assert read == [(0, 0), (1, 10), (2, 0), (3, 0)]
+    known = pq.read_table(tmp_path / "scores" / "positives.parquet").to_pylist()
+    assert [row["score"] > 0 for row in known] == [False, known[1]["score"] > 0, False, False]
 
 
-def test_a_shard_without_accepted_items_has_empty_tables(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
+def test_no_question_at_all_gives_empty_tables(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
     corpus, teacher = lexical
-    items = write_items(tmp_path / "items.parquet", [(0, "failed", 1, "")])
-    write_scores(items, tmp_path / "scores", corpus, teacher, 10)
-    assert pq.read_table(tmp_path / "scores" / "table.parquet").num_rows == 0
-    assert pq.read_table(tmp_path / "scores" / "queries.parquet").num_rows == 0
+    write_scores(tmp_path / "scores", [Questions.of([], [])], corpus, teacher, 10)
+    assert list(read_candidates(tmp_path / "scores")) == []
     assert read_teacher(tmp_path / "scores") == dict(teacher.identity)
 
 
@@ -218,9 +220,8 @@ def test_overlapping_chunks_of_a_real_document_are_not_ahead(tmp_path: Path) -> 
     teacher = Lexical("lexical", tmp_path / "teacher", tmp_path)
     teacher.index(corpus, Silent())
     shared = next(s for s in sentences if s in corpus.texts([1])[0] and s in corpus.texts([2])[0])
-    items = write_items(tmp_path / "items.parquet", [(n, "accepted", n, shared) for n in (1, 2)])
-    write_scores(items, tmp_path / "scores", corpus, teacher, 10)
-    assert pq.read_table(tmp_path / "scores" / "queries.parquet")["ahead"].to_pylist() == [0, 0]
+    write_scores(tmp_path / "scores", [Questions.of([shared, shared], [[1], [2]])], corpus, teacher, 10)
+    assert pq.read_table(tmp_path / "scores" / "positives.parquet")["ahead"].to_pylist() == [0, 0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -240,19 +241,17 @@ def test_a_table_says_what_the_teacher_said(
     folder = tmp_path_factory.mktemp("run")
     corpus = write_corpus(folder, [Row(f"d{n}") for n in range(6)], near)
     told = {f"q{n}": [value / 100 for value in row] for n, row in enumerate(said)}
-    items = [(n, "accepted", positives[n], f"q{n}") for n in range(len(said))]
-    write_scores(write_items(folder / "items.parquet", items), folder / "scores", corpus, Told(told), depth)
+    questions = Questions.of(list(told), [[positives[n]] for n in range(len(said))])
+    write_scores(folder / "scores", [questions], corpus, Told(told), depth)
     table = pq.read_table(folder / "scores" / "table.parquet")
     assert table.schema.equals(TABLE)
-    queries = pq.read_table(folder / "scores" / "queries.parquet").to_pylist()
+    known = pq.read_table(folder / "scores" / "positives.parquet").to_pylist()
     for n, row in enumerate(said):
         own = positives[n]
         ranked = sorted(range(6), key=lambda passage, row=row: (-row[passage], passage))[:depth]
-        expected = [(passage, rank) for rank, passage in enumerate(ranked, 1)]
-        expected += [(own, BEYOND)] if own not in ranked else []
         found = [r for r in table.to_pylist() if r["query"] == n]
-        assert [(r["passage"], r["rank"]) for r in found] == expected
-        assert [r["score"] for r in found] == pytest.approx([row[passage] / 100 for passage, _ in expected])
+        assert [(r["passage"], r["rank"]) for r in found] == [(passage, rank) for rank, passage in enumerate(ranked, 1)]
+        assert [r["score"] for r in found] == pytest.approx([row[passage] / 100 for passage in ranked])
         same = {own} | {a for a, b in near if b == own} | {b for a, b in near if a == own}
-        assert queries[n]["ahead"] == sum(row[passage] > row[own] for passage in ranked if passage not in same)
-        assert queries[n]["positive_score"] == pytest.approx(row[own] / 100)
+        assert known[n]["ahead"] == sum(row[passage] > row[own] for passage in ranked if passage not in same)
+        assert known[n]["score"] == pytest.approx(row[own] / 100)

@@ -46,7 +46,7 @@ def whole(shops: Iterator[Workshop]) -> tuple[pa.Table, pa.Table, pa.Table]:
 
 
 def make_all(shop: Workshop, cuts: list[int]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Items, score rows and scored queries of positions 0 … TOTAL - 1, cut at `cuts`."""
+    """Items, score rows and positives of positions 0 … TOTAL - 1, cut at `cuts`."""
     edges = sorted({0, TOTAL, *cuts})
     shards = [Shard(start, stop) for start, stop in itertools.pairwise(edges)]
     for shard in shards:
@@ -54,7 +54,7 @@ def make_all(shop: Workshop, cuts: list[int]) -> tuple[pa.Table, pa.Table, pa.Ta
     return (
         pa.concat_tables([pq.read_table(shard.items_path(shop.folder)) for shard in shards]),
         pa.concat_tables([pq.read_table(shard.scores_folder(shop.folder) / "table.parquet") for shard in shards]),
-        pa.concat_tables([pq.read_table(shard.scores_folder(shop.folder) / "queries.parquet") for shard in shards]),
+        pa.concat_tables([pq.read_table(shard.scores_folder(shop.folder) / "positives.parquet") for shard in shards]),
     )
 
 
@@ -157,8 +157,9 @@ def test_a_gate_that_drops_is_the_last_verdict_and_gives_its_reason(open_shop: M
 def test_only_accepted_items_are_scored(open_shop: Make) -> None:
     shop = open_shop(settings={"gates": [{"name": "length", "settings": {"min_words": 9}}]})
     accepted = [row["position"] for row in items(shop) if row["status"] == "accepted"]
-    queries = pq.read_table(Shard(0, TOTAL).scores_folder(shop.folder) / "queries.parquet")
-    assert queries["query"].to_pylist() == accepted
+    folder = Shard(0, TOTAL).scores_folder(shop.folder)
+    for name in ("queries", "positives"):
+        assert pq.read_table(folder / f"{name}.parquet")["query"].to_pylist() == accepted
 
 
 def test_a_passage_without_room_for_a_query_fails_with_a_reason(open_shop: Make, make_texts: Make) -> None:

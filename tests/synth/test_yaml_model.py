@@ -43,7 +43,7 @@ def test_a_valid_file_becomes_a_model(tmp_path: Path) -> None:
             "chunk: {max_chars: 200, min_chars: 300}",
             r"line 7, field chunk: min_chars \(300\) is above max_chars \(200\)$",
         ),
-        ("mining: {threshold: 3}", r"line 7, field mining: perc_pos needs a threshold in \(0, 1\], got 3"),
+        ("mining: {rank_min: 300}", r"line 7, field mining: rank_min \(300\) is above rank_max \(100\)"),
         ("gates:\n  - name: copy\n  - settings: {}", r"line 9, field gates\.1\.name: is missing; add it"),
         ("gates:\n  - name: copy\n    setings: {}", r"line 9, field gates\.0\.setings: unknown field"),
         ("plan:\n  language:\n    en: 0", r"line 9, field plan\.language\.en: Input should be greater than 0"),

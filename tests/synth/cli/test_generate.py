@@ -129,7 +129,7 @@ def test_flags_win_over_the_configuration_which_wins_over_the_domain(
     assert cli(*command, "--seed", 6).code == 0
     recipe = store.find("finance").manifest.recipe
     assert (recipe.seed, recipe.plan.items_per_passage, recipe.mining.negatives) == (6, 2, 1)
-    assert recipe.mining.rule == "perc_pos"
+    assert recipe.mining.strategy == "perc_pos"
 
 
 def test_named_fields_are_read(cli: Cli, store: Store, tmp_path: Path, make_texts: Any) -> None:
@@ -193,7 +193,7 @@ WRONG: dict[str, tuple[Callable[[Path], tuple[object, ...]], str]] = {
     "domain is no YAML": (lambda p: bad_domain(p, "name: [\n"), "bad.yaml, line 2: not valid YAML"),
     "domain without corpus": (lambda p: bad_domain(p, GOOD_DOMAIN), "bad.yaml, field "),
     "config with misspelt field": (lambda p: bad_config(p, "sede: 4\n"), "bad.yaml, line 1, field sede: unknown field; did you mean 'seed'?"),
-    "config with wrong value": (lambda p: bad_config(p, "mining:\n  threshold: high\n"), "bad.yaml, line 2, field mining.threshold: "),
+    "config with wrong value": (lambda p: bad_config(p, "mining:\n  max_score: high\n"), "bad.yaml, line 2, field mining.max_score: "),
     "config is no mapping": (lambda p: bad_config(p, "just text"), "expected `field: value` lines"),
     "config with unknown gate": (lambda p: bad_config(p, "gates: [{name: lenght}]"), "there is no gate called 'lenght'; did you mean 'length'?"),
     "config with wrong gate setting": (lambda p: bad_config(p, "gates: [{name: length, settings: {min_word: 3}}]"), "gate 'length': setting 'min_word'"),

@@ -82,7 +82,7 @@ def test_a_task_without_one_says_so_before_anything_is_read(task: str, documents
 def test_a_multi_hop_record_holds_its_passages_and_none_of_them_is_a_negative(documents: Path) -> None:
     with fake_llm(lambda _prompt, _asked: Fill()) as fake:
         version = run_of(
-            "multi-hop-query", documents, reach([fake.url]), mining={"same_document": True, "rule": "none"}
+            "multi-hop-query", documents, reach([fake.url]), mining={"same_document": True, "strategy": "naive"}
         )
     records = pq.read_table(version.path / "records").to_pylist()
     assert {len(record["more_positives"]) for record in records} == {1, 2}

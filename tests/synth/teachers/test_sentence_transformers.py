@@ -6,21 +6,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from corpora import build_corpus
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
 from synth.errors import InputError, MissingExtra
-from synth.files import write_parquet
-from synth.mine import Candidates, mine_negatives
+from synth.mining.select import select
 from synth.progress import Silent
-from synth.scores import BEYOND, read_teacher, write_scores
+from synth.scores import Questions, read_candidates, read_teacher, write_scores
 from synth.teachers import build_teacher
 from synth.teachers.sentence_transformers import SentenceTransformers
 
@@ -312,36 +308,14 @@ def test_the_prompts_of_a_real_model_are_respected(tmp_path: Path, real: Real, m
     assert told != {name: value for name, value in plain.identity.items() if name != "model"}
 
 
-def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, threshold: float) -> dict[int, list[int]]:
+def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, margin: float) -> dict[int, list[int]]:
     """Our negatives for the paraphrases, through the score table: query -> passages, best first."""
-    count = len(TEXTS)
-    items = {
-        "position": pa.array(range(count), type=pa.int64()),
-        "id": [f"r{n}" for n in range(count)],
-        "status": ["accepted"] * count,
-        "passage": pa.array(range(count), type=pa.int64()),
-        "query": PARAPHRASES,
-    }
-    write_parquet(folder / "items.parquet", pa.table(items))
-    write_scores(folder / "items.parquet", folder / "scores", corpus, teacher, len(corpus))
+    questions = Questions.of(PARAPHRASES, [[n] for n in range(len(TEXTS))])
+    write_scores(folder / "scores", [questions], corpus, teacher, len(corpus))
     assert read_teacher(folder / "scores") == dict(teacher.identity)
-    columns = {name: c.to_numpy() for name, c in zip(*_columns(folder / "scores" / "table.parquet"), strict=True)}
-    assert BEYOND not in columns["rank"]
-    own = columns["passage"] == columns["query"]
-    candidates = Candidates(
-        *(columns[name].astype(np.int64) for name in ("query", "passage", "rank")),
-        columns["score"],
-        np.arange(count),
-        columns["score"][own],
-        {},
-    )
-    selected, _ = mine_negatives(corpus, MiningSettings(negatives=64, threshold=threshold), candidates)
-    return {query: candidates.passage[selected & (candidates.query == query)].tolist() for query in range(count)}
-
-
-def _columns(path: Path) -> tuple[list[str], list[Any]]:
-    table = pq.read_table(path)
-    return table.schema.names, table.columns
+    ((_, candidates), *_) = read_candidates(folder / "scores")
+    fate = select(corpus, MiningSettings(negatives=64, relative_margin=margin), candidates)
+    return {n: candidates.passage[fate.selected & (candidates.query == n)].tolist() for n in range(len(TEXTS))}
 
 
 @pytest.mark.slow
@@ -358,7 +332,7 @@ def test_negatives_agree_with_mine_hard_negatives(
     if use_faiss:
         pytest.importorskip("faiss")
     _, corpus, teacher = real
-    ours = mine(tmp_path, corpus, teacher, 1 - margin)
+    ours = mine(tmp_path, corpus, teacher, margin)
     model = SentenceTransformer(minilm, device="cpu")
     mined = mine_hard_negatives(
         Dataset.from_dict({"anchor": PARAPHRASES, "positive": TEXTS}),

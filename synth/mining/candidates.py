@@ -1,0 +1,130 @@
+"""What the miner sees: a block of queries with their candidates and known positives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Keys = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+BEYOND = 65_535
+"""The rank of a positive that the search did not reach."""
+
+Anchor = Literal["min", "max", "mean"]
+
+
+@dataclass(frozen=True)
+class Positives:
+    """The known positives of n queries, flat and sorted by owner; the first of each owner is its own.
+
+    owner: index of the query, shape (p,); passage: ordinal, shape (p,)
+    rank: raw and 1-based, BEYOND where the search did not reach it, shape (p,)
+    score: the teacher's, shape (p,); NaN where it was not asked
+    """
+
+    owner: Ints
+    passage: Ints
+    rank: Ints
+    score: Floats
+
+    def known_besides(self, owner: Ints, passage: Ints) -> Positives:
+        """These and more of the same queries, which the teacher was not asked about."""
+        order = np.argsort(np.concatenate([self.owner, owner]), kind="stable")
+        return Positives(
+            np.concatenate([self.owner, owner])[order],
+            np.concatenate([self.passage, passage])[order],
+            np.concatenate([self.rank, np.full(len(owner), BEYOND)])[order],
+            np.concatenate([self.score, np.full(len(owner), np.nan, dtype=np.float32)])[order],
+        )
+
+    def starts(self, count: int) -> Ints:
+        """Where the positives of each of `count` queries begin, and where the last ones end."""
+        return np.searchsorted(self.owner, np.arange(count + 1)).astype(np.int64)
+
+    def anchors(self, count: int, how: Anchor) -> npt.NDArray[np.float64]:
+        """The score that candidates are compared with, shape (count,); NaN for a query without one."""
+        known = ~np.isnan(self.score)
+        owner, score = self.owner[known], self.score[known].astype(np.float64)
+        if how == "mean":
+            held = np.bincount(owner, minlength=count)
+            total = np.bincount(owner, weights=score, minlength=count)
+            return np.where(held > 0, total / np.maximum(held, 1), np.nan)
+        best = np.full(count, np.inf if how == "min" else -np.inf)
+        (np.minimum if how == "min" else np.maximum).at(best, owner, score)
+        return np.where(np.isfinite(best), best, np.nan)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows of a score table for n queries, sorted by query and rank.
+
+    query: index of the query, shape (rows,); passage: ordinal; rank: raw and 1-based, or BEYOND
+    where the search did not reach a positive; score: the teacher's, rounded
+    query_key: a hash of each query's normalised text, shape (n,)
+    between: the highest score of the candidate for a positive as the query, shape (rows,)
+    probability: that the candidate is a positive which nobody labelled, shape (rows,); both None
+    where the settings don't ask for them
+    """
+
+    query: Ints
+    passage: Ints
+    rank: Ints
+    score: Floats
+    positives: Positives
+    query_key: Keys
+    between: Floats | None = None
+    probability: Floats | None = None
+
+    @property
+    def count(self) -> int:
+        """How many queries."""
+        return len(self.query_key)
+
+    def only(self, kept: Mask) -> Candidates:
+        """Those of some queries, shape (n,), which are numbered anew."""
+        number = np.cumsum(kept) - 1
+        rows, own = kept[self.query], kept[self.positives.owner]
+        positives = Positives(
+            number[self.positives.owner[own]],
+            self.positives.passage[own],
+            self.positives.rank[own],
+            self.positives.score[own],
+        )
+        return Candidates(
+            number[self.query[rows]],
+            self.passage[rows],
+            self.rank[rows],
+            self.score[rows],
+            positives,
+            self.query_key[kept],
+            None if self.between is None else self.between[rows],
+            None if self.probability is None else self.probability[rows],
+        )
+
+
+def place_in_group(group: Ints, left: Mask) -> Ints:
+    """For sorted groups: how many rows of the own group come before, of those that are left; -1 for the others."""
+    rows = np.flatnonzero(left)
+    place = np.full(len(group), -1, dtype=np.int64)
+    if len(rows):
+        owner = group[rows]
+        first = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
+        place[rows] = np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))
+    return place
+
+
+def spread(starts: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+    """All members of the groups `wanted`: (which of `wanted`, row of the member), both flat.
+
+    starts: where each group begins in some sorted rows, and where the last one ends.
+    """
+    sizes = starts[wanted + 1] - starts[wanted]
+    which = np.repeat(np.arange(len(wanted)), sizes)
+    offset = np.arange(len(which)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return which, starts[wanted][which] + offset
