@@ -91,8 +91,8 @@ class MiningSettings(Strict):
     max_false_negative_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     strict: bool = True
     """Whether a candidate that lies exactly on a bound breaks it."""
-    positive_anchor: Literal["min", "max", "mean"] = "min"
-    """Which score of a query's several positives candidates are compared with."""
+    positive_anchor: Literal["min", "max", "mean", "each"] = "min"
+    """Which score of a query's several positives candidates are compared with; `each`: every record with its own."""
     rank_min: Annotated[int, Field(ge=1)] | None = None
     rank_max: Annotated[int, Field(ge=1, le=65_534)] = 100
     rank_basis: Literal["raw", "after_rules"] = "raw"

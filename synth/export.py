@@ -95,7 +95,7 @@ def write_format(version: VersionRef, name: str, folder: Path) -> ExportResult:
         raise StoreError(f"{version} can't be exported as {name!r}: {why}; export `pair` instead")
     written = _Written()
     for split in ("train", "test"):
-        _write_split(version, split, (chosen, asked), folder / name, written)
+        _write_split(version, split, (name, asked), folder / name, written)
     if not written.rows:
         raise StoreError(_explain_nothing(version, name, asked, written.left_out))
     return ExportResult(name, tuple(written.files), written.rows, written.columns, written.left_out)
@@ -107,7 +107,7 @@ def check_empty(folder: Path) -> None:
         raise StoreError(f"{folder} exists and is not empty; choose another --out")
 
 
-def _write_split(version: VersionRef, split: str, how: tuple[Format, int], folder: Path, written: _Written) -> None:
+def _write_split(version: VersionRef, split: str, how: tuple[str, int], folder: Path, written: _Written) -> None:
     source = version.path / "records" / f"{split}.parquet"
     tables = (table for table in _convert(source, version, how, written) if table.num_rows)
     first = next(tables, None)
@@ -121,13 +121,22 @@ def _write_split(version: VersionRef, split: str, how: tuple[Format, int], folde
     written.columns = tuple(first.schema.names)
 
 
-def _convert(source: Path, version: VersionRef, how: tuple[Format, int], written: _Written) -> Iterator[pa.Table]:
-    chosen, asked = how
+def _convert(source: Path, version: VersionRef, how: tuple[str, int], written: _Written) -> Iterator[pa.Table]:
+    (name, asked), chosen = how, FORMATS[how[0]]
     for table in _read(source, version, chosen.columns):
         enough = pc.greater_equal(pc.list_value_length(table["negatives"]), chosen.negatives(asked))
-        kept = table.filter(enough)
-        written.left_out += table.num_rows - kept.num_rows
-        yield chosen.convert(kept if chosen.columns is None else _one_positive_a_row(kept), asked)
+        written.left_out += table.num_rows - pc.sum(enough, min_count=0).as_py()
+        yield convert(table, name, asked)
+
+
+def convert(records: pa.Table, name: str, asked: int) -> pa.Table:
+    """The rows that records give in a format; those with too few of the `asked` negatives give none.
+
+    records: at least the columns query, positive, more_positives, negatives.
+    """
+    chosen = FORMATS[name]
+    kept = records.filter(pc.greater_equal(pc.list_value_length(records["negatives"]), chosen.negatives(asked)))
+    return chosen.convert(kept if chosen.columns is None else _one_positive_a_row(kept), asked)
 
 
 def _one_positive_a_row(table: pa.Table) -> pa.Table:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -255,3 +255,23 @@ def _explain_status(status: int, said: str | None, repo_id: str, endpoint: str) 
     }
     detail = f": {' '.join(said.split())}" if said else ""
     return known.get(status, f"{endpoint} answered {status}{detail}; if that passes, run the same `synth push` again")
+
+
+def load_rows(address: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where, row) of every row of `hf://NAME[/CONFIG][:SPLIT]`, streaming; the split is `train` if none is named.
+
+    NAME is `owner/dataset`. Raises InputError where the Hub has no such dataset, or can't be reached.
+    """
+    from datasets import load_dataset
+
+    path, _, split = address.removeprefix("hf://").partition(":")
+    owner, name, config = [*path.split("/", 2), "", ""][:3]
+    try:
+        rows = load_dataset(f"{owner}/{name}", config or None, split=split or "train", streaming=True)
+        for number, row in enumerate(rows, 1):
+            yield f"{address}, row {number}", row
+    except (OSError, ValueError) as error:  # those of huggingface_hub and datasets are among them
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(
+            f"can't read {address}: {why}; write hf://OWNER/NAME, hf://OWNER/NAME/CONFIG or ...:SPLIT"
+        ) from error

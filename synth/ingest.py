@@ -51,7 +51,7 @@ def ingest(
             f"no passage could be made from the documents ({reasons}); see `synth generate --help` for the formats"
         )
     reporter.stage("compare passages")
-    _compare_passages(recipe, folder)
+    compare_passages(folder, recipe.splits.near_duplicate)
     corpus = Corpus(folder)
     build_lexicon(corpus.labelled_texts(), main_language(recipe)).save(folder)
     count = SourceCount(read=kept + sum(dropped.values()), kept=kept, dropped=dropped)
@@ -189,10 +189,11 @@ def _passages_of(document: Document, recipe: Recipe, cleaners: Sequence[Cleaning
             )
 
 
-def _compare_passages(recipe: Recipe, folder: Path) -> None:
+def compare_passages(folder: Path, threshold: float) -> None:
+    """Write `near_pairs.parquet`: the passages whose word 3-gram sets have a Jaccard similarity of at least `threshold`."""
     (folder / "passages.arrow").unlink(missing_ok=True)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": [], "second": []}, schema=_NEAR))
     corpus = Corpus(folder)
     signatures = sign_all((text for _, _, text in corpus.labelled_texts()), NEAR_SHINGLE)
-    pairs = find_near_pairs(signatures, corpus.texts, threshold=recipe.splits.near_duplicate, size=NEAR_SHINGLE)
+    pairs = find_near_pairs(signatures, corpus.texts, threshold=threshold, size=NEAR_SHINGLE)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": pairs[:, 0], "second": pairs[:, 1]}, schema=_NEAR))

@@ -39,7 +39,7 @@ from synth.mining.select import select
 from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
 from synth.rows import ItemRow, make_provenance
-from synth.scores import read_candidates, read_teacher
+from synth.scores import read_candidates, read_metadata
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
 from synth.written import negatives_of
@@ -356,7 +356,7 @@ def _manifest(
         methods=dict(sorted(tally.methods.items())),
         teacher=TeacherCard(
             name=recipe.teacher,
-            identity=dict(read_teacher(assessment.shards[0].scores_folder(workshop.folder))),
+            identity=read_metadata(assessment.shards[0].scores_folder(workshop.folder)).teacher,
             pool=len(workshop.corpus),
             depth=workshop.depth,
         ),

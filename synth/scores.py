@@ -10,7 +10,7 @@ The teacher, the depth and the pool size are in the table's metadata.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,11 +113,18 @@ def write_scores(folder: Path, questions: Iterable[Questions], corpus: Corpus, t
             )
 
 
-def read_teacher(folder: Path) -> Mapping[str, str]:
-    """What a score table says of its teacher."""
+@dataclass(frozen=True)
+class TableMetadata:
+    """What a score table says of itself: who scored, how deep, among how many passages."""
+
+    teacher: dict[str, str]
+    depth: int
+    pool: int
+
+
+def read_metadata(folder: Path) -> TableMetadata:
     metadata = pq.read_schema(folder / "table.parquet").metadata
-    identity: dict[str, str] = orjson.loads(metadata[b"teacher"])
-    return identity
+    return TableMetadata(orjson.loads(metadata[b"teacher"]), int(metadata[b"depth"]), int(metadata[b"pool"]))
 
 
 def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:

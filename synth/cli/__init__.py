@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from synth.cli import catalog, datasets, domains, generate, personas, plan, preview, push, resume, serve, sql, tasks
+from synth.cli import (
+    catalog,
+    datasets,
+    domains,
+    generate,
+    mine,
+    personas,
+    plan,
+    preview,
+    push,
+    resume,
+    serve,
+    sql,
+    tasks,
+)
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
 from synth.memory import few_collections
@@ -20,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
+app.command()(mine.mine)
 app.command()(plan.plan)
 app.command()(preview.preview)
 app.command()(resume.resume)

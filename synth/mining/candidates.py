@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 BEYOND = 65_535
 """The rank of a positive that the search did not reach."""
 
-Anchor = Literal["min", "max", "mean"]
+Anchor = Literal["min", "max", "mean", "each"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Positives:
 
     def anchors(self, count: int, how: Anchor) -> npt.NDArray[np.float64]:
         """The score that candidates are compared with, shape (count,); NaN for a query without one."""
+        if how == "each":
+            own = np.full(count, np.nan)
+            owners, first = np.unique(self.owner, return_index=True)
+            own[owners] = self.score[first]
+            return own
         known = ~np.isnan(self.score)
         owner, score = self.owner[known], self.score[known].astype(np.float64)
         if how == "mean":
@@ -85,6 +90,26 @@ class Candidates:
     def count(self) -> int:
         """How many queries."""
         return len(self.query_key)
+
+    def each_positive(self) -> Candidates:
+        """Every query as often as it has positives, another of them its own each time."""
+        count, positives = self.count, self.positives
+        by_query = positives.starts(count)
+        which, rows = spread(np.searchsorted(self.query, np.arange(count + 1)).astype(np.int64), positives.owner)
+        owner, places = spread(by_query, positives.owner)
+        order = np.lexsort((places != np.arange(len(positives.owner))[owner], owner))
+        owner, places = owner[order], places[order]
+        known = Positives(owner, positives.passage[places], positives.rank[places], positives.score[places])
+        return Candidates(
+            which,
+            self.passage[rows],
+            self.rank[rows],
+            self.score[rows],
+            known,
+            self.query_key[positives.owner],
+            None if self.between is None else self.between[rows],
+            None if self.probability is None else self.probability[rows],
+        )
 
     def only(self, kept: Mask) -> Candidates:
         """Those of some queries, shape (n,), which are numbered anew."""

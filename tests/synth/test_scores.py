@@ -17,7 +17,7 @@ from synth import scores
 from synth.corpus import Corpus
 from synth.mining.candidates import BEYOND
 from synth.progress import Silent
-from synth.scores import TABLE, Questions, read_candidates, read_teacher, write_scores
+from synth.scores import TABLE, Questions, read_candidates, read_metadata, write_scores
 from synth.teachers import Hits
 from synth.teachers.lexical import Lexical
 
@@ -93,7 +93,7 @@ def test_a_table_has_the_promised_columns(tmp_path: Path, lexical: tuple[Corpus,
 def test_the_metadata_names_teacher_depth_and_pool(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
     folder, _ = write_real_table(tmp_path, lexical, 10)
     metadata = pq.read_schema(folder / "table.parquet").metadata
-    assert orjson.loads(metadata[b"teacher"]) == dict(lexical[1].identity) == read_teacher(folder)
+    assert orjson.loads(metadata[b"teacher"]) == dict(lexical[1].identity) == read_metadata(folder).teacher
     assert metadata[b"depth"] == b"10"
     assert metadata[b"pool"] == str(len(lexical[0])).encode()
 
@@ -210,7 +210,7 @@ def test_no_question_at_all_gives_empty_tables(tmp_path: Path, lexical: tuple[Co
     corpus, teacher = lexical
     write_scores(tmp_path / "scores", [Questions.of([], [])], corpus, teacher, 10)
     assert list(read_candidates(tmp_path / "scores")) == []
-    assert read_teacher(tmp_path / "scores") == dict(teacher.identity)
+    assert read_metadata(tmp_path / "scores").teacher == dict(teacher.identity)
 
 
 def test_overlapping_chunks_of_a_real_document_are_not_ahead(tmp_path: Path) -> None:

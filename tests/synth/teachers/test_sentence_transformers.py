@@ -16,7 +16,7 @@ from synth.corpus import Corpus
 from synth.errors import InputError, MissingExtra
 from synth.mining.select import select
 from synth.progress import Silent
-from synth.scores import Questions, read_candidates, read_teacher, write_scores
+from synth.scores import Questions, read_candidates, read_metadata, write_scores
 from synth.teachers import build_teacher
 from synth.teachers.sentence_transformers import SentenceTransformers
 
@@ -312,7 +312,7 @@ def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, margin: fl
     """Our negatives for the paraphrases, through the score table: query -> passages, best first."""
     questions = Questions.of(PARAPHRASES, [[n] for n in range(len(TEXTS))])
     write_scores(folder / "scores", [questions], corpus, teacher, len(corpus))
-    assert read_teacher(folder / "scores") == dict(teacher.identity)
+    assert read_metadata(folder / "scores").teacher == dict(teacher.identity)
     ((_, candidates), *_) = read_candidates(folder / "scores")
     fate = select(corpus, MiningSettings(negatives=64, relative_margin=margin), candidates)
     return {n: candidates.passage[fate.selected & (candidates.query == n)].tolist() for n in range(len(TEXTS))}

@@ -1,0 +1,190 @@
+"""`synth mine`: hard negatives for anybody's pairs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synth.cli.output import JsonOption, StoreOption, out, show_json
+from synth.cli.pairs import (
+    CorpusOption,
+    OutOption,
+    PairsTeacherOption,
+    PositiveFieldOption,
+    QueryFieldOption,
+    SourceArgument,
+    SourceFieldOption,
+    ask_teacher,
+    open_pairs,
+)
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    from synth.mining.miner import MinedDataset
+
+
+class Strategy(StrEnum):
+    naive = "naive"
+    shifted = "shifted"
+    abs = "abs"
+    margin_pos = "margin_pos"
+    perc_pos = "perc_pos"
+    composite = "composite"
+
+
+class Anchor(StrEnum):
+    min = "min"
+    max = "max"
+    mean = "mean"
+    each = "each"
+
+
+class Sampling(StrEnum):
+    top = "top"
+    uniform = "uniform"
+    softmax = "softmax"
+    top1_sampled = "top1_sampled"
+
+
+class Shortfall(StrEnum):
+    keep = "keep"
+    drop = "drop"
+    mark = "mark"
+
+
+def _bound(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, show_default=False)
+
+
+def mine(  # noqa: PLR0913 - one parameter a flag
+    source: SourceArgument,
+    folder: OutOption,
+    teacher: PairsTeacherOption = "lexical",
+    corpus: CorpusOption = None,
+    format_name: Annotated[
+        str, typer.Option("--format", help="pair, triplet, n-tuple, or full with ids and scores.")
+    ] = "triplet",
+    negatives: Annotated[int, typer.Option("--negatives", min=1, max=64, help="Wanted for a query.")] = 7,
+    strategy: Annotated[
+        Strategy, typer.Option("--strategy", help="The bound that every negative keeps.")
+    ] = Strategy.perc_pos,
+    max_score: Annotated[float | None, _bound("--max-score", "s(q,n) below it (`abs`: 0.7).")] = None,
+    min_score: Annotated[float | None, _bound("--min-score", "s(q,n) at least it.")] = None,
+    absolute_margin: Annotated[
+        float | None, _bound("--absolute-margin", "s(q,n) below s(q,p) - it (`margin_pos`: 0.05).")
+    ] = None,
+    relative_margin: Annotated[
+        float | None, _bound("--relative-margin", "s(q,n) below s(q,p) by more than this share (`perc_pos`: 0.05).")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict/--not-strict", help="Whether a score on the bound breaks it.")
+    ] = True,
+    positive_anchor: Annotated[
+        Anchor, typer.Option("--positive-anchor", help="Which of several positives counts; `each`: a row for each.")
+    ] = Anchor.min,
+    rank_min: Annotated[int | None, _bound("--rank-min", "First rank that counts (`shifted`: 11).")] = None,
+    rank_max: Annotated[int, typer.Option("--rank-max", min=1, help="Last rank that counts.")] = 100,
+    after_rules: Annotated[
+        bool, typer.Option("--rank-after-rules", help="Count ranks among what the bounds leave.")
+    ] = False,
+    sampling: Annotated[
+        Sampling, typer.Option("--sampling", help="Take the best that are left, or draw.")
+    ] = Sampling.top,
+    sample_pool: Annotated[int, typer.Option("--sample-pool", min=1, help="Draw out of so many.")] = 10,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of `softmax` and `top1_sampled`.")] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn.")] = 0,
+    shortfall: Annotated[
+        Shortfall,
+        typer.Option(
+            "--shortfall",
+            help="Queries with fewer negatives than wanted: keep them, drop them, or mark them (column `short` of full).",
+        ),
+    ] = Shortfall.keep,
+    query_field: QueryFieldOption = None,
+    positive_field: PositiveFieldOption = None,
+    source_field: SourceFieldOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find hard negatives for your own pairs; asking again with other bounds searches nothing again."""
+    from pydantic import ValidationError
+
+    from synth.files import write_bytes
+    from synth.mining.miner import HardNegativeMiner
+    from synth.store import choose_store
+
+    given = {
+        "max_score": max_score, "min_score": min_score, "absolute_margin": absolute_margin,
+        "relative_margin": relative_margin, "rank_min": rank_min,
+    }  # fmt: skip
+    try:
+        miner = HardNegativeMiner(
+            negatives=negatives,
+            strategy=strategy.value,
+            strict=strict,
+            positive_anchor=positive_anchor.value,
+            rank_max=rank_max,
+            rank_basis="after_rules" if after_rules else "raw",
+            sampling=sampling.value,
+            sample_pool=max(sample_pool, negatives),
+            temperature=temperature,
+            seed=seed,
+            shortfall=shortfall.value,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
+        raise InputError(f"{flag}{first['msg'].removeprefix('Value error, ')}") from error
+    chosen = choose_store(store)
+    pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
+    mined = miner.mine(pairs, ask_teacher(pairs, teacher, chosen, rank_max))
+    path = mined.write(folder, format_name)
+    write_bytes(folder / "mining.json", orjson_of(mined))
+    if as_json:
+        show_json({"file": str(path), **mined.report.as_json()})
+        return
+    show(mined)
+    out.print(f"\nWritten: {path}, and what became of every candidate: {folder / 'mining.json'}")
+    out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
+
+
+def orjson_of(mined: MinedDataset) -> bytes:
+    import orjson
+
+    return orjson.dumps(mined.report.as_json(), option=orjson.OPT_INDENT_2)
+
+
+def show(mined: MinedDataset) -> None:
+    """Where the candidates went, how near they came to their positive, and what to change where few are left."""
+    report = mined.report
+    total = max(sum(report.candidates.values()), 1)
+    out.print(f"\nCandidates of {report.queries:,} rows, {report.depth} a query, by {report.teacher.get('model', '?')}")
+    for name, count in report.candidates.most_common():
+        out.print(f"  {name:<24}{count:>12,}  {count / total:6.1%}")
+    out.print(
+        f"\nNegatives: {report.negatives:,}; rows with fewer than {mined.asked}: {report.short:,}"
+        + (f", dropped: {report.dropped:,}" if report.dropped else "")
+    )
+    _draw(report.histogram.get("selected", []))
+    if report.short > report.queries / 2:
+        each = ", or, where queries have several positives, compare with --positive-anchor each"
+        has_each = report.settings["positive_anchor"] == "each"
+        out.print(
+            f"More than half of the rows are short: loosen the bound, search deeper with --rank-max{'' if has_each else each}."
+        )
+
+
+def _draw(histogram: list[int]) -> None:
+    """How far negatives score below the positive, as a share of its score."""
+    if not any(histogram):
+        return
+    from synth.mining.miner import BINS
+
+    out.print("\nHow far the negatives score below the positive (share of its score)")
+    filled = [number for number, count in enumerate(histogram) if count]
+    for number in range(filled[0], filled[-1] + 1):
+        bar = "█" * round(40 * histogram[number] / max(histogram))
+        out.print(f"  {BINS[number]:4.0%} to {BINS[number + 1]:4.0%} {histogram[number]:>9,} {bar}".rstrip())

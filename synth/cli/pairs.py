@@ -1,0 +1,68 @@
+"""What the verbs that work on anybody's pairs have in common: their options, and how they begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synth.cli.output import out
+
+if TYPE_CHECKING:
+    from synth.mining.table import ScoreTable
+    from synth.pairs import Pairs
+    from synth.store import Store
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PAIRS",
+        help="JSON Lines, CSV or Parquet with a query and its positive(s) a row, a folder of such files, a BEIR folder, hf://OWNER/NAME[:SPLIT], or a dataset of the store.",
+        show_default=False,
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the result goes; must be empty.")]
+CorpusOption = Annotated[
+    Path | None,
+    typer.Option("--corpus", metavar="PATH", help="Further passages: rows with a text.", show_default=False),
+]
+PairsTeacherOption = Annotated[
+    str,
+    typer.Option("--teacher", metavar="NAME", help="Who scores: 'lexical', or a sentence-transformers model."),
+]
+QueryFieldOption = Annotated[
+    str | None, typer.Option("--query-field", help="Field of the query. Default: the usual names.", show_default=False)
+]
+PositiveFieldOption = Annotated[
+    str | None,
+    typer.Option("--positive-field", help="Field of the positive(s). Default: the usual names.", show_default=False),
+]
+SourceFieldOption = Annotated[
+    str | None,
+    typer.Option("--source-field", help="Field that says where a row is from. Default: 'source'.", show_default=False),
+]
+DepthOption = Annotated[int, typer.Option("--depth", min=1, help="Passages that the teacher ranks for a query.")]
+
+
+def open_pairs(
+    source: str, store: Store, corpus: Path | None, fields: tuple[str | None, str | None, str | None], folder: Path
+) -> Pairs:
+    """The pairs that a user named, and one line about them; an output folder in use is refused before."""
+    from synth.export import check_empty
+    from synth.pairs.read import Fields, read_pairs
+
+    check_empty(folder)
+    pairs = read_pairs(source, store, corpus, Fields(*fields))
+    skipped = "".join(f"; {count:,} rows skipped: {reason}" for reason, count in pairs.skipped.items())
+    out.print(f"{pairs.count:,} pairs of {len(pairs.queries):,} queries, {len(pairs.passages):,} passages{skipped}")
+    return pairs
+
+
+def ask_teacher(pairs: Pairs, teacher: str, store: Store, depth: int) -> ScoreTable:
+    """The score table, with progress on screen where it is not there yet."""
+    from synth.cli.progress import choose_reporter
+    from synth.mining.table import retrieve
+
+    with choose_reporter() as reporter:
+        return retrieve(pairs, teacher, store=store, depth=depth, reporter=reporter)

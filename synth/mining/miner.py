@@ -1,0 +1,239 @@
+"""The miner for anybody's pairs: a score table in, hard negatives and a report out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.recipe import MiningSettings
+from synth.errors import InputError, suggest
+from synth.export import FORMATS, convert
+from synth.files import ParquetSink
+from synth.mining.candidates import Candidates, Floats, Ints
+from synth.mining.select import Fate, select
+from synth.mining.table import ScoreTable
+from synth.pairs import Pairs
+
+Shortfall = Literal["keep", "drop", "mark"]
+BINS = np.round(np.linspace(0, 1, 21), 2)
+"""Edges of the histogram of (s(q,p) - s(q,n)) / |s(q,p)|; what lies beyond them is in its first or last bin."""
+
+_TEXT = pa.struct([("passage_id", pa.string()), ("text", pa.string()), ("score", pa.float64()), ("rank", pa.int64())])
+RECORDS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("query", pa.string()),
+        ("positive", _TEXT),
+        ("more_positives", pa.list_(_TEXT)),
+        ("negatives", pa.list_(_TEXT)),
+        ("short", pa.bool_()),
+    ]
+)
+_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Rows of mined pairs, flat.
+
+    query: number in the pairs, shape (rows,); known, found: positives and negatives of each row, shape (rows,)
+    positive, positive_score: shape (sum of known,); passage, rank, score: shape (sum of found,), best first
+    """
+
+    query: Ints
+    known: Ints
+    positive: Ints
+    positive_score: Floats
+    found: Ints
+    passage: Ints
+    rank: Ints
+    score: Floats
+
+    @staticmethod
+    def joined(parts: Sequence[Negatives]) -> Negatives:
+        columns = [
+            np.concatenate([getattr(part, each.name) for part in parts] or [_NOTHING]) for each in fields(Negatives)
+        ]
+        return Negatives(*columns)
+
+
+_NOTHING = np.empty(0, dtype=np.int64)
+
+
+@dataclass
+class Report:
+    """What became of every candidate and of every query, over all and by source."""
+
+    settings: dict[str, Any]
+    teacher: dict[str, str]
+    depth: int
+    pool: int
+    queries: int = 0
+    short: int = 0
+    dropped: int = 0
+    negatives: int = 0
+    candidates: Counter[str] = field(default_factory=Counter)
+    by_source: dict[str, Counter[str]] = field(default_factory=dict)
+    histogram: dict[str, list[int]] = field(default_factory=dict)
+    """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
+
+    def as_json(self) -> dict[str, Any]:
+        by_source = {name: dict(counts) for name, counts in self.by_source.items()}
+        told = {"candidates": dict(self.candidates), "by_source": by_source, "bins": BINS.tolist()}
+        return {**vars(self), **told}
+
+
+class HardNegativeMiner:
+    """Finds hard negatives by the strategy and bounds of `MiningSettings`, whose fields are the arguments.
+
+    >>> HardNegativeMiner(strategy="perc_pos", relative_margin=0.05, negatives=7)
+    """
+
+    def __init__(self, *, seed: int = 0, shortfall: Shortfall = "keep", **settings: Any) -> None:
+        self.settings = MiningSettings(**settings)
+        self.seed = seed
+        self.shortfall = shortfall
+
+    def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
+        """Negatives of every query of `pairs`; none is asked of the teacher again."""
+        settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
+        how = {"seed": self.seed, "shortfall": self.shortfall}
+        report = Report(settings | how, table.teacher, table.depth, len(table.corpus))
+        parts = []
+        for numbers, candidates in table.blocks():
+            block = candidates
+            if self.settings.positive_anchor == "each":
+                numbers, block = numbers[block.positives.owner], block.each_positive()
+            fate = select(table.corpus, self.settings, block, self.seed)
+            _count(report, pairs, numbers, block, fate)
+            parts.append(self._kept(report, numbers, block, fate))
+        return MinedDataset(pairs, Negatives.joined(parts), report, self.settings.negatives)
+
+    def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> Negatives:
+        """A row for every query of a block that has enough negatives, or whose shortfall is no reason to drop it."""
+        found = np.bincount(block.query[fate.selected], minlength=block.count)
+        short = found < self.settings.negatives
+        kept = ~short if self.shortfall == "drop" else np.ones(block.count, dtype=bool)
+        report.queries += block.count
+        report.short += int(short.sum())
+        report.dropped += int((~kept).sum())
+        rows = np.flatnonzero(fate.selected & kept[block.query])
+        report.negatives += len(rows)
+        known = kept[block.positives.owner]
+        if self.settings.positive_anchor == "each":
+            known &= np.diff(block.positives.owner, prepend=-1) > 0
+        return Negatives(
+            numbers[kept],
+            np.bincount(block.positives.owner[known], minlength=block.count)[kept],
+            block.positives.passage[known],
+            block.positives.score[known],
+            found[kept],
+            block.passage[rows],
+            block.rank[rows],
+            block.score[rows],
+        )
+
+    def sweep(self, pairs: Pairs, table: ScoreTable, grid: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What each of some changes of the settings gives: negatives a query, share of short queries, mean rank."""
+        return [self._tried(pairs, table, dict(changes)) for changes in grid]
+
+    def _tried(self, pairs: Pairs, table: ScoreTable, changes: dict[str, Any]) -> dict[str, Any]:
+        own = self.settings.model_dump(exclude_none=True)
+        if changes.get("strategy", own["strategy"]) != own["strategy"]:
+            own = {name: value for name, value in own.items() if name not in self.settings.bounds}
+        mined = HardNegativeMiner(seed=self.seed, **(own | changes)).mine(pairs, table)
+        queries = max(mined.report.queries, 1)
+        return {
+            **changes,
+            "negatives": mined.report.negatives / queries,
+            "short": mined.report.short / queries,
+            "mean_rank": float(mined.negatives.rank.mean()) if mined.report.negatives else None,
+            "candidates": dict(mined.report.candidates),
+        }
+
+
+def _count(report: Report, pairs: Pairs, numbers: Ints, block: Candidates, fate: Fate) -> None:
+    anchors = block.positives.anchors(block.count, report.settings["positive_anchor"])
+    report.candidates += fate.counts
+    sources = np.asarray([pairs.sources[number] for number in numbers.tolist()])
+    names = np.unique(sources) if len(sources) else sources
+    for name in names.tolist() if len(names) > 1 or "" not in names else ():
+        codes = fate.code[(sources == name)[block.query]]
+        own = report.by_source.setdefault(name, Counter())
+        own.update({fate.names[code]: count for code, count in enumerate(np.bincount(codes).tolist()) if count})
+    anchor = anchors[block.query]
+    gap = (anchor - block.score) / np.maximum(np.abs(anchor), 1e-9)
+    inside = np.clip(np.nan_to_num(gap), 0, 1)
+    for code, name in enumerate(fate.names):
+        found = np.histogram(inside[fate.code == code], bins=BINS)[0]
+        if found.any():
+            before = report.histogram.get(name, [0] * (len(BINS) - 1))
+            report.histogram[name] = [a + b for a, b in zip(before, found.tolist(), strict=True)]
+
+
+@dataclass(frozen=True)
+class MinedDataset:
+    """Pairs with their hard negatives: one row a query, or one a positive where each was mined for by itself."""
+
+    pairs: Pairs
+    negatives: Negatives
+    report: Report
+    asked: int
+    """Negatives that a whole row has."""
+
+    def records(self) -> Iterator[pa.Table]:
+        """Rows with the columns of RECORDS, a few thousand at a time."""
+        negatives = self.negatives
+        ends = np.cumsum(negatives.found), np.cumsum(negatives.known)
+        for start in range(0, len(negatives.query), _ROWS):
+            stop = min(start + _ROWS, len(negatives.query))
+            rows = []
+            for row in range(start, stop):
+                number = int(negatives.query[row])
+                found = slice(int(ends[0][row] - negatives.found[row]), int(ends[0][row]))
+                known = slice(int(ends[1][row] - negatives.known[row]), int(ends[1][row]))
+                positives = self._texts(negatives.positive[known], negatives.positive_score[known])
+                rows.append(
+                    {
+                        "id": self.pairs.query_ids[number],
+                        "source": self.pairs.sources[number],
+                        "query": self.pairs.queries[number],
+                        "positive": positives[0],
+                        "more_positives": positives[1:],
+                        "negatives": self._texts(
+                            negatives.passage[found], negatives.score[found], negatives.rank[found]
+                        ),
+                        "short": int(negatives.found[row]) < self.asked,
+                    }
+                )
+            yield pa.Table.from_pylist(rows, schema=RECORDS)
+
+    def write(self, folder: Path, format: str = "full") -> Path:  # noqa: A002
+        """One Parquet file in a format of `synth.export`, or `full` with ids, scores and ranks; returns its path."""
+        path = folder / f"{format}.parquet"
+        if format not in FORMATS:
+            raise InputError(f"there is no format {format!r}{suggest(format, FORMATS)}")
+        tables = (convert(table, format, self.asked) for table in self.records())
+        first = next(tables, None)
+        if first is None:
+            raise InputError("no query is left that has enough negatives; loosen the bounds, or use --shortfall keep")
+        with ParquetSink(path, first.schema) as sink:
+            for table in chain([first], tables):
+                sink.add_table(table)
+        return path
+
+    def _texts(self, passages: Ints, scores: Floats, ranks: Ints | None = None) -> list[dict[str, Any]]:
+        places = [0] * len(passages) if ranks is None else ranks.tolist()
+        rounded = np.nan_to_num(scores.astype(np.float64)).round(4).tolist()
+        return [
+            {"passage_id": self.pairs.passage_ids[n], "text": self.pairs.passages[n], "score": score, "rank": rank}
+            for n, score, rank in zip(passages.tolist(), rounded, places, strict=True)
+        ]

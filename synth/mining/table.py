@@ -1,0 +1,75 @@
+"""Score tables of anybody's pairs: the teacher is asked once, and what it said is kept in the store."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.base import sha256_of
+from synth.corpus import Corpus
+from synth.mining.candidates import BEYOND, Candidates, Ints
+from synth.pairs import Pairs
+from synth.pairs.pool import make_pool
+from synth.progress import Reporter, Silent
+from synth.scores import Questions, read_candidates, read_metadata, write_scores
+from synth.store import Store
+from synth.teachers import build_teacher
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """What a teacher said of pairs: the best passages of each query, and its positives."""
+
+    folder: Path
+    corpus: Corpus
+
+    def blocks(self) -> Iterator[tuple[Ints, Candidates]]:
+        """(numbers of the queries in the pairs, their candidates), a few hundred queries at a time."""
+        return read_candidates(self.folder)
+
+    @property
+    def teacher(self) -> dict[str, str]:
+        return read_metadata(self.folder).teacher
+
+    @property
+    def depth(self) -> int:
+        """How many passages were ranked for a query."""
+        return read_metadata(self.folder).depth
+
+
+def retrieve(
+    pairs: Pairs, teacher: str, *, store: Store, depth: int = 100, reporter: Reporter | None = None
+) -> ScoreTable:
+    """Ask a teacher (`lexical`, or the name or folder of a sentence-transformers model) for the best `depth` passages.
+
+    Equal pairs, teacher and depth find the table that is there already, without a search. Raises InputError
+    where the teacher can't be loaded.
+    """
+    reporter = reporter or Silent()
+    corpus = make_pool(pairs, store.root / "pools", reporter)
+    own = corpus.folder / "teachers" / sha256_of(teacher)[:16]
+    built = build_teacher(teacher, own, store.embeddings)
+    depth = min(depth, len(corpus), BEYOND - 1)
+    key = sha256_of([pairs.queries, pairs.positives, dict(built.identity), depth])[:32]
+    folder = corpus.folder / "scores" / key
+    if not folder.exists():
+        reporter.stage("index passages", len(corpus))
+        built.index(corpus, reporter)
+        reporter.stage("search", len(pairs.queries))
+        half = folder.with_name(f".{uuid.uuid4().hex}.tmp")
+        try:
+            questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
+            write_scores(half, _told(questions, reporter), corpus, built, depth)
+            half.rename(folder)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    return ScoreTable(folder, corpus)
+
+
+def _told(questions: Questions, reporter: Reporter) -> Iterator[Questions]:
+    for block in questions.blocks():
+        yield block
+        reporter.advance(len(block.number))

@@ -1,0 +1,192 @@
+"""Reads pairs in the shapes that people have: rows, BEIR folders, published versions, the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from schemas.document import Split
+from synth.errors import DocumentError, suggest
+from synth.files import read_batches
+from synth.pairs import Pairs
+from synth.pairs.rows import read_rows
+from synth.store import Store
+
+QUERY = ("query", "anchor", "question", "queries", "sentence1", "input")
+POSITIVE = (
+    "positive",
+    "positives",
+    "pos",
+    "positive_passages",
+    "answer",
+    "passage",
+    "document",
+    "text",
+    "sentence2",
+    "context",
+)
+NEGATIVE = ("negative", "negatives", "neg", "negative_passages")
+TEXT = ("text", "passage", "contents", "content", "body", "document")
+ID = ("id", "_id", "docid", "doc_id", "passage_id")
+GROUP = ("group", "document_id")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Fields that a user named; None tries the usual names."""
+
+    query: str | None = None
+    positive: str | None = None
+    source: str | None = None
+
+
+def read_pairs(source: str, store: Store, corpus: Path | None = None, fields: Fields = Fields()) -> Pairs:
+    """Pairs from a file or folder of rows, a BEIR folder, `hf://NAME[:SPLIT]`, or a version in the store.
+
+    Rows hold a query and one positive or a list of them, as texts or as objects with a text; texts that
+    stand there as negatives join the pool when no `corpus` (rows with a text) is given. Raises DocumentError
+    where something is missing, and StoreError for a version that is not there.
+    """
+    pairs = Pairs()
+    path = Path(source)
+    if source.startswith("hf://"):
+        from synth.hub import load_rows
+
+        _add_rows(pairs, load_rows(source), fields, with_negatives=corpus is None)
+    elif _is_beir(path):
+        _add_beir(pairs, path)
+    elif path.exists() or path.suffix or len(path.parts) > 1:
+        _add_rows(pairs, read_rows(path), fields, with_negatives=corpus is None)
+    else:
+        _add_version(pairs, store, source)
+    if corpus is not None:
+        for where, row in read_rows(corpus):
+            _add_passage(pairs, where, row)
+    if not pairs.count:
+        raise DocumentError(f"{source} holds no pair of a query and a positive ({_told(pairs)})")
+    return pairs
+
+
+def _add_rows(pairs: Pairs, rows: Iterable[tuple[str, Row]], fields: Fields, *, with_negatives: bool) -> None:
+    names: tuple[str, str] | None = None
+    for where, row in rows:
+        if names is None or names[0] not in row or names[1] not in row:
+            names = (
+                _choose(row, fields.query, QUERY, where, "query"),
+                _choose(row, fields.positive, POSITIVE, where, "positive"),
+            )
+        query = row[names[0]]
+        texts = list(_passages_in(row[names[1]]))
+        if not isinstance(query, str) or not query.strip():
+            pairs.skipped["no query"] += 1
+            continue
+        if not texts:
+            pairs.skipped["no positive"] += 1
+            continue
+        label = row.get(fields.source or "source")
+        known = [pairs.add_passage(*each) for each in texts]
+        pairs.add(query, known, str(_first(row, ("query_id", "qid", "id")) or ""), str(label or ""))
+        if with_negatives:
+            for name in NEGATIVE:
+                for each in _passages_in(row.get(name)):
+                    pairs.add_passage(*each)
+
+
+def _choose(row: Row, given: str | None, usual: tuple[str, ...], where: str, what: str) -> str:
+    if given is not None:
+        if given not in row:
+            raise DocumentError(f"{where} has no field {given!r}, which --{what}-field names{suggest(given, row)}")
+        return given
+    by_lower = {name.lower(): name for name in row}
+    found = next((by_lower[name] for name in usual if name in by_lower), None)
+    if found is None:
+        raise DocumentError(
+            f"{where} has no field that is known to hold a {what} (its fields are {', '.join(row)}): name it with --{what}-field"
+        )
+    return found
+
+
+def _passages_in(value: Any) -> Iterator[tuple[str, str, str]]:
+    """(text, id, group) of a text, an object with a text, or a list of either."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, str) and each.strip():
+            yield each, "", ""
+        elif isinstance(each, dict) and str(_first(each, TEXT) or "").strip():
+            yield _text_of(each), str(_first(each, ID) or ""), str(_first(each, GROUP) or "")
+
+
+def _text_of(row: Row) -> str:
+    """Title and text, as retrievers are given them."""
+    title, text = str(row.get("title") or "").strip(), str(_first(row, TEXT) or "")
+    return f"{title}\n{text}" if title and not text.startswith(title) else text
+
+
+def _first(row: Row, names: tuple[str, ...]) -> Any:
+    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+
+
+def _add_passage(pairs: Pairs, where: str, row: Row) -> int:
+    _choose(row, None, TEXT, where, "text")
+    if not _text_of(row).strip():
+        pairs.skipped["empty passage"] += 1
+        return -1
+    return pairs.add_passage(_text_of(row), str(_first(row, ID) or ""), str(_first(row, GROUP) or ""))
+
+
+def _is_beir(path: Path) -> bool:
+    return path.is_dir() and bool(_beir_file(path, "corpus")) and bool(_beir_file(path, "queries"))
+
+
+def _beir_file(path: Path, stem: str) -> Path | None:
+    places = [path / f"{stem}{suffix}" for suffix in (".jsonl", ".jsonl.gz", ".parquet", ".tsv")]
+    return next((place for place in places if place.exists()), path / stem if (path / stem).is_dir() else None)
+
+
+def _add_beir(pairs: Pairs, folder: Path) -> None:
+    """`corpus`, `queries` and `qrels` (a file, or a folder of which all splits are read)."""
+    corpus, queries, qrels = (_beir_file(folder, stem) for stem in ("corpus", "queries", "qrels"))
+    if qrels is None:
+        raise DocumentError(f"{folder} has a corpus and queries but no qrels: put in qrels.jsonl or qrels/train.tsv")
+    ordinals = {str(_first(row, ID)): _add_passage(pairs, where, row) for where, row in read_rows(corpus)}  # type: ignore[arg-type]
+    texts = {str(_first(row, ID)): str(row.get("text") or "") for _, row in read_rows(queries)}  # type: ignore[arg-type]
+    for where, row in read_rows(qrels):
+        query, passage, score = (_first(row, names) for names in _QRELS)
+        if str(query) not in texts or str(passage) not in ordinals:
+            raise DocumentError(
+                f"{where} of {qrels.name} names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
+            )
+        if float(score or 0) > 0 and texts[str(query)].strip() and ordinals[str(passage)] >= 0:
+            pairs.add(texts[str(query)], [ordinals[str(passage)]], str(query))
+        else:
+            pairs.skipped["judged not relevant" if float(score or 0) <= 0 else "empty"] += 1
+
+
+_QRELS = (
+    ("query_id", "query-id", "qid"),
+    ("doc_id", "corpus-id", "docid", "corpus_id"),
+    ("score", "relevance", "label"),
+)
+
+
+def _add_version(pairs: Pairs, store: Store, reference: str) -> None:
+    version = store.find(reference)
+    for batch in read_batches(version.path / "passages.parquet", ["id", "document_id", "text", "split"]):
+        for row in batch.to_pylist():
+            pairs.add_passage(row["text"], row["id"], row["document_id"], row["split"])
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        file = version.path / "records" / f"{split}.parquet"
+        for row in pq.read_table(file, columns=["id", "query", "positive", "more_positives"]).to_pylist():
+            found = [row["positive"], *row["more_positives"]]
+            known = [pairs.add_passage(each["text"], each["passage_id"], each["document_id"], split) for each in found]
+            pairs.add(row["query"], known, row["id"])
+
+
+def _told(pairs: Pairs) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in pairs.skipped.items()) or "no row was read"
