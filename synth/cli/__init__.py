@@ -10,6 +10,7 @@ from synth.cli import (
     catalog,
     datasets,
     domains,
+    gate,
     generate,
     mine,
     personas,
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
+app.command()(gate.gate)
 app.command()(mine.mine)
 app.command()(plan.plan)
 app.command()(preview.preview)

@@ -22,7 +22,7 @@ from synth.cli.pairs import (
 from synth.errors import InputError
 
 if TYPE_CHECKING:
-    from synth.mining.miner import MinedDataset
+    from synth.mining.miner import HardNegativeMiner, MinedDataset
 
 
 class Strategy(StrEnum):
@@ -109,52 +109,51 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     as_json: JsonOption = False,
 ) -> None:
     """Find hard negatives for your own pairs; asking again with other bounds searches nothing again."""
-    from pydantic import ValidationError
-
     from synth.files import write_bytes
-    from synth.mining.miner import HardNegativeMiner
     from synth.store import choose_store
 
-    given = {
-        "max_score": max_score, "min_score": min_score, "absolute_margin": absolute_margin,
-        "relative_margin": relative_margin, "rank_min": rank_min,
-    }  # fmt: skip
-    try:
-        miner = HardNegativeMiner(
-            negatives=negatives,
-            strategy=strategy.value,
-            strict=strict,
-            positive_anchor=positive_anchor.value,
-            rank_max=rank_max,
-            rank_basis="after_rules" if after_rules else "raw",
-            sampling=sampling.value,
-            sample_pool=max(sample_pool, negatives),
-            temperature=temperature,
-            seed=seed,
-            shortfall=shortfall.value,
-            **{name: value for name, value in given.items() if value is not None},
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
-        raise InputError(f"{flag}{first['msg'].removeprefix('Value error, ')}") from error
+    miner = _miner(
+        negatives=negatives,
+        strategy=strategy.value,
+        max_score=max_score,
+        min_score=min_score,
+        absolute_margin=absolute_margin,
+        relative_margin=relative_margin,
+        strict=strict,
+        positive_anchor=positive_anchor.value,
+        rank_min=rank_min,
+        rank_max=rank_max,
+        rank_basis="after_rules" if after_rules else "raw",
+        sampling=sampling.value,
+        sample_pool=max(sample_pool, negatives),
+        temperature=temperature,
+        seed=seed,
+        shortfall=shortfall.value,
+    )
     chosen = choose_store(store)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
     mined = miner.mine(pairs, ask_teacher(pairs, teacher, chosen, rank_max))
     path = mined.write(folder, format_name)
-    write_bytes(folder / "mining.json", orjson_of(mined))
+    write_bytes(folder / "mining.json", mined.report.as_json())
     if as_json:
-        show_json({"file": str(path), **mined.report.as_json()})
+        show_json({"file": str(path), **mined.report.as_dict()})
         return
     show(mined)
     out.print(f"\nWritten: {path}, and what became of every candidate: {folder / 'mining.json'}")
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
 
 
-def orjson_of(mined: MinedDataset) -> bytes:
-    import orjson
+def _miner(**flags: Any) -> HardNegativeMiner:
+    from pydantic import ValidationError
 
-    return orjson.dumps(mined.report.as_json(), option=orjson.OPT_INDENT_2)
+    from synth.mining.miner import HardNegativeMiner
+
+    try:
+        return HardNegativeMiner(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
+        raise InputError(f"{flag}{first['msg'].removeprefix('Value error, ')}") from error
 
 
 def show(mined: MinedDataset) -> None:

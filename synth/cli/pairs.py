@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.cli.output import out
+from synth.cli.output import err
 
 if TYPE_CHECKING:
     from synth.mining.table import ScoreTable
@@ -55,7 +55,7 @@ def open_pairs(
     check_empty(folder)
     pairs = read_pairs(source, store, corpus, Fields(*fields))
     skipped = "".join(f"; {count:,} rows skipped: {reason}" for reason, count in pairs.skipped.items())
-    out.print(f"{pairs.count:,} pairs of {len(pairs.queries):,} queries, {len(pairs.passages):,} passages{skipped}")
+    err.print(f"{pairs.count:,} pairs of {len(pairs.queries):,} queries, {len(pairs.passages):,} passages{skipped}")
     return pairs
 
 

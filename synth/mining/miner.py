@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from schemas.recipe import MiningSettings
@@ -85,10 +86,13 @@ class Report:
     histogram: dict[str, list[int]] = field(default_factory=dict)
     """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         by_source = {name: dict(counts) for name, counts in self.by_source.items()}
         told = {"candidates": dict(self.candidates), "by_source": by_source, "bins": BINS.tolist()}
         return {**vars(self), **told}
+
+    def as_json(self) -> bytes:
+        return orjson.dumps(self.as_dict(), option=orjson.OPT_INDENT_2)
 
 
 class HardNegativeMiner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from schemas.document import Split
 from synth.text import hash64, normalise
@@ -54,8 +54,8 @@ class Pairs:
         ordinal = self._passage_of.setdefault(key, len(self.passages))
         if ordinal == len(self.passages):
             self.passages.append(text)
-            own = id or f"p{ordinal}"
-            self.passage_ids.append(f"{own}~{ordinal}" if own in self._ids else own)
+            own = id or f"p-{key:016x}"
+            self.passage_ids.append(f"{own}~{key:016x}" if own in self._ids else own)
             self._ids.add(own)
             self.groups.append(group)
             self.splits.append(split)
@@ -67,12 +67,23 @@ class Pairs:
         number = self._query_of.setdefault(key, len(self.queries))
         if number == len(self.queries):
             self.queries.append(query)
-            self.query_ids.append(id or f"q{number}")
+            self.query_ids.append(id or f"q-{key:016x}")
             self.sources.append(source)
             self.positives.append([])
         known = self.positives[number]
         known += [ordinal for ordinal in dict.fromkeys(positives) if ordinal not in known]
         return number
+
+    def by_text(self) -> Pairs:
+        """The same with passages in the order of their texts, so that ties are broken alike however rows came."""
+        order = sorted(range(len(self.passages)), key=lambda n: normalise(self.passages[n]))
+        place = {old: new for new, old in enumerate(order)}
+        columns = {
+            name: [getattr(self, name)[n] for n in order] for name in ("passages", "passage_ids", "groups", "splits")
+        }
+        positives = [[place[n] for n in own] for own in self.positives]
+        known = {key: place[n] for key, n in self._passage_of.items()}
+        return replace(self, **columns, positives=positives, _passage_of=known)  # type: ignore[arg-type]
 
     @property
     def count(self) -> int:

@@ -50,7 +50,8 @@ def read_pairs(source: str, store: Store, corpus: Path | None = None, fields: Fi
     """Pairs from a file or folder of rows, a BEIR folder, `hf://NAME[:SPLIT]`, or a version in the store.
 
     Rows hold a query and one positive or a list of them, as texts or as objects with a text; texts that
-    stand there as negatives join the pool when no `corpus` (rows with a text) is given. Raises DocumentError
+    stand there as negatives join the pool when no `corpus` (rows with a text) is given. Passages are in the
+    order of their texts. Raises DocumentError
     where something is missing, and StoreError for a version that is not there.
     """
     pairs = Pairs()
@@ -70,7 +71,7 @@ def read_pairs(source: str, store: Store, corpus: Path | None = None, fields: Fi
             _add_passage(pairs, where, row)
     if not pairs.count:
         raise DocumentError(f"{source} holds no pair of a query and a positive ({_told(pairs)})")
-    return pairs
+    return pairs.by_text()
 
 
 def _add_rows(pairs: Pairs, rows: Iterable[tuple[str, Row]], fields: Fields, *, with_negatives: bool) -> None:

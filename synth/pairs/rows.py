@@ -56,7 +56,7 @@ def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv(file: Path, delimiter: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    lines = (_usable(line, f"{file.name}, line {number}") for number, line in enumerate(read_lines(file), 1))
+    lines = (f"{_usable(line, f'{file.name}, line {number}')}\n" for number, line in enumerate(read_lines(file), 1))
     try:
         for number, row in enumerate(csv.DictReader(lines, delimiter=delimiter, strict=True), 1):
             yield f"{file.name}, row {number}", row

@@ -1,0 +1,160 @@
+"""Consistency of anybody's pairs: does a teacher that knows nothing of the labels find the positive again?
+
+A pair's rank is 1 + the passages that score strictly above the positive and are neither a
+known positive of the query nor equivalent to one (E5: top 2 of 1M; KaLM: top 50; Promptagator:
+a round trip). The other way round, queries are ranked for the passage. Rank k means little
+without the size of the pool, so both are told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.errors import InputError, suggest
+from synth.mining.candidates import Ints
+from synth.mining.table import ScoreTable, retrieve
+from synth.pairs import Pairs
+from synth.progress import Reporter
+from synth.store import Store
+
+Direction = Literal["query", "passage", "mutual"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a pair must keep. `k` is the lowest rank that does; `quantile` chooses it for each source instead:
+    the rank that this share of its pairs reaches. A score at or below `min_score` breaks it."""
+
+    k: int = 10
+    quantile: float | None = None
+    min_score: float | None = None
+    per_source: Mapping[str, int] = field(default_factory=dict)
+    """k of some sources."""
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Pairs of a query and a positive, and what became of each: all columns have shape (pairs,).
+
+    rank: in the direction that was asked for; for `mutual` the worse of both
+    reason: '' where the pair is kept
+    k: by source, as it was applied
+    """
+
+    pairs: Pairs
+    query: Ints
+    passage: Ints
+    rank: Ints
+    score: npt.NDArray[np.float32]
+    reason: list[str]
+    k: dict[str, int]
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(reason or "kept" for reason in self.reason)
+
+    @property
+    def by_source(self) -> dict[str, Counter[str]]:
+        found: dict[str, Counter[str]] = {}
+        for number, reason in zip(self.query.tolist(), self.reason, strict=True):
+            found.setdefault(self.pairs.sources[number], Counter())[reason or "kept"] += 1
+        return found
+
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """(kept, dropped) pairs: query, positive, source, rank, score, and why one was dropped."""
+        pairs, number = self.pairs, self.query.tolist()
+        table = pa.table(
+            {
+                "query": [pairs.queries[n] for n in number],
+                "positive": [pairs.passages[n] for n in self.passage.tolist()],
+                "source": [pairs.sources[n] for n in number],
+                "rank": self.rank,
+                "score": self.score,
+                "reason": self.reason,
+            }
+        )
+        kept = np.asarray([not reason for reason in self.reason], dtype=bool)
+        return table.filter(pa.array(kept)).drop_columns(["reason"]), table.filter(pa.array(~kept))
+
+
+def consistency_filter(
+    pairs: Pairs,
+    table: ScoreTable,
+    bounds: Bounds,
+    *,
+    reverse: ScoreTable | None = None,
+    direction: Direction = "query",
+) -> Filtered:
+    """Judge every pair; `reverse` is needed for `passage` and `mutual` (see `retrieve_reverse`).
+
+    Raises InputError where a source of `bounds` is none of the pairs'.
+    """
+    query, passage, forward, score = _ranks(table)
+    rank = forward
+    if direction != "query":
+        if reverse is None:
+            raise InputError(f"the direction {direction!r} needs the table of retrieve_reverse")
+        backward = _reversed_ranks(reverse, pairs, query, passage)
+        rank = backward if direction == "passage" else np.maximum(forward, backward)
+    limits = _limits(pairs, query, rank, bounds)
+    k = np.asarray([limits[pairs.sources[number]] for number in query.tolist()], dtype=np.int64)
+    low = np.zeros(len(rank), dtype=bool) if bounds.min_score is None else score <= bounds.min_score
+    reason = np.where(low, "low_score", np.where(rank > k, "inconsistent", ""))
+    return Filtered(pairs, query, passage, rank, score, reason.tolist(), limits)
+
+
+def retrieve_reverse(pairs: Pairs, teacher: str, *, store: Store, depth: int, reporter: Reporter) -> ScoreTable:
+    """Queries ranked for every positive: the positives asked as queries, the queries as the pool."""
+    return retrieve(_reversed(pairs), teacher, store=store, depth=depth, reporter=reporter)
+
+
+def _reversed(pairs: Pairs) -> Pairs:
+    turned = Pairs()
+    for query, id in zip(pairs.queries, pairs.query_ids, strict=True):  # noqa: A001
+        turned.add_passage(query, id)
+    for number, positives in enumerate(pairs.positives):
+        for ordinal in positives:
+            turned.add(pairs.passages[ordinal], [number], pairs.passage_ids[ordinal])
+    return turned
+
+
+def _ranks(table: ScoreTable) -> tuple[Ints, Ints, Ints, npt.NDArray[np.float32]]:
+    known = pq.read_table(table.folder / "positives.parquet")
+    query, passage, ahead = (known[name].to_numpy().astype(np.int64) for name in ("query", "passage", "ahead"))
+    return query, passage, ahead + 1, known["score"].to_numpy()
+
+
+def _reversed_ranks(reverse: ScoreTable, pairs: Pairs, query: Ints, passage: Ints) -> Ints:
+    """Of the same pairs in the order of the forward table."""
+    asked, found, rank, _ = _ranks(reverse)
+    numbers = {ordinal: number for number, ordinal in enumerate(_order(pairs))}
+    size = len(pairs.queries)
+    keys = asked * size + found
+    order = np.argsort(keys)
+    wanted = np.asarray([numbers[ordinal] for ordinal in passage.tolist()], dtype=np.int64) * size + query
+    return rank[order[np.searchsorted(keys[order], wanted)]]
+
+
+def _order(pairs: Pairs) -> Iterator[int]:
+    """Distinct positives in the order in which `_reversed` numbers them."""
+    yield from dict.fromkeys(ordinal for positives in pairs.positives for ordinal in positives)
+
+
+def _limits(pairs: Pairs, query: Ints, rank: Ints, bounds: Bounds) -> dict[str, int]:
+    sources = np.asarray([pairs.sources[number] for number in query.tolist()])
+    names = [str(name) for name in np.unique(sources)]
+    if unknown := sorted(set(bounds.per_source) - set(names)):
+        there = suggest(unknown[0], names) if names != [""] else "; the pairs name no source, see --source-field"
+        raise InputError(f"no pair has the source {unknown[0]!r}{there}")
+    if bounds.quantile is None:
+        return {name: bounds.per_source.get(name, bounds.k) for name in names}
+    reached = {name: int(np.quantile(rank[sources == name], bounds.quantile, method="inverted_cdf")) for name in names}
+    return reached | dict(bounds.per_source)
