@@ -71,10 +71,9 @@ class Questions:
             np.asarray([ordinal for own in positives for ordinal in own], dtype=np.int64),
         )
 
-    def blocks(self, size: int | None = None) -> Iterator[Questions]:
-        size = size or BLOCK
-        for start in range(0, len(self.number), size):
-            stop = min(start + size, len(self.number))
+    def blocks(self) -> Iterator[Questions]:
+        for start in range(0, len(self.number), BLOCK):
+            stop = min(start + BLOCK, len(self.number))
             first, last = np.searchsorted(self.owner, (start, stop))
             yield Questions(
                 self.number[start:stop],
@@ -86,8 +85,8 @@ class Questions:
             )
 
 
-def write_scores(folder: Path, questions: Iterable[Questions], corpus: Corpus, teacher: Teacher, depth: int) -> None:
-    """Score queries block by block: `table`, `positives`, and last `queries`.
+def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teacher: Teacher, depth: int) -> None:
+    """Score queries, given in blocks of BLOCK (`Questions.blocks`), all but the last full: `table`, `positives`, and last `queries`.
 
     `ahead` counts the passages that score strictly above a positive, the query's other known positives and
     whatever is equivalent to one of them left out.
@@ -103,7 +102,7 @@ def write_scores(folder: Path, questions: Iterable[Questions], corpus: Corpus, t
             )
         ]
         queries, positives, table = sinks
-        for block in (block for given in questions for block in given.blocks()):
+        for block in blocks:
             padded = _pad(block)
             hits = teacher.search(block.texts, padded, depth)
             table.add_table(_table(block, hits), one_row_group=True)
@@ -128,20 +127,21 @@ def read_metadata(folder: Path) -> TableMetadata:
 
 
 def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
-    """(numbers of the queries, their candidates) of every row group of a table, in order."""
+    """(numbers of the queries, their candidates) of every BLOCK of a table, in order."""
     queries = pq.read_table(folder / "queries.parquet", columns=["query", "key"])
     number, key = queries["query"].to_numpy().astype(np.int64), queries["key"].to_numpy()
     known = pq.read_table(folder / "positives.parquet", columns=["query", "passage", "rank", "score"])
     owner, passage, rank, score = (known[name].to_numpy() for name in known.column_names)
     with pq.ParquetFile(folder / "table.parquet") as file:
-        start = 0
-        for rows in _row_groups(file):
-            last = rows["query"][-1].as_py() if rows is not None else None
-            stop = len(number) if last is None else int(np.searchsorted(number, last, side="right"))
-            table = rows if rows is not None else TABLE.empty_table()
-            if start == stop:
-                continue
-            numbers = number[start:stop]
+        groups = iter(range(file.num_row_groups))
+        rows = _next_group(file, groups)
+        for start in range(0, len(number), BLOCK):
+            numbers = number[start : start + BLOCK]
+            table = rows
+            if rows.num_rows and rows["query"][0].as_py() <= numbers[-1]:
+                rows = _next_group(file, groups)
+            else:
+                table = TABLE.empty_table()
             first, end = np.searchsorted(owner, (numbers[0], numbers[-1] + 1))
             positives = Positives(
                 np.searchsorted(numbers, owner[first:end]),
@@ -149,27 +149,23 @@ def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
                 rank[first:end].astype(np.int64),
                 score[first:end],
             )
-            yield (
-                numbers,
-                Candidates(
-                    np.searchsorted(numbers, table["query"].to_numpy()),
-                    table["passage"].to_numpy().astype(np.int64),
-                    table["rank"].to_numpy().astype(np.int64),
-                    table["score"].to_numpy(),
-                    positives,
-                    key[start:stop],
-                ),
+            yield numbers, Candidates(
+                np.searchsorted(numbers, table["query"].to_numpy()),
+                table["passage"].to_numpy().astype(np.int64),
+                table["rank"].to_numpy().astype(np.int64),
+                table["score"].to_numpy(),
+                positives,
+                key[start : start + BLOCK],
             )
-            start = stop
 
 
-def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table | None]:
-    """Every row group, and last None for the queries after them that found nothing."""
-    for group in range(file.num_row_groups):
+def _next_group(file: pq.ParquetFile, groups: Iterator[int]) -> pa.Table:
+    """The next row group that has rows; an empty table after the last."""
+    for group in groups:
         rows = file.read_row_group(group)
         if rows.num_rows:
-            yield rows
-    yield None
+            return rows
+    return TABLE.empty_table()
 
 
 def _metadata(teacher: Teacher, depth: int, corpus: Corpus) -> dict[str, bytes]:

@@ -171,7 +171,7 @@ def _score(workshop: Workshop, shard: Shard) -> None:
     if not shard.is_made(workshop.folder):
         questions = _questions(shard.items_path(workshop.folder))
         write_scores(
-            shard.scores_folder(workshop.folder), [questions], workshop.corpus, workshop.teacher, workshop.depth
+            shard.scores_folder(workshop.folder), questions.blocks(), workshop.corpus, workshop.teacher, workshop.depth
         )
 
 

@@ -251,7 +251,7 @@ def count_inconsistent(
     gate = next(g for g in build_set_gates(load_domain("finance").domain.set_gates) if g.name == "consistency")
     depth = min(2 * gate.needs_depth, len(corpus))  # type: ignore[attr-defined]
     questions = Questions.of([queries[row] for row, _ in pairs], [[passage] for _, passage in pairs])
-    write_scores(folder / "scores", [questions], corpus, teacher, depth)
+    write_scores(folder / "scores", questions.blocks(), corpus, teacher, depth)
     scores = pq.read_table(folder / "scores" / "positives.parquet")
     nothing = np.zeros(len(pairs), dtype=np.int64)
     view = SetView(

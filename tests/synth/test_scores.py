@@ -47,7 +47,7 @@ def score(
 ) -> tuple[pa.Table, list[dict]]:
     """The table and the rows of `positives.parquet` for one query called `q`, number 7."""
     questions = Questions.of(["q"], [positives], number=np.array([7]), ids=["r7"])
-    write_scores(folder / "scores", [questions], corpus, Told(said), depth)
+    write_scores(folder / "scores", questions.blocks(), corpus, Told(said), depth)
     known = pq.read_table(folder / "scores" / "positives.parquet").to_pylist()
     return pq.read_table(folder / "scores" / "table.parquet"), known
 
@@ -73,7 +73,7 @@ def write_real_table(folder: Path, lexical: tuple[Corpus, Lexical], depth: int, 
     texts = [" ".join(random.choice(WORDS, 3)) for _ in known]
     number = np.array([n for n, _ in known])
     questions = Questions.of(texts, [own for _, own in known], number=number, ids=[f"r{n}" for n, _ in known])
-    write_scores(folder / "scores", [questions], corpus, teacher, depth)
+    write_scores(folder / "scores", questions.blocks(), corpus, teacher, depth)
     return folder / "scores", known
 
 
@@ -195,7 +195,7 @@ def test_queries_that_find_nothing_are_read_as_well(
     monkeypatch.setattr(scores, "BLOCK", block)
     corpus, teacher = lexical
     questions = Questions.of(["zeppelin", "bond", "airship", "dirigible"], [[4], [5], [6], [7]])
-    write_scores(tmp_path / "scores", [questions], corpus, teacher, 10)
+    write_scores(tmp_path / "scores", questions.blocks(), corpus, teacher, 10)
     read = [
         (int(number), int((block_read.query == n).sum()))
         for numbers, block_read in read_candidates(tmp_path / "scores")
@@ -208,7 +208,7 @@ def test_queries_that_find_nothing_are_read_as_well(
 
 def test_no_question_at_all_gives_empty_tables(tmp_path: Path, lexical: tuple[Corpus, Lexical]) -> None:
     corpus, teacher = lexical
-    write_scores(tmp_path / "scores", [Questions.of([], [])], corpus, teacher, 10)
+    write_scores(tmp_path / "scores", Questions.of([], []).blocks(), corpus, teacher, 10)
     assert list(read_candidates(tmp_path / "scores")) == []
     assert read_metadata(tmp_path / "scores").teacher == dict(teacher.identity)
 
@@ -220,7 +220,7 @@ def test_overlapping_chunks_of_a_real_document_are_not_ahead(tmp_path: Path) -> 
     teacher = Lexical("lexical", tmp_path / "teacher", tmp_path)
     teacher.index(corpus, Silent())
     shared = next(s for s in sentences if s in corpus.texts([1])[0] and s in corpus.texts([2])[0])
-    write_scores(tmp_path / "scores", [Questions.of([shared, shared], [[1], [2]])], corpus, teacher, 10)
+    write_scores(tmp_path / "scores", Questions.of([shared, shared], [[1], [2]]).blocks(), corpus, teacher, 10)
     assert pq.read_table(tmp_path / "scores" / "positives.parquet")["ahead"].to_pylist() == [0, 0]
 
 
@@ -242,7 +242,7 @@ def test_a_table_says_what_the_teacher_said(
     corpus = write_corpus(folder, [Row(f"d{n}") for n in range(6)], near)
     told = {f"q{n}": [value / 100 for value in row] for n, row in enumerate(said)}
     questions = Questions.of(list(told), [[positives[n]] for n in range(len(said))])
-    write_scores(folder / "scores", [questions], corpus, Told(told), depth)
+    write_scores(folder / "scores", questions.blocks(), corpus, Told(told), depth)
     table = pq.read_table(folder / "scores" / "table.parquet")
     assert table.schema.equals(TABLE)
     known = pq.read_table(folder / "scores" / "positives.parquet").to_pylist()

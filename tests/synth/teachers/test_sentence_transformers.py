@@ -311,7 +311,7 @@ def test_the_prompts_of_a_real_model_are_respected(tmp_path: Path, real: Real, m
 def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, margin: float) -> dict[int, list[int]]:
     """Our negatives for the paraphrases, through the score table: query -> passages, best first."""
     questions = Questions.of(PARAPHRASES, [[n] for n in range(len(TEXTS))])
-    write_scores(folder / "scores", [questions], corpus, teacher, len(corpus))
+    write_scores(folder / "scores", questions.blocks(), corpus, teacher, len(corpus))
     assert read_metadata(folder / "scores").teacher == dict(teacher.identity)
     ((_, candidates), *_) = read_candidates(folder / "scores")
     fate = select(corpus, MiningSettings(negatives=64, relative_margin=margin), candidates)
