@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from synth.corpus import Corpus
 from synth.files import ParquetSink
-from synth.mining.candidates import BEYOND, Candidates, Keys, Mask, Positives
+from synth.mining.candidates import BEYOND, Candidates, Keys, Positives, spread
 from synth.mining.guards import is_like_positive, is_positive
 from synth.teachers import Hits, Ints, Teacher
 from synth.text import hash64, normalise
@@ -31,7 +32,6 @@ from synth.text import hash64, normalise
 TABLE = pa.schema([("query", pa.int32()), ("passage", pa.int32()), ("rank", pa.uint16()), ("score", pa.float32())])
 POSITIVES = pa.schema([*TABLE, ("ahead", pa.int32())])
 QUERIES = pa.schema([("query", pa.int32()), ("id", pa.string()), ("key", pa.uint64())])
-_NONE, _NO_SCORES = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
 BLOCK = 512
 """Queries that are searched at a time; one row group each."""
 
@@ -104,12 +104,30 @@ def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teac
         queries, positives, table = sinks
         for block in blocks:
             padded = _pad(block)
-            hits = teacher.search(block.texts, padded, depth)
-            table.add_table(_table(block, hits), one_row_group=True)
-            positives.add_table(_positives(corpus, block, hits, padded))
+            found = _candidates(block, padded, teacher.search(block.texts, padded, depth))
+            table.add_table(rows_of(block.number, found), one_row_group=True)
+            positives.add_table(positives_of(corpus, block.number, found))
             queries.add_table(
                 pa.table([_typed(block.number, pa.int32()), pa.array(block.ids), block.key], schema=QUERIES)
             )
+
+
+def rows_of(number: Ints, candidates: Candidates) -> pa.Table:
+    """Candidates as a score table holds them; `number` is what each query is called in it."""
+    columns: tuple[Any, ...] = (number[candidates.query], candidates.passage, candidates.rank, candidates.score)
+    return pa.table([_typed(c, f.type) for c, f in zip(columns, TABLE, strict=True)], schema=TABLE)
+
+
+def positives_of(corpus: Corpus, number: Ints, candidates: Candidates) -> pa.Table:
+    """Their known positives, with how many candidates are ahead of each."""
+    known = candidates.positives
+    stranger = ~(is_positive(corpus, candidates) | is_like_positive(corpus, candidates))
+    starts = np.searchsorted(candidates.query, np.arange(candidates.count + 1)).astype(np.int64)
+    which, rows = spread(starts, known.owner)
+    above = stranger[rows] & (candidates.score[rows] > known.score[which])
+    ahead = np.bincount(which, weights=above, minlength=len(known.owner)).astype(np.int64)
+    columns: tuple[Any, ...] = (number[known.owner], known.passage, known.rank, known.score, ahead)
+    return pa.table([_typed(c, f.type) for c, f in zip(columns, POSITIVES, strict=True)], schema=POSITIVES)
 
 
 @dataclass(frozen=True)
@@ -149,13 +167,16 @@ def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
                 rank[first:end].astype(np.int64),
                 score[first:end],
             )
-            yield numbers, Candidates(
-                np.searchsorted(numbers, table["query"].to_numpy()),
-                table["passage"].to_numpy().astype(np.int64),
-                table["rank"].to_numpy().astype(np.int64),
-                table["score"].to_numpy(),
-                positives,
-                key[start : start + BLOCK],
+            yield (
+                numbers,
+                Candidates(
+                    np.searchsorted(numbers, table["query"].to_numpy()),
+                    table["passage"].to_numpy().astype(np.int64),
+                    table["rank"].to_numpy().astype(np.int64),
+                    table["score"].to_numpy(),
+                    positives,
+                    key[start : start + BLOCK],
+                ),
             )
 
 
@@ -185,32 +206,13 @@ def _pad(block: Questions) -> Ints:
     return padded
 
 
-def _table(block: Questions, hits: Hits) -> pa.Table:
-    ranks = np.broadcast_to(np.arange(1, hits.passages.shape[1] + 1), hits.passages.shape)
-    queries = np.broadcast_to(block.number[:, None], hits.passages.shape)
-    real = hits.passages >= 0
-    columns = [array[real] for array in (queries, hits.passages, ranks, hits.scores)]
-    return pa.table([_typed(c, f.type) for c, f in zip(columns, TABLE, strict=True)], schema=TABLE)
-
-
-def _positives(corpus: Corpus, block: Questions, hits: Hits, padded: Ints) -> pa.Table:
-    score = hits.positive_scores[padded >= 0]
+def _candidates(block: Questions, padded: Ints, hits: Hits) -> Candidates:
     found = hits.passages[block.owner] == block.positive[:, None]
     rank = np.where(found.any(axis=1), found.argmax(axis=1) + 1, BEYOND)
-    above = _strangers(corpus, block, hits)[block.owner] & (hits.scores[block.owner] > score[:, None])
-    columns = (block.number[block.owner], block.positive, rank, score, above.sum(axis=1))
-    return pa.table([_typed(c, f.type) for c, f in zip(columns, POSITIVES, strict=True)], schema=POSITIVES)
-
-
-def _strangers(corpus: Corpus, block: Questions, hits: Hits) -> Mask:
-    """Which hits are no known positive of their query and like none, shape of the hits."""
+    positives = Positives(block.owner, block.positive, rank, hits.positive_scores[padded >= 0])
     real = hits.passages >= 0
     query, column = np.nonzero(real)
-    positives = Positives(block.owner, block.positive, _NONE, _NO_SCORES)
-    found = Candidates(query, hits.passages[real], column + 1, hits.scores[real], positives, block.key)
-    strangers = np.zeros(real.shape, dtype=bool)
-    strangers[real] = ~(is_positive(corpus, found) | is_like_positive(corpus, found))
-    return strangers
+    return Candidates(query, hits.passages[real], column + 1, hits.scores[real], positives, block.key)
 
 
 def _typed(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:

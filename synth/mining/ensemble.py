@@ -1,0 +1,78 @@
+"""Negatives that several teachers found each by its own scores (NV-Retriever, arXiv 2407.15831, section on ensembles)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from synth.errors import InputError
+from synth.mining.candidates import Ints
+from synth.mining.miner import MinedDataset, Negatives
+from synth.text import draw
+
+Share = Literal["intra_sample", "cross_sample"]
+
+
+def combine(
+    mined: Sequence[MinedDataset],
+    share: Share,
+    *,
+    dedup: bool = False,
+    weights: Sequence[float] | None = None,
+    seed: int = 0,
+) -> MinedDataset:
+    """One dataset out of what was mined with each teacher for the same pairs.
+
+    `intra_sample`: every row takes the best of each teacher in turn; without `dedup` what two teachers
+    found stands there twice, which weighs it. `cross_sample`: every row takes those of one teacher, drawn
+    by weight. Raises InputError where the rows are not the same, as after `shortfall="drop"`.
+    """
+    first = mined[0]
+    if any(not np.array_equal(each.negatives.query, first.negatives.query) for each in mined):
+        raise InputError(
+            "mined datasets of different rows can't be combined; mine the same pairs with shortfall 'keep'"
+        )
+    given = [1.0] * len(mined) if weights is None else list(weights)
+    starts = [np.cumsum(each.negatives.found) - each.negatives.found for each in mined]
+    found, sources, places = [], [], []
+    for row, number in enumerate(first.negatives.query.tolist()):
+        held = [int(each.negatives.found[row]) for each in mined]
+        if share == "cross_sample":
+            chosen = _drawn(given, draw(seed, first.pairs.query_ids[number]))
+            taken = [(chosen, place) for place in range(held[chosen])]
+        else:
+            taken = [(t, place) for place in range(max(held)) for t in range(len(mined)) if place < held[t]]
+        rows = [(t, int(starts[t][row]) + place) for t, place in taken]
+        if dedup:
+            by_passage = {int(mined[t].negatives.passage[at]): (t, at) for t, at in reversed(rows)}
+            rows = [each for each in rows if each in by_passage.values()]
+        rows = rows[: first.asked]
+        found.append(len(rows))
+        sources += [t for t, _ in rows]
+        places += [at for _, at in rows]
+    return _gathered(
+        mined,
+        np.asarray(found, dtype=np.int64),
+        np.asarray(sources, dtype=np.int64),
+        np.asarray(places, dtype=np.int64),
+    )
+
+
+def _gathered(mined: Sequence[MinedDataset], found: Ints, sources: Ints, places: Ints) -> MinedDataset:
+    first = mined[0]
+    columns = {}
+    for name in ("passage", "rank", "score"):
+        column = np.empty(len(places), dtype=getattr(first.negatives, name).dtype)
+        for number, each in enumerate(mined):
+            own = sources == number
+            column[own] = getattr(each.negatives, name)[places[own]]
+        columns[name] = column
+    known = first.negatives
+    negatives = Negatives(known.query, known.known, known.positive, known.positive_score, found, **columns)
+    return MinedDataset(first.pairs, negatives, first.report, first.asked)
+
+
+def _drawn(weights: Sequence[float], at: float) -> int:
+    return int(np.searchsorted(np.cumsum(weights) / sum(weights), at, side="right").clip(0, len(weights) - 1))
