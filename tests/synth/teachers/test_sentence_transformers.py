@@ -76,10 +76,11 @@ class TinyModel:
     prompts: dict[str, str]
     weights = b"weights"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **options: object) -> None:
         if "missing" in name:
             raise OSError("there is no such model\nand a long explanation")
         self.max_seq_length = 64
+        self.options = options
 
     def get_embedding_dimension(self) -> int:
         return 32
@@ -87,11 +88,10 @@ class TinyModel:
     def state_dict(self) -> dict[str, Tensor]:
         return {"embeddings": Tensor(self.weights)}
 
-    def encode_query(self, texts: Sequence[str], **options: object) -> np.ndarray:
-        return self._encode([self.prompts["query"] + text for text in texts])
+    def encode_query(self, texts: Sequence[str], prompt: str, **options: object) -> np.ndarray:
+        return self._encode([prompt + text for text in texts])
 
-    def encode_document(self, texts: Sequence[str], **options: object) -> np.ndarray:
-        return self._encode([self.prompts["document"] + text for text in texts])
+    encode_document = encode_query
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         self.encoded.extend(texts)
@@ -145,7 +145,7 @@ def test_a_model_that_can_not_be_loaded_is_an_input_error(tmp_path: Path, tiny: 
 def test_a_model_that_fails_without_a_word_is_an_input_error_too(
     tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: TinyModel, name: str) -> None:
+    def fail(self: TinyModel, name: str, **options: object) -> None:
         raise ValueError
 
     monkeypatch.setattr(tiny, "__init__", fail)
@@ -459,7 +459,7 @@ def test_texts_are_alike_by_the_cosine_of_their_embeddings_and_are_embedded_once
 def test_the_texts_nearest_to_each_passage_are_found_without_embedding_the_passages_again(
     tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synth.teachers.sentence_transformers.BATCH", 5)
+    monkeypatch.setattr("synth.teachers.dense.BLOCK", 5)
     corpus = build_corpus(tmp_path / "corpus", TEXTS)
     teacher = index("a/model", tmp_path / "teacher", tmp_path / "store", corpus)
     before = len(tiny.encoded)
