@@ -113,7 +113,7 @@ class Embedder:
             if word in text:
                 vector = vector * 0 + value
         source = np.random.default_rng(len(self.bodies))
-        return vector + source.normal(0, self.noise, len(vector)) * np.linalg.norm(vector)
+        return vector + source.normal(0, self.noise, len(vector)) * np.linalg.norm(vector) if self.noise else vector
 
     def _pair(self, query: str, passage: str, activated: bool) -> float:
         q, p = self.vector(query), self.vector(passage)

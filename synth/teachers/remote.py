@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -119,6 +120,14 @@ class Remote:
         if response.status in _PASSING or (response.status >= 500 and response.status not in _ABSENT):
             return f"HTTP {response.status}{f': {said}' if said else ''}"
         raise Refused(self.url, route, response.status, said)
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON of a reply, NaN too, which some servers write and no standard knows. Raises ValueError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)
 
 
 def said_by(body: bytes) -> str:

@@ -8,7 +8,6 @@ kept in the store, and a server whose vectors are the same up to the noise of it
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from synth.llm.link import Patience
 from synth.teachers import Floats
 from synth.teachers.dense import Dense, Side, normalise
 from synth.teachers.probes import PROBES, folder_of, known_as
-from synth.teachers.remote import Refused, Remote, Unreadable
+from synth.teachers.remote import Refused, Remote, Unreadable, read_json
 from synth.teachers.settings import TeacherModel, TeacherSettings
 
 BATCH = 64
@@ -125,13 +124,13 @@ def _forms(asked: TeacherModel) -> list[dict[str, Any]]:
 def read_embeddings(body: bytes) -> Floats:
     """The vectors in a reply of /v1/embeddings, by their `index`, shape (n, d). Raises Unreadable."""
     try:
-        data = orjson.loads(body)["data"]
+        data = read_json(body)["data"]
         ordered = sorted(data, key=lambda item: item["index"])
         if [item["index"] for item in ordered] != list(range(len(ordered))):
             raise Unreadable("the numbers of its vectors are not 0, 1, 2 …")
         rows = [_read_vector(item["embedding"]) for item in ordered]
         vectors: Floats = np.stack(rows)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"its reply holds no vectors: {str(error)[:100]}") from error
     if vectors.ndim != 2:
         raise Unreadable("its reply holds no vectors: one for every token instead")

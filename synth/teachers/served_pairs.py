@@ -20,7 +20,7 @@ from synth.errors import InputError, RunError
 from synth.llm.link import Patience
 from synth.teachers import Floats
 from synth.teachers.probes import PROBES, folder_of, known_as
-from synth.teachers.remote import Refused, Remote, Unreadable
+from synth.teachers.remote import Refused, Remote, Unreadable, read_json
 from synth.teachers.rescore import FLAG, PairModel, Range
 from synth.teachers.settings import TeacherSettings
 
@@ -127,11 +127,11 @@ def _pairs() -> tuple[list[str], list[str]]:
 def read_scores(body: bytes) -> Floats:
     """The scores in a reply of /v1/score by their `index`, shape (n,). Raises Unreadable."""
     try:
-        ordered = sorted(orjson.loads(body)["data"], key=lambda item: item["index"])
+        ordered = sorted(read_json(body)["data"], key=lambda item: item["index"])
         if [item["index"] for item in ordered] != list(range(len(ordered))):
             raise Unreadable("the numbers of its scores are not 0, 1, 2 …")
         scores = np.asarray([item["score"] for item in ordered], dtype=np.float32)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"its reply holds no scores: {str(error)[:100]}") from error
     if scores.ndim != 1:
         raise Unreadable("its reply holds no scores: several numbers for a pair")

@@ -153,10 +153,13 @@ def check_same(recipe: str, text: str) -> TeacherSettings:
 
 
 def _check_embeds(model: TeacherModel, settings: TeacherSettings) -> None:
-    status, body = fetch(
-        f"{settings.url}/embeddings", orjson.dumps({"model": model.name, "input": ["Does this server embed?"]})
-    )
-    if status in (400, 404, 405, 500, 501):
+    """Whether there is a route for it; what may pass, such as a busy server, is left to those who ask later."""
+    question = orjson.dumps({"model": model.name, "input": ["Does this server embed?"]})
+    try:
+        status, body = fetch(f"{settings.url}/embeddings", question)
+    except InputError:
+        return
+    if status in (400, 404, 405, 501):
         raise InputError(
             f"{settings.url} serves {model.name!r} and does not embed with it (HTTP {status}{f': {said}' if (said := said_by(body)) else ''}); a chat model writes and can't be the teacher: name the server of an embedding model (vllm serve MODEL --runner pooling)"
         )
