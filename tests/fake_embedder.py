@@ -39,6 +39,8 @@ class Embedder:
     weights: str = ""
     """Others are another model under the same name."""
     noise: float = 0.0
+    seconds: float = 0.0
+    """That an answer takes."""
     faults: Faults = never
     takes: tuple[str, ...] = ("base64", "truncate_prompt_tokens", "dimensions", "use_activation")
     """What it does not refuse."""

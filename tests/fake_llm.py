@@ -199,7 +199,7 @@ class _Connection(asyncio.Protocol):
         if isinstance(found, tuple):
             found = Status(*found)
         if not await self._fail(found):
-            await self._run(0.0)
+            await self._run(embedder.seconds)
             self._send(200, embedder.answer(route, body))
 
     async def _chat(self, body: dict[str, Any]) -> None:

@@ -161,7 +161,7 @@ def _check_embeds(model: TeacherModel, settings: TeacherSettings) -> None:
         return
     if status in (400, 404, 405, 501):
         raise InputError(
-            f"{settings.url} serves {model.name!r} and does not embed with it (HTTP {status}{f': {said}' if (said := said_by(body)) else ''}); a chat model writes and can't be the teacher: name the server of an embedding model (vllm serve MODEL --runner pooling)"
+            f"{settings.url} serves {model.name!r} and does not embed with it (HTTP {status}{f': {said}' if (said := said_by(body)) else ''}); a model that writes (a chat model) or ranks can't be the teacher: name the server of an embedding model (vllm serve MODEL --runner pooling)"
         )
 
 

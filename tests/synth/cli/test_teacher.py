@@ -88,7 +88,7 @@ WRONG = {
     "an unknown option": ("{url},bach=3", "the option 'bach' is not understood"),
     "a number that is none": ("{url},batch=lots", "batch=lots: Input should be a valid integer"),
     "no server there": ("http://127.0.0.1:9/v1", "does not answer"),
-    "a chat model": ("{chat}", "a chat model writes and can't be the teacher"),
+    "a chat model": ("{chat}", "can't be the teacher: name the server of an embedding model"),
     "a model it has not": ("{url},model=fakes", "does not serve the model 'fakes'; did you mean 'fake'?"),
     "no address": ("served:fake", "names no server: write --teacher http://HOST:8001/v1,model=fake"),
     "too many dimensions": ("{url},dimensions=999", "was asked for vectors of 999 dimensions and gives 32"),

@@ -310,6 +310,6 @@ def test_the_fake_is_what_a_chat_model_is_not(serve: Serve) -> None:
     with fake_llm() as chat:
         assert isinstance(chat, FakeLlm)
         with pytest.raises(
-            InputError, match=r"serves 'fake' and does not embed with it \(HTTP 404: not found\); a chat model writes"
+            InputError, match=r"serves 'fake' and does not embed with it \(HTTP 404: not found\); a model that writes"
         ):
             reach_teacher(chat.url)
