@@ -102,14 +102,16 @@ class Dense:
     def nearest(self, corpus: Corpus, texts: Sequence[str], count: int) -> Iterator[Ints]:
         vectors = self._embed(texts, "query")
         for start in range(0, len(corpus), BLOCK):
-            found, _ = search_exactly(np.asarray(self._passages[start : start + BLOCK]), vectors, count)
+            found, _ = search_exactly(
+                np.asarray(self._passages[start : start + BLOCK], dtype=np.float32), vectors, count
+            )
             yield np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
 
     def embed_queries(self, queries: Sequence[str]) -> Floats:
         return self._embed(queries, "query")
 
     def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
-        return np.array(self._passages[list(ordinals)])
+        return np.array(self._passages[list(ordinals)], dtype=np.float32)
 
     @cached_property
     def _kept(self) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ the depth that is rescored are left out, so that no list is half on one scale an
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,7 @@ class PairModel:
         self.asked, _ = parse_model(name, FLAG)
         self.settings = settings or TeacherSettings()
         self._embeddings = embeddings
+        self._scoring = threading.Lock()
 
     def describe(self) -> dict[str, str]:
         """The model, its weights and whatever else changes scores."""
@@ -70,7 +72,8 @@ class PairModel:
             return self._check([queries[row] for row in rows], [passages[row] for row in rows])
 
         keys = [key_of(query, passage) for query, passage in zip(queries, passages, strict=True)]
-        return round_scores(self._cache.fetch(keys, make)[:, 0])
+        with self._scoring:
+            return round_scores(self._cache.fetch(keys, make)[:, 0])
 
     def _check(self, queries: Sequence[str], passages: Sequence[str]) -> Floats:
         scores = np.asarray(self.ask(queries, passages), dtype=np.float32)
