@@ -77,7 +77,7 @@ class GenerateParameters(Strict):
     teacher: Annotated[
         str | None,
         Field(
-            description="The embedder that scores: lexical, or name or folder of a sentence-transformers model. Default: as the domain says.",
+            description="The embedder that scores: lexical, name or folder of a sentence-transformers model, or a server such as http://HOST:8001/v1. Default: as the domain says.",
             json_schema_extra=_position(7),
         ),
     ] = None
@@ -212,7 +212,7 @@ def parameters_of(run: Run) -> GenerateParameters:
         id_field=info.id_field,
         name=info.name,
         limit=recipe.limit,
-        teacher=recipe.teacher,
+        teacher=info.teacher.flag(recipe.teacher),
         seed=recipe.seed,
         llm=[endpoint.url for endpoint in info.llm.endpoints] if info.llm else [],
         store=str(run.store.root),

@@ -20,6 +20,7 @@ from synth.gates import build_record_gates, build_set_gates
 from synth.prompts import load_prompt
 from synth.steps import step_prompts
 from synth.tasks import extractive_rule, steps_of
+from synth.teachers.settings import TeacherSettings, reach_teacher
 from synth.yaml_model import load_yaml_model, read_yaml
 
 LLM = "llm"
@@ -56,12 +57,17 @@ class Resolved:
     documents: tuple[Path, ...]
     licence: str
     """Licence of the documents where the domain's own corpus is used, else ''."""
+    teacher: TeacherSettings
+    """How the teacher is reached."""
     facts: Facts | None = None
     """What made negatives may change; None where none are asked for."""
 
 
 def resolve(choices: Choices) -> Resolved:
-    """The recipe that `choices` mean; raises DomainError before anything is written."""
+    """The recipe that `choices` mean; a teacher's server is asked for its model.
+
+    Raises DomainError and InputError before anything is written.
+    """
     loaded = override(load_domain(choices.domain), choices)
     domain = loaded.domain
     _check_parts(domain)
@@ -77,6 +83,7 @@ def resolve(choices: Choices) -> Resolved:
     limit = choices.limit if choices.limit is not None else (domain.limit if shipped else None)
     if limit is not None and limit < 1:
         raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
+    teacher, settings = reach_teacher(domain.teacher)
     recipe = Recipe(
         domain=domain.name,
         instruction=domain.instruction,
@@ -86,7 +93,7 @@ def resolve(choices: Choices) -> Resolved:
         limit=limit,
         facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
-        **shared_settings(domain),
+        **shared_settings(domain) | {"teacher": teacher},
     )
     return Resolved(
         name=choices.name or domain.name,
@@ -94,6 +101,7 @@ def resolve(choices: Choices) -> Resolved:
         personas=personas,
         documents=(loaded.corpus,) if shipped else choices.documents,
         licence=domain.corpus_licence if shipped else "",
+        teacher=settings,
         facts=facts,
     )
 

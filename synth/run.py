@@ -43,7 +43,8 @@ from synth.recipe import LLM, Resolved, task_prompts
 from synth.shard import Shard, Workshop, make_shards
 from synth.steps import step_prompts
 from synth.store import Store, VersionRef
-from synth.teachers import build_teacher
+from synth.teachers import build_teacher, close_teacher
+from synth.teachers.settings import TeacherSettings, check_same
 
 DEFAULT_SHARD_SIZE = 1_000
 
@@ -66,6 +67,8 @@ class RunInfo(Strict):
     shard_size: int = DEFAULT_SHARD_SIZE
     llm: LlmSettings | None = None
     """Servers and budget, where the generator asks an LLM."""
+    teacher: TeacherSettings = TeacherSettings()
+    """Server, devices and batches of the teacher."""
 
 
 class Result(Strict):
@@ -141,6 +144,7 @@ def create_run(
         licence=resolved.licence,
         shard_size=shard_size,
         llm=llm,
+        teacher=resolved.teacher,
     )
     write_bytes(
         run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas)
@@ -199,6 +203,13 @@ def change_llm(run: Run, reached: LlmSettings | None, changes: Mapping[str, Any]
                 f"the run {run.id} asks the model {missing[0]!r} and the servers named have {have}; either (1) name one that serves it, or (2) start a run with the other model: synth generate --domain {run.recipe.domain} --llm …"
             )
     write_model(run.folder / "run.json", run.info.model_copy(update={"llm": settings.model_copy(update=dict(changes))}))
+    del run.__dict__["info"]
+
+
+def change_teacher(run: Run, flag: str) -> None:
+    """Another server or other devices for the same teacher. Raises InputError where it is another teacher."""
+    settings = check_same(run.recipe.teacher, flag)
+    write_model(run.folder / "run.json", run.info.model_copy(update={"teacher": settings}))
     del run.__dict__["info"]
 
 
@@ -271,10 +282,13 @@ def open_workshop(run: Run, reporter: Reporter) -> Workshop:
 
 
 def close_workshop(run: Run) -> None:
-    """Let go of a run's generator and with it of its connections; a later shard opens it anew."""
+    """Let go of what a run's generator and teacher hold, such as connections; a later shard opens it anew."""
     with _opening:
         workshop = _workshops.pop(run.folder, None)
-    close = getattr(workshop.generator, "close", None) if workshop is not None else None
+    if workshop is None:
+        return
+    close_teacher(workshop.teacher)
+    close = getattr(workshop.generator, "close", None)
     if close is not None:
         close()
 
@@ -284,7 +298,7 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     if not recipe.corpus_sha256:
         raise RunError(f"the run {run.id} has no passages yet; run `synth resume {run.id}`")
     reporter.stage("index passages", len(corpus))
-    teacher = build_teacher(recipe.teacher, run.folder / "teacher", run.store.embeddings)
+    teacher = build_teacher(recipe.teacher, run.folder / "teacher", run.store.embeddings, run.info.teacher)
     teacher.index(corpus, reporter)
     nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)

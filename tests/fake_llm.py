@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httptools
+from fake_embedder import Embedder
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ class FakeLlm:
     waiting: int = 0
     most_running: int = 0
     down: bool = False
+    embedder: Embedder | None = None
+    """None for a chat model, which has neither /v1/embeddings nor /v1/score."""
 
     @property
     def prompts(self) -> list[str]:
@@ -184,10 +187,20 @@ class _Connection(asyncio.Protocol):
             self._tokenize(json.loads(body))
         elif url == "/generative_scoring" and fake.scores is not None:
             await self._score(json.loads(body))
-        elif url == "/v1/chat/completions":
+        elif url in ("/v1/embeddings", "/v1/score") and fake.embedder is not None:
+            await self._embed(fake.embedder, url, json.loads(body))
+        elif url == "/v1/chat/completions" and fake.embedder is None:
             await self._chat(json.loads(body))
         else:
             self._send(404, {"error": {"message": "not found"}})
+
+    async def _embed(self, embedder: Embedder, route: str, body: dict[str, Any]) -> None:
+        found = embedder.fault(route, body)
+        if isinstance(found, tuple):
+            found = Status(*found)
+        if not await self._fail(found):
+            await self._run(embedder.seconds)
+            self._send(200, embedder.answer(route, body))
 
     async def _chat(self, body: dict[str, Any]) -> None:
         fake = self._fake

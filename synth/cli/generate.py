@@ -52,7 +52,9 @@ TeacherOption = Annotated[
     str | None,
     typer.Option(
         "--teacher",
-        help="'lexical' (BM25), or a sentence-transformers model by name or folder. Default: the domain file's.",
+        metavar="NAME|URL",
+        help="'lexical' (BM25), a sentence-transformers model by name or folder, or a server that embeds: http://HOST:8001/v1. Options behind it: ,query_prompt=… ,max_tokens=… ,dtype=float16 ,devices=2 (docs/teachers.md). Default: the domain file's.",
+        show_default=False,
     ),
 ]
 PersonasOption = Annotated[

@@ -29,7 +29,11 @@ CorpusOption = Annotated[
 ]
 PairsTeacherOption = Annotated[
     str,
-    typer.Option("--teacher", metavar="NAME", help="Who scores: 'lexical', or a sentence-transformers model."),
+    typer.Option(
+        "--teacher",
+        metavar="NAME|URL",
+        help="Who scores: 'lexical' (BM25), a sentence-transformers model, or a server that embeds (docs/teachers.md).",
+    ),
 ]
 QueryFieldOption = Annotated[
     str | None, typer.Option("--query-field", help="Field of the query. Default: the usual names.", show_default=False)

@@ -43,7 +43,7 @@ ComparerOption = Annotated[
     str,
     typer.Option(
         "--teacher",
-        help="What compares meanings: a sentence-transformers model by name or folder; 'lexical' compares counts of words.",
+        help="What compares meanings: a sentence-transformers model by name or folder, or the address of a server that embeds; 'lexical' compares counts of words.",
     ),
 ]
 
@@ -161,11 +161,17 @@ def _report(personas: list[Persona], teacher: str, thresholds: Thresholds, store
     from collections import Counter
 
     from synth.personas.dedup import find_duplicates
-    from synth.teachers import build_teacher, comparing
+    from synth.teachers import build_teacher, close_teacher, comparing
+    from synth.teachers.settings import reach_teacher
 
+    name, settings = reach_teacher(teacher)
     with tempfile.TemporaryDirectory(prefix="synth-personas-") as folder:
-        comparer = comparing(build_teacher(teacher, Path(folder), store.embeddings), teacher)
-        found = find_duplicates([persona.text for persona in personas], comparer, thresholds)
+        chosen = build_teacher(name, Path(folder), store.embeddings, settings)
+        comparer = comparing(chosen, name)
+        try:
+            found = find_duplicates([persona.text for persona in personas], comparer, thresholds)
+        finally:
+            close_teacher(chosen)
     counts = {
         field: dict(sorted(Counter(getattr(persona, field) or "unknown" for persona in personas).items()))
         for field in ("origin", "style", "expertise", "licence")

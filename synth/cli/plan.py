@@ -101,13 +101,15 @@ def planned(
     from synth.corpora import make_corpus
     from synth.personas.match import match_without_run
     from synth.plan import Plan
+    from synth.teachers import build_teacher
 
     people = resolved.personas
     with tempfile.TemporaryDirectory(prefix="synth-plan-") as name:
         folder = Path(name)
         corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, folder / "corpus", reporter, keep=False)
         recipe = recipe.model_copy(update={"corpus_sha256": sha256})
-        nearest = match_without_run(recipe, corpus, people, store.embeddings, folder, reporter)
+        teacher = build_teacher(recipe.teacher, folder / "teacher", store.embeddings, resolved.teacher)
+        nearest = match_without_run(recipe, corpus, people, teacher, folder, reporter)
         yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in people], nearest)
 
 

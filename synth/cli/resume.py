@@ -16,12 +16,23 @@ from synth.cli.generate import (
 )
 from synth.cli.output import JsonOption, StoreOption, err
 
+SameTeacherOption = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        metavar="NAME|URL",
+        help="Another server of the same teacher, or other devices for it: http://HOST:8001/v1, or NAME,devices=4. Default: as it was started.",
+        show_default=False,
+    ),
+]
+
 
 def resume(  # noqa: PLR0913 - one parameter a flag
     run_id: Annotated[
         str | None, typer.Argument(help="The run. Default: the newest unfinished one.", show_default=False)
     ] = None,
     llm: LlmOption = None,
+    teacher: SameTeacherOption = None,
     max_requests: MaxRequestsOption = None,
     max_tokens_total: MaxTokensOption = None,
     max_hours: MaxHoursOption = None,
@@ -38,12 +49,12 @@ def resume(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Go on with an unfinished run; what its files hold is not made again, and no answer is asked for twice.
 
-    Servers and budget are those it was started with, unless you name others.
+    Servers and budget are those it was started with, unless you name others. The teacher stays the same.
     """
     from synth.cli.generate import finish
     from synth.llm.budget import Budget
     from synth.llm.settings import reach
-    from synth.run import change_llm, check_unchanged, find_run
+    from synth.run import change_llm, change_teacher, check_unchanged, find_run
     from synth.store import choose_store
 
     chosen = choose_store(store)
@@ -56,5 +67,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
         "metrics_port": metrics_port,
     }
     change_llm(run, reach(llm) if llm else None, {name: value for name, value in changes.items() if value is not None})
+    if teacher:
+        change_teacher(run, teacher)
     err.print(f"Resuming {run.id}")
     finish(run, chosen, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)

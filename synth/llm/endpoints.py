@@ -23,6 +23,7 @@ KEY_VARIABLES = ("SYNTH_LLM_API_KEY", "VLLM_API_KEY")
 """Where an API key may stand; it is never taken from a flag, a file or a URL."""
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens addresses without the proxies of the environment, which the client does not use either."""
+_ROUTES = ("/chat/completions", "/embeddings", "/score")
 _PATIENCE = 10.0
 """Seconds a server has to say which models it serves."""
 
@@ -55,26 +56,41 @@ def parse_endpoint(text: str) -> Endpoint:
     'http://gpu1:8000/v1'
     """
     url, *options = text.split(",")
+    address = parse_address(url, text)
+    fields = parse_options(options, text, known=("model", "weight", "task"))
+    return Endpoint(url=address, **fields)
+
+
+def parse_address(url: str, text: str, flag: str = "--llm") -> str:
+    """The address of a server up to and including `/v1`; `text` is all that stands behind the flag. Raises InputError."""
     parts = urlsplit(url.strip())
     if "@" in text or parts.query or parts.fragment:
         raise InputError(
-            f"--llm takes an address without user, password or parameters: put an API key into {KEY_VARIABLES[0]}"
+            f"{flag} takes an address without user, password or parameters: put an API key into {KEY_VARIABLES[0]}"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"--llm {text!r}: write http://HOST:PORT/v1 for a running server, or vllm:MODEL to start one")
-    path = parts.path.rstrip("/").removesuffix("/chat/completions")
-    fields = parse_options(options, text, known=("model", "weight", "task"))
-    return Endpoint(url=f"{parts.scheme}://{parts.netloc}{path or '/v1'}", **fields)
+        ours = ", or vllm:MODEL to start one" if flag == "--llm" else ""
+        raise InputError(f"{flag} {text!r}: write http://HOST:PORT/v1 for a running server{ours}")
+    path = parts.path.rstrip("/")
+    for route in _ROUTES:
+        path = path.removesuffix(route)
+    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
 
-def parse_options(options: Sequence[str], text: str, known: Sequence[str]) -> dict[str, Any]:
-    """`weight=2`, `task=NAME` and so on as fields; InputError names what is wrong in the flag `text`."""
+def parse_options(
+    options: Sequence[str], text: str, known: Sequence[str], *, flag: str = "--llm", verbatim: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`weight=2`, `task=NAME` and so on as fields; InputError names what is wrong in the flag `text`.
+
+    `verbatim` names the options whose value may be empty, and whose blanks count.
+    """
     fields: dict[str, Any] = {}
     for option in options:
-        name, _, value = (part.strip() for part in option.partition("="))
-        if name not in known or not value:
+        name, equals, value = option.partition("=")
+        name, value = name.strip(), value if name.strip() in verbatim else value.strip()
+        if name not in known or not (value or (equals and name in verbatim)):
             raise InputError(
-                f"--llm {text.split(',')[0]}: the option {name!r} is not understood or has no value{suggest(name, known)}; write it like {known[0]}=VALUE"
+                f"{flag} {text.split(',')[0]}: the option {name!r} is not understood or has no value{suggest(name, known)}; write it like {known[0]}=VALUE"
             )
         if name == "task":
             fields.setdefault("tasks", []).append(value)
@@ -132,7 +148,7 @@ def _discover(endpoint: Endpoint) -> Endpoint:
         served = {}
     if not served:
         raise InputError(
-            f"{endpoint.url}/models answers HTTP {status} and lists no model; --llm wants the address of an OpenAI-compatible server, such as http://HOST:8000/v1"
+            f"{endpoint.url}/models answers HTTP {status} and lists no model; give the address of an OpenAI-compatible server, such as http://HOST:8000/v1"
         )
     name = endpoint.model or next(iter(served))
     if name not in served:

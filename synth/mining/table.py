@@ -16,7 +16,8 @@ from synth.pairs.pool import make_pool
 from synth.progress import Reporter, Silent
 from synth.scores import Questions, read_candidates, read_metadata, write_scores
 from synth.store import Store
-from synth.teachers import build_teacher
+from synth.teachers import Teacher, build_teacher, close_teacher
+from synth.teachers.settings import reach_teacher
 
 
 @dataclass(frozen=True)
@@ -43,30 +44,37 @@ class ScoreTable:
 def retrieve(
     pairs: Pairs, teacher: str, *, store: Store, depth: int = 100, reporter: Reporter | None = None
 ) -> ScoreTable:
-    """Ask a teacher (`lexical`, or the name or folder of a sentence-transformers model) for the best `depth` passages.
+    """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query.
 
     Equal pairs, teacher and depth find the table that is there already, without a search. Raises InputError
     where the teacher can't be loaded.
     """
     reporter = reporter or Silent()
     corpus = make_pool(pairs, store.root / "pools", reporter)
-    own = corpus.folder / "teachers" / sha256_of(teacher)[:16]
-    built = build_teacher(teacher, own, store.embeddings)
-    depth = min(depth, len(corpus), BEYOND - 1)
-    key = sha256_of([pairs.queries, pairs.positives, dict(built.identity), depth])[:32]
-    folder = corpus.folder / "scores" / key
-    if not folder.exists():
-        reporter.stage("index passages", len(corpus))
-        built.index(corpus, reporter)
-        reporter.stage("search", len(pairs.queries))
-        half = folder.with_name(f".{uuid.uuid4().hex}.tmp")
-        try:
-            questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
-            write_scores(half, _told(questions, reporter), corpus, built, depth)
-            half.rename(folder)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
+    name, settings = reach_teacher(teacher)
+    built = build_teacher(name, corpus.folder / "teachers" / sha256_of(name)[:16], store.embeddings, settings)
+    try:
+        depth = min(depth, len(corpus), BEYOND - 1)
+        key = sha256_of([pairs.queries, pairs.positives, dict(built.identity), depth])[:32]
+        folder = corpus.folder / "scores" / key
+        if not folder.exists():
+            _write(folder, pairs, corpus, built, depth, reporter)
+    finally:
+        close_teacher(built)
     return ScoreTable(folder, corpus)
+
+
+def _write(folder: Path, pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: int, reporter: Reporter) -> None:
+    reporter.stage("index passages", len(corpus))
+    teacher.index(corpus, reporter)
+    reporter.stage("search", len(pairs.queries))
+    half = folder.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
+        write_scores(half, _told(questions, reporter), corpus, teacher, depth)
+        half.rename(folder)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
 
 
 def _told(questions: Questions, reporter: Reporter) -> Iterator[Questions]:

@@ -21,7 +21,8 @@ from synth.progress import Reporter
 from synth.prompts import load_prompt
 from synth.recipe import Choices, override, shared_settings
 from synth.store import Store
-from synth.teachers import build_teacher, comparing
+from synth.teachers import build_teacher, close_teacher, comparing
+from synth.teachers.settings import TeacherSettings, reach_teacher
 
 
 def settings_of(choices: Choices) -> LoadedDomain:
@@ -73,6 +74,8 @@ class Source:
     licence: str
     """Of documents that state none themselves."""
     recipe: Recipe
+    teacher: TeacherSettings
+    """How the recipe's teacher is reached."""
 
 
 def source_of(choices: Choices, fields: Documents) -> Source:
@@ -80,7 +83,9 @@ def source_of(choices: Choices, fields: Documents) -> Source:
     loaded = settings_of(choices)
     documents = replace(fields, paths=choices.documents or (loaded.corpus,))
     licence = "" if choices.documents else loaded.domain.corpus_licence
-    return Source(documents, licence, request_recipe(loaded.domain, choices.models))
+    teacher, settings = reach_teacher(loaded.domain.teacher)
+    domain = loaded.domain.model_copy(update={"teacher": teacher})
+    return Source(documents, licence, request_recipe(domain, choices.models), settings)
 
 
 def derive_personas(
@@ -95,11 +100,13 @@ def derive_personas(
         here = Path(folder)
         corpus, _, sha256 = make_corpus(source.documents, source.recipe, store.corpora, here / "corpus", reporter)
         recipe = source.recipe.model_copy(update={"corpus_sha256": sha256})
-        teacher = comparing(build_teacher(recipe.teacher, here / "teacher", store.embeddings), recipe.teacher)
+        teacher = build_teacher(recipe.teacher, here / "teacher", store.embeddings, source.teacher)
+        comparer = comparing(teacher, recipe.teacher)
         generator = build_generator(Equipment(recipe, corpus.lexicon, store.answers, here, settings))
         try:
-            return derive(recipe, corpus, source.licence, wanted, generator, teacher, reporter)
+            return derive(recipe, corpus, source.licence, wanted, generator, comparer, reporter)
         finally:
+            close_teacher(teacher)
             close = getattr(generator, "close", None)
             if close is not None:
                 close()

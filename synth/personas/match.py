@@ -17,7 +17,7 @@ from synth.corpus import Corpus
 from synth.files import replace_atomically
 from synth.plan import Nearest
 from synth.progress import Reporter
-from synth.teachers import Teacher, build_teacher, comparing
+from synth.teachers import Teacher, close_teacher, comparing
 
 FILE = "nearest-personas.npy"
 
@@ -57,12 +57,14 @@ def match_personas(
 
 
 def match_without_run(
-    recipe: Recipe, corpus: Corpus, personas: Sequence[Persona], embeddings: Path, folder: Path, reporter: Reporter
+    recipe: Recipe, corpus: Corpus, personas: Sequence[Persona], teacher: Teacher, folder: Path, reporter: Reporter
 ) -> Nearest | None:
-    """The same for looking at a plan: the teacher is built and indexes the corpus only where it is needed."""
+    """The same for looking at a plan: the teacher indexes the corpus only where it is needed."""
     if not needs_match(recipe):
         return None
-    teacher = build_teacher(recipe.teacher, folder / "teacher", embeddings)
     reporter.stage("index passages", len(corpus))
-    teacher.index(corpus, reporter)
-    return match_personas(recipe, corpus, personas, teacher, folder, reporter)
+    try:
+        teacher.index(corpus, reporter)
+        return match_personas(recipe, corpus, personas, teacher, folder, reporter)
+    finally:
+        close_teacher(teacher)

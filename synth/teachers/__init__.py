@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from synth import registry
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.progress import Reporter
+
+if TYPE_CHECKING:
+    from synth.teachers.settings import TeacherSettings
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -80,7 +83,7 @@ def comparing(teacher: Teacher, name: str) -> Comparing:
     """The teacher as one that compares personas; InputError where it can't."""
     if isinstance(teacher, Comparing):
         return teacher
-    raise InputError(f"the teacher {name!r} can't compare personas; give 'lexical' or a sentence-transformers model")
+    raise InputError(f"the teacher {name!r} can't compare personas; give 'lexical' or an embedding model")
 
 
 @runtime_checkable
@@ -94,15 +97,31 @@ class Embedder(Protocol):
         """Vectors of passages of the corpus that was indexed."""
 
 
-def build_teacher(name: str, folder: Path, embeddings: Path) -> Teacher:
-    """The teacher that a recipe names: `lexical`, a plug-in, else a sentence-transformers model.
+def build_teacher(name: str, folder: Path, embeddings: Path, settings: TeacherSettings | None = None) -> Teacher:
+    """The teacher that a recipe names: `lexical`, a plug-in, a model of a server, else a sentence-transformers model.
 
-    `folder` belongs to this run, `embeddings` is shared by all runs of the store.
+    `folder` belongs to this run, `embeddings` is shared by all runs of the store; `settings` say how a model is
+    reached. Nothing is loaded or asked yet. Raises InputError for options that are not understood.
     """
-    known = registry.names("teachers")
-    factory: Any = registry.find("teachers", name if name in known else "sentence-transformers")
-    teacher: Teacher = factory(name, folder, embeddings)
-    return teacher
+    factory: Any
+    if name in registry.names("teachers"):
+        factory = registry.find("teachers", name)
+        plugged: Teacher = factory(name, folder, embeddings)
+        return plugged
+    from synth.teachers.sentence_transformers import SentenceTransformers
+    from synth.teachers.served import Served
+    from synth.teachers.settings import SERVED
+
+    factory = Served if name.startswith(SERVED) else SentenceTransformers
+    dense: Teacher = factory(name, folder, embeddings, settings)
+    return dense
+
+
+def close_teacher(teacher: object) -> None:
+    """Let a teacher go of processes and connections, where it has any; asked again, it opens them again."""
+    close = getattr(teacher, "close", None)
+    if close is not None:
+        close()
 
 
 def round_scores(scores: Floats) -> Floats:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_embedder import Embedder
 from fake_llm import fake_llm
 from people import describe
 from prefect.utilities.callables import parameter_schema
@@ -82,6 +83,21 @@ def test_the_parameters_of_a_run_continue_it(new_run: Callable[[], Run]) -> None
     run = new_run()
     sent = parameters_of(run).model_dump(mode="json")
     assert open_run(GenerateParameters.model_validate(sent)) == run
+
+
+def test_a_flow_takes_a_server_as_the_teacher_and_a_worker_finds_it_again(tmp_path: Path) -> None:
+    with fake_llm(embedder=Embedder()) as fake:
+        (tmp_path / "notes.txt").write_text("A note.")
+        asked = build_parameters(
+            domain="finance",
+            documents=[str(tmp_path / "notes.txt")],
+            teacher=f"{fake.url},dimensions=16,batch=4",
+            store=str(tmp_path / "s"),
+        )
+        run = open_run(asked)
+        assert run.recipe.teacher == "served:fake,dimensions=16"
+        assert (run.info.teacher.url, run.info.teacher.batch) == (fake.url, 4)
+        assert parameters_of(run).teacher == f"{fake.url},model=fake,dimensions=16,batch=4"
 
 
 def test_an_unknown_run_is_an_input_error(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 Runs in vLLM's own environment, which has torch and transformers:
 
-    PYTHON make_tiny_model.py TARGET_FOLDER TEXT_FOLDER
+    PYTHON make_tiny_model.py TARGET_FOLDER TEXT_FOLDER [pairs]
+
+With `pairs` it scores pairs of texts instead of writing.
 """
 
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import ByteLevelBPETokenizer
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEMPLATE = (
@@ -19,7 +21,7 @@ TEMPLATE = (
 )
 
 
-def main(target: Path, texts: Path) -> None:
+def main(target: Path, texts: Path, scores_pairs: bool) -> None:
     bpe = ByteLevelBPETokenizer()
     files = sorted(str(path) for path in texts.rglob("*.md"))
     bpe.train(files, vocab_size=4096, min_frequency=2, special_tokens=SPECIAL)
@@ -41,9 +43,10 @@ def main(target: Path, texts: Path) -> None:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
+        **({"num_labels": 1, "initializer_range": 0.3} if scores_pairs else {}),
     )
-    Qwen3ForCausalLM(config).save_pretrained(target)
+    (Qwen3ForSequenceClassification if scores_pairs else Qwen3ForCausalLM)(config).save_pretrained(target)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), "pairs" in sys.argv[3:])

@@ -46,6 +46,7 @@ PAIRS = Pairs.of(["one?", "two?"], [["h"], ["a", "h"]], LETTERS).by_text()
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     monkeypatch.setattr(tables, "build_teacher", lambda name, *_: Told(name))
+    monkeypatch.setattr(tables, "reach_teacher", lambda name: (name, None))
     return lambda order, depth=4, pairs=PAIRS: retrieve(pairs, order, store=Store(tmp_path), depth=depth)
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
+import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +15,13 @@ from corpora import build_corpus
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
-from synth.errors import InputError, MissingExtra
+from synth.errors import InputError, MissingExtra, RunError
 from synth.mining.select import select
 from synth.progress import Silent
 from synth.scores import Questions, read_candidates, read_metadata, write_scores
 from synth.teachers import build_teacher
 from synth.teachers.sentence_transformers import SentenceTransformers
+from synth.teachers.settings import TeacherSettings
 
 TEXTS = [
     "The central bank raised its policy rate by half a percentage point.",
@@ -69,13 +72,21 @@ class TinyModel:
     """A model with the interface of sentence-transformers: hashed words, weights named by its path."""
 
     encoded: list[str]
+    loaded: list[dict[str, object]]
+    """How each model was loaded."""
+    called: list[dict[str, object]]
+    """How each block of texts was encoded."""
+    pools: list[str]
+    """What became of pools, in order."""
     prompts: dict[str, str]
     weights = b"weights"
+    dtype = "torch.float32"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **options: object) -> None:
         if "missing" in name:
             raise OSError("there is no such model\nand a long explanation")
         self.max_seq_length = 64
+        self.loaded.append(options)
 
     def get_embedding_dimension(self) -> int:
         return 32
@@ -83,11 +94,22 @@ class TinyModel:
     def state_dict(self) -> dict[str, Tensor]:
         return {"embeddings": Tensor(self.weights)}
 
-    def encode_query(self, texts: Sequence[str], **options: object) -> np.ndarray:
-        return self._encode([self.prompts["query"] + text for text in texts])
+    def half(self) -> TinyModel:
+        self.dtype = "torch.float16"
+        return self
 
-    def encode_document(self, texts: Sequence[str], **options: object) -> np.ndarray:
-        return self._encode([self.prompts["document"] + text for text in texts])
+    def start_multi_process_pool(self, devices: list[str]) -> str:
+        self.pools.append(f"start on {len(devices)}")
+        return "the pool"
+
+    def stop_multi_process_pool(self, pool: str) -> None:
+        self.pools.append(f"stop {pool}")
+
+    def encode_query(self, texts: Sequence[str], prompt: str, **options: object) -> np.ndarray:
+        self.called.append(options)
+        return self._encode([prompt + text for text in texts])
+
+    encode_document = encode_query
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         self.encoded.extend(texts)
@@ -101,7 +123,8 @@ class TinyModel:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> type[TinyModel]:
     """Stands in for the package, so that the teacher's own part is tested without it."""
-    model = type("Tiny", (TinyModel,), {"encoded": [], "prompts": {"query": "", "document": ""}})
+    fresh: dict[str, object] = {name: [] for name in ("encoded", "loaded", "called", "pools")}
+    model = type("Tiny", (TinyModel,), {**fresh, "prompts": {"query": "", "document": ""}})
     module = ModuleType("sentence_transformers")
     module.SentenceTransformer = model  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sentence_transformers", module)
@@ -141,7 +164,7 @@ def test_a_model_that_can_not_be_loaded_is_an_input_error(tmp_path: Path, tiny: 
 def test_a_model_that_fails_without_a_word_is_an_input_error_too(
     tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: TinyModel, name: str) -> None:
+    def fail(self: TinyModel, name: str, **options: object) -> None:
         raise ValueError
 
     monkeypatch.setattr(tiny, "__init__", fail)
@@ -226,6 +249,105 @@ def test_progress_is_told_once_for_each_passage(tmp_path: Path, tiny: type[TinyM
     assert sum(advanced) == len(TEXTS)
 
 
+def test_what_a_flag_says_of_a_model_is_how_it_is_loaded_and_who_it_is(tmp_path: Path, tiny: type[TinyModel]) -> None:
+    named = "a/model,revision=abc,max_tokens=7,dimensions=16,dtype=float16,query_prompt=query: "
+    teacher = SentenceTransformers(named, tmp_path / "run", tmp_path / "store", TeacherSettings(batch=5))
+    teacher.embed_queries(["what"])
+    assert tiny.loaded == [{"revision": "abc", "truncate_dim": 16}]
+    assert tiny.encoded == ["query: what"]
+    assert tiny.called[0]["batch_size"] == 5
+    told = {
+        "revision": "abc",
+        "max_seq_length": "7",
+        "dtype": "float16",
+        "query_prompt": "query: ",
+        "document_prompt": "",
+    }
+    assert told.items() <= teacher.identity.items()
+
+
+def test_an_empty_prompt_takes_the_place_of_the_models_own(
+    tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny, "prompts", {"query": "q: ", "passage": "p: ", "document": ""})
+    corpus = build_corpus(tmp_path / "corpus", TEXTS[:1])
+    index("a/model", tmp_path / "one", tmp_path / "store", corpus).embed_queries(["what"])
+    index("a/model,query_prompt=,document_prompt=", tmp_path / "two", tmp_path / "store", corpus).embed_queries(
+        ["what"]
+    )
+    assert tiny.encoded == [f"p: {TEXTS[0]}", "q: what", TEXTS[0], "what"]
+
+
+def test_devices_and_batches_change_neither_the_teacher_nor_its_cache(tmp_path: Path, tiny: type[TinyModel]) -> None:
+    corpus = build_corpus(tmp_path / "corpus", TEXTS)
+    one = index("a/model", tmp_path / "one", tmp_path / "store", corpus)
+    other = SentenceTransformers("a/model", tmp_path / "two", tmp_path / "store", TeacherSettings(devices=3, batch=2))
+    other.index(corpus, Silent())
+    assert one.identity == other.identity
+    assert len(tiny.encoded) == len(TEXTS)
+    assert tiny.pools == [], "no process is started for texts that are known"
+
+
+def test_a_pool_is_started_once_and_stopped_at_the_end(tmp_path: Path, tiny: type[TinyModel]) -> None:
+    teacher = SentenceTransformers("a/model", tmp_path / "run", tmp_path / "store", TeacherSettings(devices=2))
+    teacher.index(build_corpus(tmp_path / "corpus", TEXTS), Silent())
+    teacher.embed_queries(["what"])
+    assert tiny.pools == ["start on 2"]
+    assert [options["pool"] for options in tiny.called] == ["the pool"] * 2
+    teacher.close(), teacher.close()
+    assert tiny.pools == ["start on 2", "stop the pool"]
+    teacher.embed_queries(["something else"])
+    del teacher
+    gc.collect()
+    assert tiny.pools[2:] == ["start on 2", "stop the pool"], "one that nobody closed ends with its teacher"
+
+
+def test_a_gpu_that_is_out_of_memory_is_one_sentence_and_stops_the_pool(
+    tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(self: TinyModel, texts: Sequence[str]) -> np.ndarray:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB\nand much more")
+
+    monkeypatch.setattr(tiny, "_encode", explode)
+    teacher = SentenceTransformers("a/model", tmp_path / "run", tmp_path / "store", TeacherSettings(devices=2))
+    with pytest.raises(
+        RunError, match=r"'a/model' failed: CUDA out of memory. Tried to allocate 20 GiB; .* smaller batches"
+    ):
+        teacher.embed_queries(["what"])
+    assert tiny.pools == ["start on 2", "stop the pool"]
+
+
+def test_a_run_that_has_its_vectors_does_not_load_the_model(tmp_path: Path, tiny: type[TinyModel]) -> None:
+    corpus = build_corpus(tmp_path / "corpus", TEXTS)
+    first = index("a/model", tmp_path / "run", tmp_path / "store", corpus)
+    hits = first.search(PARAPHRASES, np.arange(12), 5)
+    resumed = index("a/model", tmp_path / "run", tmp_path / "store", corpus)
+    assert np.array_equal(resumed.search(PARAPHRASES, np.arange(12), 5).scores, hits.scores)
+    assert resumed.identity == first.identity
+    assert len(tiny.loaded) == 1
+
+
+def test_a_run_does_not_go_on_with_a_model_that_was_trained_meanwhile(
+    tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = build_corpus(tmp_path / "corpus", TEXTS)
+    index("a/model", tmp_path / "run", tmp_path / "store", corpus)
+    monkeypatch.setattr(tiny, "weights", b"fine-tuned")
+    resumed = index("a/model", tmp_path / "run", tmp_path / "store", corpus)
+    with pytest.raises(InputError, match=r"'a/model' is not the one that the run began with \(weights was"):
+        resumed.embed_queries(["what"])
+
+
+def test_a_vector_that_is_no_number_is_an_error_and_nothing_is_kept(
+    tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny, "_encode", lambda self, texts: np.full((len(texts), 32), np.nan))
+    with pytest.raises(InputError, match="for text number 0 of 12, 'The central bank"):
+        index("a/model", tmp_path / "run", tmp_path / "store", build_corpus(tmp_path / "corpus", TEXTS))
+    assert segments(tmp_path / "store") == {}
+    assert not (tmp_path / "run" / "teacher.json").exists()
+
+
 # With the real package and the real model all-MiniLM-L6-v2 ----------------------------------------
 
 
@@ -306,6 +428,44 @@ def test_the_prompts_of_a_real_model_are_respected(tmp_path: Path, real: Real, m
     assert np.take_along_axis(expected, hits.passages, axis=1) == pytest.approx(hits.scores, abs=2e-4)
     told = {name: value for name, value in teacher.identity.items() if name != "model"}
     assert told != {name: value for name, value in plain.identity.items() if name != "model"}
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_vectors_of_one(tmp_path: Path, real: Real, minilm: str) -> None:
+    _, corpus, alone = real
+    teacher = SentenceTransformers(minilm, tmp_path / "run", tmp_path / "store", TeacherSettings(devices=2, batch=2))
+    try:
+        teacher.index(corpus, Silent())
+        ours, theirs = (t.passage_vectors(range(len(TEXTS))) for t in (teacher, alone))
+        assert ours == pytest.approx(theirs, abs=1e-5)
+        assert teacher.identity == alone.identity
+        assert len(multiprocessing.active_children()) == 2
+    finally:
+        teacher.close()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_ranks_alike(tmp_path: Path, real: Real, minilm: str, dtype: str) -> None:
+    _, corpus, full = real
+    teacher = index(f"{minilm},dtype={dtype}", tmp_path / "run", tmp_path / "store", corpus)
+    assert teacher.identity["dtype"] == dtype
+    assert (tmp_path / "run" / "passages.f16").stat().st_size == len(TEXTS) * 384 * 2
+    ours, theirs = (t.search(PARAPHRASES, np.arange(12), 3) for t in (teacher, full))
+    assert ours.passages[:, 0].tolist() == theirs.passages[:, 0].tolist() == list(range(12))
+    assert ours.positive_scores == pytest.approx(theirs.positive_scores, abs=0.02 if dtype == "bfloat16" else 0.003)
+
+
+@pytest.mark.slow
+def test_options_do_to_a_real_model_what_they_say(tmp_path: Path, real: Real, minilm: str) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(minilm, device="cpu", truncate_dim=64)
+    model.max_seq_length = 6
+    expected = model.encode(["say: " + text for text in PARAPHRASES], normalize_embeddings=True)
+    teacher = SentenceTransformers(f"{minilm},query_prompt=say: ,max_tokens=6,dimensions=64", tmp_path, tmp_path)
+    assert teacher.embed_queries(PARAPHRASES) == pytest.approx(expected, abs=1e-5)
 
 
 def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, margin: float) -> dict[int, list[int]]:
@@ -433,7 +593,7 @@ def test_texts_are_alike_by_the_cosine_of_their_embeddings_and_are_embedded_once
 def test_the_texts_nearest_to_each_passage_are_found_without_embedding_the_passages_again(
     tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synth.teachers.sentence_transformers.BATCH", 5)
+    monkeypatch.setattr("synth.teachers.dense.BLOCK", 5)
     corpus = build_corpus(tmp_path / "corpus", TEXTS)
     teacher = index("a/model", tmp_path / "teacher", tmp_path / "store", corpus)
     before = len(tiny.encoded)
