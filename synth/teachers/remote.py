@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from synth.errors import InputError, RunError
-from synth.llm.endpoints import auth_headers
+from synth.llm.endpoints import KEY_VARIABLES, auth_headers
 from synth.llm.link import Patience
 from synth.llm.transport import Response, Transport, new_loop
 
@@ -32,7 +32,8 @@ class Refused(InputError):
     """The server will never take a request: HTTP 4xx, or a route it does not have."""
 
     def __init__(self, url: str, route: str, status: int, said: str) -> None:
-        super().__init__(f"{url} refuses {route} (HTTP {status}{f': {said}' if said else ''})")
+        key = f"; put the right API key into {KEY_VARIABLES[0]}" if status in (401, 403) else ""
+        super().__init__(f"{url} refuses {route} (HTTP {status}{f': {said}' if said else ''}){key}")
         self.status = status
 
     @property

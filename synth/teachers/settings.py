@@ -29,6 +29,8 @@ Precision = Literal["", "float32", "float16", "bfloat16"]
 
 _LOCAL = ("revision", *PROMPTS, "max_tokens", "dimensions", "dtype", "devices", "batch")
 _REMOTE = ("model", *PROMPTS, "max_tokens", "dimensions", "dtype", "batch")
+_OPTION = re.compile(rf",(?=\w+=)|,\s+(?=(?:{'|'.join(sorted({*_LOCAL, *_REMOTE}))})=)")
+"""Where an option begins; any other comma belongs to a prompt."""
 _SCORING = {"devices", "revision", "model", "max_tokens", "dtype", "batch"}
 """Options that also make sense for a model that scores pairs."""
 
@@ -86,7 +88,7 @@ class TeacherSettings(Strict):
 def parse_model(text: str, flag: str = "--teacher") -> tuple[TeacherModel, TeacherSettings]:
     """A flag, or what a recipe holds, without asking anybody. Raises InputError."""
     head, _, rest = text.partition(",")
-    options = re.split(r",(?=\w+=)", rest) if rest else []
+    options = _OPTION.split(rest) if rest else []
     is_url = head.strip().startswith(("http://", "https://"))
     is_served = is_url or head.startswith(SERVED)
     known = [name for name in (_REMOTE if is_served else _LOCAL) if flag == "--teacher" or name in _SCORING]

@@ -278,6 +278,21 @@ def test_half_precision_is_stored_with_two_bytes_and_given_as_float32(tmp_path: 
     assert np.array_equal(EmbeddingCache(tmp_path, DIMENSION, np.float16).embed(["banana", "kiwi"], never), vectors)
 
 
+def test_an_encoder_that_gives_other_vectors_than_were_asked_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"2 texts gave vectors of shape \(2, 3\), not 4 wide"):
+        EmbeddingCache(tmp_path, DIMENSION).embed(["fig", "kiwi"], lambda texts: np.ones((2, 3), dtype=np.float32))
+    assert segments_of(tmp_path) == []
+
+
+def test_vectors_that_somebody_removes_meanwhile_are_said_to_be_gone(tmp_path: Path) -> None:
+    encode, _ = recorder()
+    cache = EmbeddingCache(tmp_path, DIMENSION)
+    cache.embed(["fig"], encode)
+    segments_of(tmp_path)[0].unlink()
+    with pytest.raises(StoreError, match="were removed .* while they were needed; run the same command again"):
+        cache.embed(["fig"], encode)
+
+
 def test_keys_that_end_in_zeros_are_told_apart(tmp_path: Path) -> None:
     keys = [b"k" * n + b"\0" * (16 - n) for n in range(17)]
     cache = EmbeddingCache(tmp_path, 1)

@@ -291,7 +291,9 @@ def test_the_key_is_sent_and_stands_nowhere(tmp_path: Path, monkeypatch: pytest.
         fake.key = "another"
         with pytest.raises(InputError) as refused:
             teacher.embed_queries(["what"])
-        assert "HTTP 401" in str(refused.value) and "s3cret" not in str(refused.value)
+        assert "HTTP 401: wrong key); put the right API key into SYNTH_LLM_API_KEY" in str(
+            refused.value
+        ) and "s3cret" not in str(refused.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
 
 

@@ -57,6 +57,11 @@ def test_prompts_hold_blanks_commas_and_line_breaks(prompt: str) -> None:
     assert parse_model(str(served))[0] == parse_model(f"http://h:1,query_prompt={prompt},model=acme")[0] == served
 
 
+def test_a_blank_before_an_option_does_not_make_it_part_of_a_prompt() -> None:
+    model, settings = parse_model("acme,query_prompt=find, then rank: , batch=3, dtype=float16")
+    assert (model.query_prompt, model.dtype, settings.batch) == ("find, then rank: ", "float16", 3)
+
+
 WRONG = [
     ("acme,bach=3", "--teacher acme: the option 'bach' is not understood or has no value; did you mean 'batch'"),
     ("acme,batch", "the option 'batch' is not understood or has no value"),
