@@ -4,7 +4,7 @@ A folder holds three Parquet files. `table`: query int32, passage int32, rank ui
 float32, sorted by query and rank; one query never crosses a row group. `positives`: the known
 positives of each query with the same columns and `ahead`, the first of each query being its
 own; rank 65535 is beyond the search depth. `queries`: the number of a query in the other
-files, its id, and a hash of its normalised text. `passage` is the ordinal in passages.parquet.
+files, its id, its text, and a hash of the text once it is normalised. `passage` is the ordinal in passages.parquet.
 The teacher, the depth and the pool size are in the table's metadata.
 """
 
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.corpus import Corpus
-from synth.files import ParquetSink
+from synth.files import ParquetSink, read_batches
 from synth.mining.candidates import BEYOND, Candidates, Keys, Positives, spread
 from synth.mining.guards import is_like_positive, is_positive
 from synth.teachers import Hits, Ints, Teacher
@@ -31,7 +31,7 @@ from synth.text import hash64, normalise
 
 TABLE = pa.schema([("query", pa.int32()), ("passage", pa.int32()), ("rank", pa.uint16()), ("score", pa.float32())])
 POSITIVES = pa.schema([*TABLE, ("ahead", pa.int32())])
-QUERIES = pa.schema([("query", pa.int32()), ("id", pa.string()), ("key", pa.uint64())])
+QUERIES = pa.schema([("query", pa.int32()), ("id", pa.string()), ("key", pa.uint64()), ("text", pa.string())])
 BLOCK = 512
 """Queries that are searched at a time; one row group each."""
 
@@ -107,9 +107,8 @@ def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teac
             found = _candidates(block, padded, teacher.search(block.texts, padded, depth))
             table.add_table(rows_of(block.number, found), one_row_group=True)
             positives.add_table(positives_of(corpus, block.number, found))
-            queries.add_table(
-                pa.table([_typed(block.number, pa.int32()), pa.array(block.ids), block.key], schema=QUERIES)
-            )
+            number = _typed(block.number, pa.int32())
+            queries.add_table(pa.table([number, pa.array(block.ids), block.key, pa.array(block.texts)], schema=QUERIES))
 
 
 def rows_of(number: Ints, candidates: Candidates) -> pa.Table:
@@ -178,6 +177,12 @@ def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
                     key[start : start + BLOCK],
                 ),
             )
+
+
+def read_texts(folder: Path) -> Iterator[list[str]]:
+    """Texts of the queries of every BLOCK of a table, in order."""
+    for batch in read_batches(folder / "queries.parquet", ["text"], BLOCK):
+        yield batch.column("text").to_pylist()
 
 
 def _next_group(file: pq.ParquetFile, groups: Iterator[int]) -> pa.Table:

@@ -72,9 +72,9 @@ class Candidates:
     query: index of the query, shape (rows,); passage: ordinal; rank: raw and 1-based, or BEYOND
     where the search did not reach a positive; score: the teacher's, rounded
     query_key: a hash of each query's normalised text, shape (n,)
-    between: the highest score of the candidate for a positive as the query, shape (rows,)
-    probability: that the candidate is a positive which nobody labelled, shape (rows,); both None
-    where the settings don't ask for them
+    between, overlap, overlap_between: evidence of a positive that nobody labelled, shape (rows,);
+    see `synth.mining.evidence`
+    probability: that the candidate is such a positive, shape (rows,); all None where nothing asks for them
     """
 
     query: Ints
@@ -84,12 +84,18 @@ class Candidates:
     positives: Positives
     query_key: Keys
     between: Floats | None = None
+    overlap: Floats | None = None
+    overlap_between: Floats | None = None
     probability: Floats | None = None
 
     @property
     def count(self) -> int:
         """How many queries."""
         return len(self.query_key)
+
+    def _beside(self, rows: Ints | Mask) -> list[Floats | None]:
+        columns = (self.between, self.overlap, self.overlap_between, self.probability)
+        return [None if column is None else column[rows] for column in columns]
 
     def each_positive(self) -> Candidates:
         """Every query as often as it has positives, another of them its own each time."""
@@ -107,8 +113,7 @@ class Candidates:
             self.score[rows],
             known,
             self.query_key[positives.owner],
-            None if self.between is None else self.between[rows],
-            None if self.probability is None else self.probability[rows],
+            *self._beside(rows),
         )
 
     def only(self, kept: Mask) -> Candidates:
@@ -128,8 +133,7 @@ class Candidates:
             self.score[rows],
             positives,
             self.query_key[kept],
-            None if self.between is None else self.between[rows],
-            None if self.probability is None else self.probability[rows],
+            *self._beside(rows),
         )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from synth.files import replace_atomically
 from synth.lexicon import Lexicon, count_terms
 
 Ints = npt.NDArray[np.int64]
@@ -35,12 +37,26 @@ class _Weights:
 class Overlap:
     """BM25's term weights of some passages, numbered from 0 in the order given."""
 
-    def __init__(self, lexicon: Lexicon, passages: Iterable[str]) -> None:
+    def __init__(self, lexicon: Lexicon, passages: Iterable[str] | _Weights) -> None:
         self._lexicon = lexicon
-        self._passages = _weigh(lexicon, passages)
+        self._passages = passages if isinstance(passages, _Weights) else _weigh(lexicon, passages)
         squares = self._passages.weights.astype(np.float64) ** 2
         sums = np.concatenate([[0.0], np.cumsum(squares)])
         self._length = np.sqrt(np.maximum(np.diff(sums[self._passages.starts]), 1e-12))
+
+    def save(self, folder: Path) -> None:
+        """One array a file; `weights` comes last."""
+        for name in ("starts", "terms", "weights"):
+            with replace_atomically(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, getattr(self._passages, name))
+
+    @staticmethod
+    def load(folder: Path, lexicon: Lexicon) -> Overlap:
+        """What `save` wrote, memory-mapped."""
+        starts, terms, weights = (
+            np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray) for name in ("starts", "terms", "weights")
+        )
+        return Overlap(lexicon, _Weights(starts, terms, weights))
 
     def with_queries(self, queries: Sequence[str], query: Ints, passage: Ints) -> Floats:
         """BM25 of pairs, shape (rows,): row i is of `queries[query[i]]` and passage `passage[i]`."""

@@ -195,7 +195,8 @@ def write_table(folder: Path, count: int) -> None:
     known = (own, own, np.full(count, 65_535), random.random(count, dtype=np.float32).round(4), own * 0)
     arrays = [pa.array(c, type=f.type) for c, f in zip(known, POSITIVES, strict=True)]
     write_parquet(folder / "positives.parquet", pa.table(arrays, schema=POSITIVES))
-    queries = [pa.array(own, type=pa.int32()), pa.array([f"q{n}" for n in range(count)]), own.astype(np.uint64)]
+    names = pa.array([f"q{n}" for n in range(count)])
+    queries = [pa.array(own, type=pa.int32()), names, own.astype(np.uint64), names]
     write_parquet(folder / "queries.parquet", pa.table(queries, schema=QUERIES))
 
 

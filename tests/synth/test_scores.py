@@ -86,7 +86,7 @@ def test_a_table_has_the_promised_columns(tmp_path: Path, lexical: tuple[Corpus,
         ("rank", "uint16"),
         ("score", "float"),
     ]
-    assert pq.read_schema(folder / "queries.parquet").names == ["query", "id", "key"]
+    assert pq.read_schema(folder / "queries.parquet").names == ["query", "id", "key", "text"]
     assert pq.read_schema(folder / "positives.parquet").names == ["query", "passage", "rank", "score", "ahead"]
 
 

@@ -1,0 +1,121 @@
+"""What `multi_signal` knows of every candidate beside its score, worked out once for each score table.
+
+`evidence.parquet` has a row for every row of `table.parquet`, in the same order and row groups:
+`between`, the teacher's score of positive and candidate; `overlap`, BM25 of query and candidate;
+`overlap_between`, how far positive and candidate use the same rare words. With several
+positives the most suspicious one counts, of those NEAREST that score highest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.corpus import Corpus
+from synth.files import ParquetSink
+from synth.mining.candidates import Candidates, Floats, Ints, spread
+from synth.mining.guards import is_like_positive, is_positive
+from synth.mining.overlap import Overlap
+from synth.mining.signals import Evidence, Signals, compute_signals
+from synth.scores import read_candidates, read_texts
+from synth.search import score_pairs
+from synth.teachers import Embedder, Teacher
+
+NEAREST = 8
+"""Positives of one query that candidates are compared with."""
+FIELDS = ("between", "overlap", "overlap_between")
+EVIDENCE = pa.schema([(name, pa.float32()) for name in FIELDS])
+_PAIRS = 65_536
+
+Compare = Callable[[Ints, Ints], Floats]
+
+
+def has_evidence(folder: Path) -> bool:
+    """Whether a score table's folder holds what `multi_signal` needs."""
+    return (folder / "evidence.parquet").exists()
+
+
+def write_evidence(folder: Path, corpus: Corpus, teacher: Teacher) -> None:
+    """Work it out for a score table; the teacher has indexed the corpus."""
+    overlap = overlap_of(corpus)
+    compare = _comparer(teacher, corpus, overlap)
+    with ParquetSink(folder / "evidence.parquet", EVIDENCE) as sink:
+        for (_, block), texts in zip(read_candidates(folder), read_texts(folder), strict=True):
+            if len(block.query):
+                columns = _of_block(block, texts, compare, overlap)
+                sink.add_table(pa.table([pa.array(each) for each in columns], schema=EVIDENCE), one_row_group=True)
+
+
+def with_evidence(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
+    """The blocks of a score table, each with its evidence."""
+    with pq.ParquetFile(folder / "evidence.parquet") as file:
+        groups = iter(range(file.num_row_groups))
+        for numbers, block in read_candidates(folder):
+            rows = file.read_row_group(next(groups)) if len(block.query) else EVIDENCE.empty_table()
+            yield numbers, replace(block, **{name: rows[name].to_numpy() for name in FIELDS})
+
+
+def signals_of(corpus: Corpus, block: Candidates) -> tuple[Ints, Signals]:
+    """(rows that are neither a known positive nor like one, their signals) of a block with evidence."""
+    rows = np.flatnonzero(~(is_positive(corpus, block) | is_like_positive(corpus, block)))
+    assert block.between is not None and block.overlap is not None and block.overlap_between is not None
+    evidence = Evidence(
+        block.query[rows], block.score[rows], block.between[rows], block.overlap[rows], block.overlap_between[rows]
+    )
+    return rows, compute_signals(evidence)
+
+
+def overlap_of(corpus: Corpus) -> Overlap:
+    """Term weights of all passages, kept beside them: weighing 100,000 takes half a minute."""
+    folder = corpus.folder / "overlap"
+    if not (folder / "weights.npy").exists():
+        Overlap(corpus.lexicon, (text for _, _, text in corpus.labelled_texts())).save(folder)
+    return Overlap.load(folder, corpus.lexicon)
+
+
+def _of_block(block: Candidates, texts: list[str], compare: Compare, overlap: Overlap) -> tuple[Floats, Floats, Floats]:
+    starts, kept = _nearest(block)
+    between = np.full(len(block.query), -np.inf, dtype=np.float32)
+    alike = np.zeros(len(block.query), dtype=np.float32)
+    which, places = spread(starts, block.query)
+    for start in range(0, len(which), _PAIRS):
+        rows = which[start : start + _PAIRS]
+        positive, candidate = kept[places[start : start + _PAIRS]], block.passage[rows]
+        np.maximum.at(between, rows, compare(positive, candidate))
+        np.maximum.at(alike, rows, overlap.between(positive, candidate))
+    return between, overlap.with_queries(texts, block.query, block.passage), alike
+
+
+def _nearest(block: Candidates) -> tuple[Ints, Ints]:
+    """(where each query's positives begin, their passages): at most NEAREST of each, those that score highest."""
+    known = block.positives
+    order = np.lexsort((known.passage, -np.nan_to_num(known.score, nan=-np.inf), known.owner))
+    owner = known.owner[order]
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    order = order[place < NEAREST]
+    starts = np.searchsorted(known.owner[order], np.arange(block.count + 1)).astype(np.int64)
+    return starts, known.passage[order]
+
+
+def _comparer(teacher: Teacher, corpus: Corpus, overlap: Overlap) -> Compare:
+    """How the teacher scores pairs of passages: cosines where it has vectors, else BM25 with the first as the query."""
+    if isinstance(teacher, Embedder):
+        vectors = teacher.passage_vectors
+
+        def cosine(first: Ints, second: Ints) -> Floats:
+            distinct, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+            found = vectors(distinct)
+            return score_pairs(found[places[: len(first)]], found[places[len(first) :]])
+
+        return cosine
+
+    def bm25(first: Ints, second: Ints) -> Floats:
+        distinct, places = np.unique(first, return_inverse=True)
+        return overlap.with_queries(corpus.texts(distinct), places, second)
+
+    return bm25
