@@ -64,7 +64,6 @@ _BOUND_OF: dict[str, tuple[str, float]] = {
     "abs": ("max_score", 0.7),
     "margin_pos": ("absolute_margin", 0.05),
     "perc_pos": ("relative_margin", 0.05),
-    "multi_signal": ("max_false_negative_rate", 0.03),
 }
 """The bound that makes a strategy what it is, and its value where none is given: the best of NV-Retriever's sweeps."""
 SHIFT = 10
@@ -77,7 +76,8 @@ class MiningSettings(Strict):
     A strategy is a bound that every candidate keeps (NV-Retriever, arXiv 2407.15831): `abs`: s(q,n) < max_score;
     `margin_pos`: s(q,n) < s(q,p) - absolute_margin; `perc_pos`: s(q,n) < s(q,p) - |s(q,p)| * relative_margin;
     `shifted`: rank >= rank_min, 11 if not given; `naive`: none; `multi_signal`: P(n is an unlabelled positive) <=
-    max_false_negative_rate. Other bounds that are given apply as well; `composite` is what is given and nothing else.
+    max_false_negative_rate, or, where no rate is given, as many thrown away as `perc_pos` would by relative_margin.
+    Other bounds that are given apply as well; `composite` is what is given and nothing else.
     """
 
     negatives: Annotated[int, Field(ge=0, le=64)] = 4
@@ -120,10 +120,27 @@ class MiningSettings(Strict):
         return self.rank_min or (SHIFT + 1 if self.strategy == "shifted" else 1)
 
     @property
+    def matched_margin(self) -> float:
+        """Of the `perc_pos` that throws away as many candidates as `multi_signal` shall."""
+        return 0.05 if self.relative_margin is None else self.relative_margin
+
+    @property
+    def needs_evidence(self) -> bool:
+        """Whether more than the teacher's scores is asked about candidates."""
+        return self.asks_probability or self.max_similarity is not None
+
+    @property
+    def asks_probability(self) -> bool:
+        """Whether candidates are judged by how likely they are unlabelled positives."""
+        return self.strategy == "multi_signal" or self.max_false_negative_rate is not None
+
+    @property
     def bounds(self) -> dict[str, float]:
         """The bounds that candidates must keep, by name: those given, and the strategy's own."""
         own = dict([_BOUND_OF[self.strategy]]) if self.strategy in _BOUND_OF else {}
         given = {name: getattr(self, name) for name in _BOUNDS}
+        if self.strategy == "multi_signal":
+            given["relative_margin"] = None
         return own | {name: value for name, value in given.items() if value is not None}
 
 

@@ -32,6 +32,7 @@ class Strategy(StrEnum):
     margin_pos = "margin_pos"
     perc_pos = "perc_pos"
     composite = "composite"
+    multi_signal = "multi_signal"
 
 
 class Anchor(StrEnum):
@@ -78,6 +79,14 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     relative_margin: Annotated[
         float | None, _bound("--relative-margin", "s(q,n) below s(q,p) by more than this share (`perc_pos`: 0.05).")
     ] = None,
+    max_similarity: Annotated[float | None, _bound("--max-similarity", "s(p,n) at most it.")] = None,
+    max_false_negative_rate: Annotated[
+        float | None,
+        _bound(
+            "--max-false-negative-rate",
+            "P(n is an unlabelled positive) at most it; `multi_signal` without it is as hard as `perc_pos`.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict/--not-strict", help="Whether a score on the bound breaks it.")
     ] = True,
@@ -119,6 +128,8 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         min_score=min_score,
         absolute_margin=absolute_margin,
         relative_margin=relative_margin,
+        max_similarity=max_similarity,
+        max_false_negative_rate=max_false_negative_rate,
         strict=strict,
         positive_anchor=positive_anchor.value,
         rank_min=rank_min,
@@ -132,7 +143,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     )
     chosen = choose_store(store)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    mined = miner.mine(pairs, ask_teacher(pairs, teacher, chosen, rank_max))
+    mined = miner.mine(pairs, ask_teacher(pairs, teacher, chosen, rank_max, miner.settings.needs_evidence))
     path = mined.write(folder, format_name)
     write_bytes(folder / "mining.json", mined.report.as_json())
     if as_json:
@@ -167,6 +178,11 @@ def show(mined: MinedDataset) -> None:
         f"\nNegatives: {report.negatives:,}; rows with fewer than {mined.asked}: {report.short:,}"
         + (f", dropped: {report.dropped:,}" if report.dropped else "")
     )
+    if report.suspicion:
+        note = f" ({report.suspicion['note']})" if report.suspicion["note"] else ""
+        out.print(
+            f"Left out: candidates more likely than {report.suspicion['bound']:.1%} to be unlabelled positives{note}"
+        )
     _draw(report.histogram.get("selected", []))
     if report.short > report.queries / 2:
         each = ", or, where queries have several positives, compare with --positive-anchor each"

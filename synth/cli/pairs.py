@@ -63,10 +63,10 @@ def open_pairs(
     return pairs
 
 
-def ask_teacher(pairs: Pairs, teacher: str, store: Store, depth: int) -> ScoreTable:
+def ask_teacher(pairs: Pairs, teacher: str, store: Store, depth: int, evidence: bool = False) -> ScoreTable:
     """The score table, with progress on screen where it is not there yet."""
     from synth.cli.progress import choose_reporter
     from synth.mining.table import retrieve
 
     with choose_reporter() as reporter:
-        return retrieve(pairs, teacher, store=store, depth=depth, reporter=reporter)
+        return retrieve(pairs, teacher, store=store, depth=depth, evidence=evidence, reporter=reporter)

@@ -63,7 +63,9 @@ def with_evidence(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
 def signals_of(corpus: Corpus, block: Candidates) -> tuple[Ints, Signals]:
     """(rows that are neither a known positive nor like one, their signals) of a block with evidence."""
     rows = np.flatnonzero(~(is_positive(corpus, block) | is_like_positive(corpus, block)))
-    assert block.between is not None and block.overlap is not None and block.overlap_between is not None
+    assert block.between is not None
+    assert block.overlap is not None
+    assert block.overlap_between is not None
     evidence = Evidence(
         block.query[rows], block.score[rows], block.between[rows], block.overlap[rows], block.overlap_between[rows]
     )
@@ -109,7 +111,7 @@ def _comparer(teacher: Teacher, corpus: Corpus, overlap: Overlap) -> Compare:
 
         def cosine(first: Ints, second: Ints) -> Floats:
             distinct, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-            found = vectors(distinct)
+            found = vectors(distinct.tolist())
             return score_pairs(found[places[: len(first)]], found[places[len(first) :]])
 
         return cosine

@@ -19,6 +19,7 @@ from synth.export import FORMATS, convert
 from synth.files import ParquetSink
 from synth.mining.candidates import Candidates, Floats, Ints
 from synth.mining.select import Fate, select
+from synth.mining.suspicion import Suspicion, suspect
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
 
@@ -83,6 +84,8 @@ class Report:
     negatives: int = 0
     candidates: Counter[str] = field(default_factory=Counter)
     by_source: dict[str, Counter[str]] = field(default_factory=dict)
+    suspicion: dict[str, Any] | None = None
+    """The model of `multi_signal` and the bound it cut at."""
     histogram: dict[str, list[int]] = field(default_factory=dict)
     """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
 
@@ -111,15 +114,27 @@ class HardNegativeMiner:
         settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
         how = {"seed": self.seed, "shortfall": self.shortfall}
         report = Report(settings | how, table.teacher, table.depth, len(table.corpus))
+        suspicion, bounds = self._suspicion(table), self.settings
+        if suspicion is not None:
+            report.suspicion, bounds = suspicion.told, suspicion.settings
         parts = []
-        for numbers, candidates in table.blocks():
-            block = candidates
-            if self.settings.positive_anchor == "each":
-                numbers, block = numbers[block.positives.owner], block.each_positive()
-            fate = select(table.corpus, self.settings, block, self.seed)
+        for numbers, block in self._blocks(table):
+            if suspicion is not None:
+                block = suspicion.of(table.corpus, block)
+            fate = select(table.corpus, bounds, block, self.seed)
             _count(report, pairs, numbers, block, fate)
             parts.append(self._kept(report, numbers, block, fate))
         return MinedDataset(pairs, Negatives.joined(parts), report, self.settings.negatives)
+
+    def _blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
+        each = self.settings.positive_anchor == "each"
+        for numbers, block in table.blocks_with_evidence() if self.settings.needs_evidence else table.blocks():
+            yield (numbers[block.positives.owner], block.each_positive()) if each else (numbers, block)
+
+    def _suspicion(self, table: ScoreTable) -> Suspicion | None:
+        if not self.settings.asks_probability:
+            return None
+        return suspect(self.settings, table.corpus, table.teacher, (block for _, block in self._blocks(table)))
 
     def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> Negatives:
         """A row for every query of a block that has enough negatives, or whose shortfall is no reason to drop it."""

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from schemas.base import sha256_of
 from synth.corpus import Corpus
+from synth.errors import InputError
 from synth.mining.candidates import BEYOND, Candidates, Ints
+from synth.mining.evidence import has_evidence, with_evidence, write_evidence
 from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
 from synth.progress import Reporter, Silent
@@ -31,6 +33,12 @@ class ScoreTable:
         """(numbers of the queries in the pairs, their candidates), a few hundred queries at a time."""
         return read_candidates(self.folder)
 
+    def blocks_with_evidence(self) -> Iterator[tuple[Ints, Candidates]]:
+        """The same with what `multi_signal` judges by; InputError where that was not worked out."""
+        if not has_evidence(self.folder):
+            raise InputError("this score table holds no evidence for multi_signal: retrieve it with evidence=True")
+        return with_evidence(self.folder)
+
     @property
     def teacher(self) -> dict[str, str]:
         return read_metadata(self.folder).teacher
@@ -42,12 +50,18 @@ class ScoreTable:
 
 
 def retrieve(
-    pairs: Pairs, teacher: str, *, store: Store, depth: int = 100, reporter: Reporter | None = None
+    pairs: Pairs,
+    teacher: str,
+    *,
+    store: Store,
+    depth: int = 100,
+    evidence: bool = False,
+    reporter: Reporter | None = None,
 ) -> ScoreTable:
     """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query.
 
-    Equal pairs, teacher and depth find the table that is there already, without a search. Raises InputError
-    where the teacher can't be loaded.
+    Equal pairs, teacher and depth find the table that is there already, without a search. `evidence` is
+    what `multi_signal` and `max_similarity` need besides. Raises InputError where the teacher can't be loaded.
     """
     reporter = reporter or Silent()
     corpus = make_pool(pairs, store.root / "pools", reporter)
@@ -59,6 +73,10 @@ def retrieve(
         folder = corpus.folder / "scores" / key
         if not folder.exists():
             _write(folder, pairs, corpus, built, depth, reporter)
+        if evidence and not has_evidence(folder):
+            reporter.stage("compare candidates with positives")
+            built.index(corpus, Silent())
+            write_evidence(folder, corpus, built)
     finally:
         close_teacher(built)
     return ScoreTable(folder, corpus)
