@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from synth.errors import InputError, MissingExtra
+from synth.errors import InputError, MissingExtra, RunError
 from synth.search.backends import Backend, has_faiss, has_gpu_faiss
 from synth.search.exact import search_exactly
 from synth.search.scoring import score_at
@@ -52,20 +52,25 @@ class Breadth:
 
 def search_approximately(
     queries: Vectors, passages: Vectors, depth: int, index: str, breadth: Breadth, seed: int, backend: Backend
-) -> tuple[Ints, Floats, Recall]:
+) -> tuple[Ints, Floats, Recall | None]:
     """Like `search_exactly`, over what the index finds; ordinals -1 and scores 0 where it finds fewer.
 
     The whole index is held in memory: float32 vectors, and links or lists beside them. Recall is
     measured against an exact search by `backend` for 200 queries drawn by `seed`; a passage that
-    scores as high as the last of the exact best counts as found.
+    scores as high as the last of the exact best counts as found. Raises RunError where FAISS fails.
     """
     queries = read_tile(queries, 0, len(queries))
     norms_of(queries, "query")
     depth = min(depth, len(passages))
     if not len(queries) or not depth:
-        return *search_exactly(queries, passages, depth), Recall(1.0, 1.0, 1.0, 0)
-    built = _BUILDERS[index](passages, breadth, depth, seed)
-    _, found = built.search(queries, min(depth + depth // 32 + 8, len(passages)))
+        return *search_exactly(queries, passages, depth), None
+    try:
+        built = _BUILDERS[index](passages, breadth, depth, seed)
+        _, found = built.search(queries, min(depth + depth // 32 + 8, len(passages)))
+    except (RuntimeError, MemoryError) as error:
+        raise RunError(
+            f"the index {index} over {len(passages):,} passages failed: {next(iter(str(error).splitlines()), type(error).__name__)}; set search: {{index: exact}}, which holds one tile at a time"
+        ) from error
     found = np.sort(found.astype(np.int64), axis=1)
     scores = score_at(queries, passages, found)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]

@@ -117,8 +117,8 @@ def choose_backend(settings: SearchSettings, devices: GpuDevices | None = None) 
     if devices.count():
         return Gpus(devices), f"device: {settings.device}"
     missing = _what_is_missing()
-    if settings.device == "gpu":
-        raise InputError(f"search: {{device: gpu}} can't be used: {missing}, or set device: cpu")
+    if settings.device == "gpu" or settings.index == "cagra":
+        raise InputError(f"no search on a GPU is possible: {missing}, or set search: {{device: cpu, index: exact}}")
     return cpu_backend(), f"device: auto, and {missing.split(';')[0]}"
 
 

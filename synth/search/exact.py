@@ -63,7 +63,8 @@ def search_exactly(
     Returns ordinals and rounded scores, shape (n, min(depth, m)), ordered by score and then by
     ordinal. A tile is what is compared at a time (`tile` passages, 0: 256 MB of float32); with a
     `folder`, the candidates of each tile are kept there, and a second call with the same vectors
-    compares only tiles that are missing. Holds about 24 bytes a query and hit, and one tile.
+    compares only tiles that are missing. Holds one tile and up to 60 bytes a query and hit, so that
+    queries by the million are best asked in blocks of 100,000: each block reads all passages once.
     Raises InputError for vectors that do not fit or are not finite, RunError where the backend
     fails or, before a long search, where it disagrees with numpy.
     """

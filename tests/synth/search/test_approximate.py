@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from random_vectors import Floats, needs_faiss, unit_vectors
 
-from synth.search import SearchSettings, score_pairs, search, search_exactly
+from synth.errors import RunError
+from synth.search import SearchSettings, approximate, score_pairs, search, search_exactly
 from synth.search.approximate import Breadth
 
 pytestmark = needs_faiss
@@ -66,7 +67,16 @@ def test_a_corpus_smaller_than_the_depth_and_no_queries_are_no_special_case(inde
     assert report.recall.queries == 3
     ordinals, scores, report = find(index, unit_vectors(1, 0), unit_vectors(2, 7), 10)
     assert ordinals.shape == (0, 7)
-    assert report.recall.queries == 0
+    assert report.recall is None
+
+
+def test_an_index_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("std::bad_alloc\nat somewhere.cpp")
+
+    monkeypatch.setitem(approximate._BUILDERS, "hnsw", fail)
+    with pytest.raises(RunError, match=r"^the index hnsw over 9 passages failed: std::bad_alloc; set search: "):
+        find("hnsw", unit_vectors(1, 3), unit_vectors(2, 9), 2)
 
 
 def test_where_an_index_finds_fewer_the_rest_is_marked() -> None:

@@ -41,7 +41,9 @@ def test_auto_without_a_gpu_takes_the_cpu_and_says_why() -> None:
 @needs_faiss
 @pytest.mark.skipif(has_gpu_faiss(), reason="this FAISS is built for GPUs")
 def test_a_gpu_that_is_not_there_is_an_error_that_says_what_to_type() -> None:
-    with pytest.raises(InputError, match=r"can't be used: FAISS .* is built for the CPU; type pip .*'synth\[gpu\]'"):
+    with pytest.raises(
+        InputError, match=r"no search on a GPU is possible: FAISS .* is built for the CPU; type pip .*'synth\[gpu\]'"
+    ):
         search(QUERIES, PASSAGES, 7, SearchSettings("gpu"))
 
 
@@ -101,3 +103,19 @@ def test_what_is_missing_names_the_faiss_that_sees_no_gpu(monkeypatch: pytest.Mo
     monkeypatch.setattr(dispatch, "faiss_version", lambda: "1.15.1")
     with pytest.raises(InputError, match=r"FAISS 1.15.1 sees no GPU; look at nvidia-smi and CUDA_VISIBLE_DEVICES"):
         search(QUERIES, PASSAGES, 7, SearchSettings("gpu"), devices=FakeGpus(0))
+
+
+@needs_faiss
+@pytest.mark.parametrize("device", ["auto", "gpu"])
+def test_cagra_is_refused_where_faiss_lacks_it_and_where_no_gpu_is(
+    monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    import faiss
+
+    monkeypatch.delattr(faiss, "GpuIndexCagra", raising=False)
+    with pytest.raises(InputError, match="a FAISS that was built with cuVS"):
+        search(QUERIES, PASSAGES, 7, SearchSettings(device, "cagra"), devices=FakeGpus(1))
+    monkeypatch.setattr("synth.search.approximate.has_gpu_faiss", lambda: True)
+    monkeypatch.setattr(faiss, "GpuIndexCagra", object, raising=False)
+    with pytest.raises(InputError, match="no search on a GPU is possible"):
+        search(QUERIES, PASSAGES, 7, SearchSettings(device, "cagra"), devices=FakeGpus(0))
