@@ -6,19 +6,19 @@ import numpy as np
 
 from synth.errors import RunError
 from synth.search.backends import Backend, Found
-from synth.search.tiles import Vectors, give_back, norms_of
+from synth.search.tiles import Vectors, give_back, norms_of, read_tile
 from synth.teachers import Floats
 
 LONG = 10**12
 """Multiplications from which on a search is worth a check of a millisecond."""
 QUERIES, PASSAGES, WANTED = 64, 1_000, 100
+STRETCH = 50
+"""Rows in a row that are sampled together."""
 
 
 def check_backend(backend: Backend, queries: Vectors, passages: Vectors) -> None:
     """Compare a backend with numpy in float64 on some rows; RunError where it is further off than it may be."""
-    some = np.ascontiguousarray(queries[_spread(len(queries), QUERIES)], dtype=np.float32)
-    tile = np.ascontiguousarray(passages[_spread(len(passages), PASSAGES)], dtype=np.float32)
-    give_back(passages)
+    some, tile = _sample(queries, QUERIES), _sample(passages, PASSAGES)
     found = backend.search(some, tile, WANTED)
     fault = _find_fault(backend, found, some, tile)
     if fault:
@@ -52,5 +52,9 @@ def _find_fault(backend: Backend, found: Found, queries: Floats, tile: Floats) -
     return ""
 
 
-def _spread(count: int, wanted: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
+def _sample(vectors: Vectors, wanted: int) -> Floats:
+    """Stretches of rows, spread evenly: single rows all over a mapped file would map most of it."""
+    starts = np.unique(np.linspace(0, max(0, len(vectors) - STRETCH), -(-wanted // STRETCH)).astype(np.int64))
+    sample = np.concatenate([read_tile(vectors, start, start + STRETCH) for start in starts.tolist()])
+    give_back(vectors)
+    return sample[:wanted]

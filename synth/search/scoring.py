@@ -15,8 +15,10 @@ from synth.teachers import Floats, Ints, round_scores
 
 BLOCK = 1_024
 """Vectors that are compared with all before them at a time."""
-CHUNK = 1 << 20
-"""Pairs that are laid out at a time."""
+CHUNK = 1 << 16
+"""Pairs that a thread scores at a time."""
+WIDE = 16
+"""Ordinals a query from which on its vector is multiplied with all of them in turn."""
 VALUES = 1 << 17
 """Values of either side that are multiplied at a time: what a core keeps in its cache."""
 TIE = 2e-4
@@ -42,11 +44,20 @@ def score_at(queries: Vectors, vectors: Vectors, rows: Ints) -> Floats:
             f"there are {len(vectors):,} vectors, and ordinal {rows.max():,} or {rows.min():,} is asked for"
         )
     scores = np.full((count, width), -np.inf, dtype=np.float32)
-    block = max(1, count if is_large_map(vectors) else CHUNK // max(1, width))
-    for start in range(0, count, block):
-        own = rows[start : start + block]
-        real = own >= 0
-        scores[start : start + block][real] = _score(queries, start + np.nonzero(real)[0], vectors, own[real])
+    real = rows >= 0
+    if width < WIDE or is_large_map(vectors) or not len(vectors):
+        scores[real] = _score(queries, np.nonzero(real)[0], vectors, rows[real])
+        return scores
+    queries, vectors = _in_one_piece(queries), _in_one_piece(vectors)
+    block = max(1, CHUNK // width)
+    starts = range(0, count, block)
+    with ThreadPoolExecutor(_threads()) as pool:
+        for start, products in zip(
+            starts,
+            pool.map(lambda s: _multiply_rows(queries[s : s + block], vectors, rows[s : s + block]), starts),
+            strict=True,
+        ):
+            np.copyto(scores[start : start + block], products, where=real[start : start + block])
     return scores
 
 
@@ -69,9 +80,7 @@ def find_pairs_above(vectors: Floats, threshold: float) -> tuple[Ints, Floats]:
 
 def _score(queries: Vectors, owners: Ints, vectors: Vectors, ordinals: Ints) -> Floats:
     """Of each pair (owners[i], ordinals[i]), shape (n,)."""
-    queries, vectors = (
-        array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in (queries, vectors)
-    )
+    queries, vectors = _in_one_piece(queries), _in_one_piece(vectors)
     products = np.empty(len(ordinals), dtype=np.float64)
     with ThreadPoolExecutor(_threads()) as pool:
         for places in _passes(vectors, ordinals):
@@ -90,6 +99,25 @@ def _passes(vectors: Vectors, ordinals: Ints) -> Iterator[Ints]:
     stretch = max(1, TILE_BYTES // (vectors.shape[1] * vectors.itemsize))
     bounds = np.searchsorted(ordinals[order], np.arange(stretch, len(vectors), stretch))
     yield from np.split(order, bounds)
+
+
+def _in_one_piece(vectors: Vectors) -> Vectors:
+    return vectors if vectors.flags.c_contiguous else np.ascontiguousarray(vectors)
+
+
+def _multiply_rows(queries: Vectors, vectors: Vectors, rows: Ints) -> Floats:
+    """Each query with its own row of ordinals, shape (n, k); something where an ordinal is -1."""
+    size = max(1, min(VALUES // max(1, vectors.shape[1]), rows.shape[1]))
+    taken = np.empty((size, vectors.shape[1]), dtype=vectors.dtype)
+    exact = np.empty((size, vectors.shape[1]), dtype=np.float64)
+    products = np.empty(rows.shape, dtype=np.float64)
+    for query, own, out in zip(queries.astype(np.float64), rows, products, strict=True):
+        for start in range(0, len(own), size):
+            chosen = own[start : start + size]
+            np.take(vectors, chosen, axis=0, out=taken[: len(chosen)], mode="clip")
+            np.copyto(exact[: len(chosen)], taken[: len(chosen)])
+            np.vecdot(exact[: len(chosen)], query, out=out[start : start + size])
+    return round_scores(products.astype(np.float32))
 
 
 def _multiply(
