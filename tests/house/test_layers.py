@@ -16,7 +16,7 @@ ONLY_IN = {
     "torch": ("synth/teachers/", "synth/evaluate/"),
     "transformers": ("synth/teachers/", "synth/evaluate/"),
     "sentence_transformers": ("synth/teachers/", "synth/evaluate/"),
-    "faiss": ("synth/search.py",),
+    "faiss": ("synth/search/",),
     "datasets": ("synth/hub.py",),
     "huggingface_hub": ("synth/hub.py",),
     "prefect": ("flows/", "synth/cli/serve.py"),

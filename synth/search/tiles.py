@@ -1,0 +1,64 @@
+"""Vectors a tile at a time: in memory or mapped from disk, float32 or float16."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.errors import InputError
+from synth.teachers import Floats
+
+Vectors = npt.NDArray[np.floating[Any]]
+
+TILE_BYTES = 1 << 28
+"""Of float32 vectors that are searched at a time; bounds memory whatever the size of the corpus."""
+
+
+def tile_bounds(vectors: Vectors, rows: int = 0) -> Iterator[tuple[int, int]]:
+    """Start and end of each tile, of `rows` vectors (0: as many as TILE_BYTES hold)."""
+    rows = rows or max(1, TILE_BYTES // (4 * max(1, vectors.shape[1])))
+    for start in range(0, len(vectors), rows):
+        yield start, min(start + rows, len(vectors))
+
+
+def read_tile(vectors: Vectors, start: int, stop: int) -> Floats:
+    """Some rows as contiguous float32; a view where they are that already."""
+    return np.ascontiguousarray(vectors[start:stop], dtype=np.float32).view(np.ndarray)
+
+
+def norms_of(vectors: Floats, what: str, first: int = 0) -> npt.NDArray[np.float64]:
+    """Length of each row, shape (n,); InputError where a row is not finite. `first`: the ordinal of row 0."""
+    norms: npt.NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors), dtype=np.float64)
+    if not np.isfinite(norms).all():
+        row = first + int(np.argmin(np.isfinite(norms)))
+        raise InputError(
+            f"the vector of {what} {row} has a value that is not finite or too large; embed it again, or leave it out"
+        )
+    return norms
+
+
+def is_large_map(vectors: Vectors) -> bool:
+    """Whether the vectors lie on disk and are more than one tile."""
+    return _mapping(vectors) is not None and vectors.nbytes > TILE_BYTES
+
+
+def give_back(vectors: Vectors) -> None:
+    """Let the system take back the pages of mapped vectors that were read; they stay on disk."""
+    mapping = _mapping(vectors)
+    if mapping is not None and vectors.nbytes > TILE_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapping(vectors: Vectors) -> mmap.mmap | None:
+    """The shared mapping behind an array; a private one (mode `c`) may hold changes and is let alone."""
+    base: Any = vectors
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode in ("r", "r+", "w+"):
+            found = getattr(base, "_mmap", None)
+            return found if isinstance(found, mmap.mmap) else None
+        base = base.base
+    return None
