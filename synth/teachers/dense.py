@@ -22,7 +22,7 @@ from synth.embeddings import EmbeddingCache
 from synth.errors import InputError
 from synth.files import read_batches, replace_atomically, write_bytes
 from synth.progress import Reporter
-from synth.search import find_pairs_above, score_pairs, search_exactly
+from synth.search import find_pairs_above, score_at, search_exactly
 from synth.teachers import Floats, Hits, Ints
 from synth.teachers.settings import TeacherSettings, parse_model
 
@@ -73,7 +73,7 @@ class Dense:
             told = {"identity": dict(self.identity), "dimension": self._dimension}
             write_bytes(self._folder / "teacher.json", orjson.dumps(told))
         mapped: Any = np.memmap(path, dtype=self._stored, mode="r", shape=(len(corpus), self._dimension))
-        self._passages: Floats = mapped.view(_Widened) if self.asked.is_half else mapped
+        self._passages: Floats = mapped
 
     def _write_vectors(self, path: Path, corpus: Corpus, reporter: Reporter) -> None:
         vectors = np.memmap(path, dtype=self._stored, mode="w+", shape=(len(corpus), self._dimension))
@@ -88,9 +88,8 @@ class Dense:
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         vectors = self.embed_queries(queries)
         passages, scores = search_exactly(vectors, self._passages, depth)
-        real = positives >= 0
-        positive_scores = np.zeros(positives.shape, dtype=np.float32)
-        positive_scores[real] = score_pairs(vectors[np.nonzero(real)[0]], self._passages[positives[real]])
+        known = score_at(vectors, self._passages, positives.reshape(len(queries), -1))
+        positive_scores = np.where(np.isfinite(known), known, 0).astype(np.float32).reshape(positives.shape)
         missing = depth - passages.shape[1]
         return Hits(
             np.pad(passages, ((0, 0), (0, missing)), constant_values=-1),
@@ -161,13 +160,6 @@ class Dense:
         key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         folder = self._embeddings / f"{Path(self.asked.name).name}-{key}" / side
         return EmbeddingCache(folder, self._dimension, self._stored)
-
-
-class _Widened(np.ndarray[Any, Any]):
-    """Vectors of 16 bits a component that are float32 for whoever takes some of them."""
-
-    def __getitem__(self, key: Any) -> Any:
-        return np.asarray(super().__getitem__(key), dtype=np.float32)
 
 
 def normalise(vectors: Floats, texts: Sequence[str], teacher: str) -> Floats:
