@@ -65,6 +65,18 @@ class TeacherCard(Strict):
     depth: Annotated[int, Field(ge=0)]
 
 
+class SuspicionCard(Strict):
+    """The model by which candidates were left out as likely unlabelled positives."""
+
+    family: str
+    signals: list[str]
+    fitted_with: str
+    fitted_on: list[str]
+    bound: float
+    """Candidates above this probability were left out."""
+    note: str = ""
+
+
 class ValueShare(Strict):
     """A value of an attribute: its share in the recipe and among the records that carry the attribute."""
 
@@ -174,6 +186,7 @@ class Manifest(Strict):
     funnel: Funnel
     candidates: dict[str, int]
     """What became of the miner's candidates, by reason; `selected` are the hard negatives."""
+    suspicion: SuspicionCard | None = None
     written: dict[str, Count] = {}
     """What became of the texts that LLMs wrote as negatives, by reason; `kept` are negatives."""
     negatives: dict[str, Count] = {}

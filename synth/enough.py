@@ -86,7 +86,7 @@ def _make(
 ) -> tuple[Assessment, int | None]:
     """The plan up to `stop`, made and judged, and where a spent budget cut it."""
     shards = run.shards(stop)
-    missing = [shard for shard in shards if not shard.is_made(run.folder)]
+    missing = [shard for shard in shards if not shard.is_made(run.folder, run.recipe.mining)]
     reporter.stage("make items", stop - before)
     cut = map_shards(run, missing, reporter) if missing else None
     if cut == 0:

@@ -13,12 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,19 +26,18 @@ from schemas.arrow import arrow_schema
 from schemas.base import canonical_json
 from schemas.document import Passage
 from schemas.facts import Facts
-from schemas.manifest import FileEntry, Manifest, SourceCount, TeacherCard
-from schemas.record import Negative, NTuple, PassageText, Reject, Verdict
+from schemas.manifest import FileEntry, Manifest, SourceCount, SuspicionCard, TeacherCard
+from schemas.record import NTuple, PassageText, Reject, Verdict
 from synth.assess import SURPLUS, Assessment
 from synth.diversity import measure_diversity
 from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
-from synth.mining.candidates import BEYOND, Candidates
-from synth.mining.select import select
+from synth.negatives import RunMiner
 from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
 from synth.rows import ItemRow, make_provenance
-from synth.scores import read_candidates, read_metadata
+from synth.scores import read_metadata
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
 from synth.written import negatives_of
@@ -50,9 +48,6 @@ if TYPE_CHECKING:
 RECORDS = arrow_schema(NTuple)
 REJECTS = arrow_schema(Reject)
 
-_Texts = tuple[list[dict[str, Any]], list[dict[str, Any]]]
-_NONE = np.empty(0, dtype=np.int64)
-_MINED = Negative(passage_id="", document_id="", text="-").model_dump()
 _RECORD_TEXT = (
     "id",
     "instruction",
@@ -73,6 +68,7 @@ class _Tally:
     methods: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
     candidates: Counter[str] = field(default_factory=Counter)
+    suspicion: dict[str, Any] | None = None
     negatives: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
     records: ContentHash = field(default_factory=lambda: ContentHash(_RECORD_TEXT))
@@ -138,6 +134,7 @@ def _write_data(
 ) -> _Tally:
     tally = _Tally()
     licence, perturber = given
+    miner = RunMiner(workshop, assessment, tally.candidates)
     licences = _licences(workshop, licence)
     with ExitStack() as files:
         sinks = {
@@ -148,7 +145,7 @@ def _write_data(
         for shard in assessment.shards:
             items = pq.read_table(shard.items_path(workshop.folder))
             _add_rejects(items, assessment, workshop, rejects, tally)
-            rows = _records_of(shard, items, assessment, workshop, licences, tally)
+            rows = _records_of(shard, items, miner, licences, tally)
             for row in rows:
                 _add_made(row, perturber, tally)
             if rows:
@@ -157,6 +154,7 @@ def _write_data(
                 for split, sink in sinks.items():
                     sink.add_table(table.filter(pc.equal(table["split"], split)))
             reporter.advance(items.num_rows)
+    tally.suspicion = miner.suspicion.told if miner.suspicion else None
     with ParquetSink(hidden / "passages.parquet", arrow_schema(Passage)) as sink:
         for batch in read_batches(workshop.corpus.folder / "passages.parquet"):
             sink.add_table(pa.Table.from_batches([batch]))
@@ -165,49 +163,21 @@ def _write_data(
 
 
 def _records_of(
-    shard: Shard, items: pa.Table, assessment: Assessment, workshop: Workshop, licences: Sequence[str], tally: _Tally
+    shard: Shard, items: pa.Table, miner: RunMiner, licences: Sequence[str], tally: _Tally
 ) -> list[dict[str, Any]]:
-    positions = assessment.positions[(assessment.positions >= shard.start) & (assessment.positions < shard.stop)]
-    rows = items.take(pa.array(positions - shard.start)).to_pylist()
-    if not rows:
-        return []
+    positions = miner.assessment.positions
+    own = positions[(positions >= shard.start) & (positions < shard.stop)]
+    rows = items.take(pa.array(own - shard.start)).to_pylist()
     records: list[dict[str, Any]] = []
-    for numbers, block in read_candidates(shard.scores_folder(workshop.folder)):
-        kept = np.isin(numbers, positions)
-        asked = rows[len(records) : len(records) + int(kept.sum())]
-        candidates = _with_known(block.only(kept), asked, assessment)
-        mined, counts = _mine(candidates, workshop)
-        tally.candidates.update(counts)
-        for row, (positives, negatives) in zip(asked, mined, strict=True):
-            positives[0]["text"] = row["positive"] or positives[0]["text"]
-            licence = licences[row["passage"]]
-            records.append(_record(row, positives[: 1 + len(row["others"])], negatives, workshop, licence))
-            tally.written.update(each["reason"] or "kept" for each in row["written"])
-            tally.splits[row["split"]] += 1
-            tally.methods[row["method"]] += 1
-            tally.licences[licence or "unknown"] += 1
+    for row, (positives, negatives) in zip(rows, miner.mine(shard) if rows else (), strict=True):
+        positives[0]["text"] = row["positive"] or positives[0]["text"]
+        licence = licences[row["passage"]]
+        records.append(_record(row, positives[: 1 + len(row["others"])], negatives, miner.workshop, licence))
+        tally.written.update(each["reason"] or "kept" for each in row["written"])
+        tally.splits[row["split"]] += 1
+        tally.methods[row["method"]] += 1
+        tally.licences[licence or "unknown"] += 1
     return records
-
-
-def _mine(candidates: Candidates, workshop: Workshop) -> tuple[list[_Texts], Counter[str]]:
-    """(positives, mined negatives) of every query as a record holds them, and the fates of all candidates."""
-    fate = select(workshop.corpus, workshop.recipe.mining, candidates, workshop.recipe.seed)
-    rows, positives = np.flatnonzero(fate.selected), candidates.positives
-    needed = np.unique(np.concatenate([positives.passage, candidates.passage[rows]]))
-    passages = dict(zip(needed.tolist(), workshop.corpus.passages(needed), strict=True))
-    mined: list[_Texts] = [([], []) for _ in range(candidates.count)]
-    scores = np.nan_to_num(positives.score)
-    ranks = np.where(positives.rank == BEYOND, 0, positives.rank)
-    for owner, passage, score, rank in _lists(positives.owner, positives.passage, scores, ranks):
-        mined[owner][0].append(_text(passages[passage], score, rank))
-    found = (each[rows] for each in (candidates.query, candidates.passage, candidates.score, candidates.rank))
-    for owner, passage, score, rank in _lists(*found):
-        mined[owner][1].append(_MINED | _text(passages[passage], score, rank))
-    return mined, fate.counts
-
-
-def _lists(*columns: Any) -> Iterator[Any]:
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally) -> None:
@@ -217,14 +187,6 @@ def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally
         made = perturber.negatives(asked, PassageText(**record["positive"]))
         record["negatives"] += [negative.model_dump() for negative in made]
     tally.negatives.update(negative["method"] for negative in record["negatives"])
-
-
-def _with_known(candidates: Candidates, rows: Sequence[dict[str, Any]], assessment: Assessment) -> Candidates:
-    """With the passages that the same query text was made from elsewhere among its positives."""
-    known = assessment.known_positives
-    more = [np.setdiff1d(known.get(row["query_key"], _NONE), [row["passage"], *row["others"]]) for row in rows]
-    owner = np.repeat(np.arange(len(rows)), [len(each) for each in more])
-    return replace(candidates, positives=candidates.positives.known_besides(owner, np.concatenate([_NONE, *more])))
 
 
 def _record(
@@ -253,11 +215,6 @@ def _record(
         "more_positives": positives[1:],
         "negatives": [*negatives, *(each.model_dump() for each in negatives_of(row["written"], positives[0]))],
     }
-
-
-def _text(passage: Passage, score: float, rank: int) -> dict[str, Any]:
-    ids = {"passage_id": passage.id, "document_id": passage.document_id}
-    return {**ids, "text": passage.text, "score": score, "rank": rank}
 
 
 def _add_rejects(items: pa.Table, assessment: Assessment, workshop: Workshop, sink: ParquetSink, tally: _Tally) -> None:
@@ -350,6 +307,7 @@ def _manifest(
         passages=len(workshop.corpus),
         funnel=assessment.funnel,
         candidates=dict(sorted(tally.candidates.items())),
+        suspicion=SuspicionCard(**tally.suspicion) if tally.suspicion else None,
         written=dict(sorted(tally.written.items())),
         negatives=dict(sorted(tally.negatives.items())),
         splits=dict(sorted(tally.splits.items())),

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.persona import Persona
-from schemas.recipe import Recipe
+from schemas.recipe import MiningSettings, Recipe
 from synth import registry
 from synth.corpus import Corpus
 from synth.errors import ConservationError
@@ -28,6 +28,7 @@ from synth.generators import Call, Generator, Outcome
 from synth.live import Live
 from synth.memory import few_collections
 from synth.mining.candidates import BEYOND
+from synth.mining.evidence import has_evidence, write_evidence
 from synth.personas.scope import NOBODY, in_prompt, instruct
 from synth.plan import Item, Plan
 from synth.progress import Reporter
@@ -54,8 +55,11 @@ class Shard:
     def scores_folder(self, run_folder: Path) -> Path:
         return run_folder / "scores" / f"{self.start:012d}-{self.stop:012d}"
 
-    def is_made(self, run_folder: Path) -> bool:
-        return self.items_path(run_folder).exists() and (self.scores_folder(run_folder) / "queries.parquet").exists()
+    def is_made(self, run_folder: Path, mining: MiningSettings | None = None) -> bool:
+        """Whether all files are there that the stages after it read; `mining` may ask for more of them."""
+        folder = self.scores_folder(run_folder)
+        is_scored = self.items_path(run_folder).exists() and (folder / "queries.parquet").exists()
+        return is_scored and (has_evidence(folder) or mining is None or not mining.needs_evidence)
 
 
 @dataclass(frozen=True)
@@ -168,11 +172,12 @@ class _Assembly:
 
 
 def _score(workshop: Workshop, shard: Shard) -> None:
+    folder = shard.scores_folder(workshop.folder)
     if not shard.is_made(workshop.folder):
         questions = _questions(shard.items_path(workshop.folder))
-        write_scores(
-            shard.scores_folder(workshop.folder), questions.blocks(), workshop.corpus, workshop.teacher, workshop.depth
-        )
+        write_scores(folder, questions.blocks(), workshop.corpus, workshop.teacher, workshop.depth)
+    if workshop.recipe.mining.needs_evidence and not has_evidence(folder):
+        write_evidence(folder, workshop.corpus, workshop.teacher)
 
 
 def _questions(items: Path) -> Questions:

@@ -14,10 +14,11 @@ import numpy as np
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
-from synth.mining.candidates import Candidates
+from synth.mining.candidates import Candidates, Floats
 from synth.mining.evidence import FIELDS, signals_of
 from synth.mining.model import FalseNegativeModel, model_for
 from synth.mining.rules import refused
+from synth.mining.signals import Signals
 
 BEST = 30
 """Candidates of a query, its positives left out, by which hardness is compared."""
@@ -49,7 +50,7 @@ class Suspicion:
         """The block with the probability of every candidate; 0 for known positives and their likes."""
         rows, signals = signals_of(corpus, block)
         probability = np.zeros(len(block.query), dtype=np.float32)
-        probability[rows] = self.model.probability(signals)
+        probability[rows] = _rounded(self.model, signals)
         return replace(block, probability=probability)
 
 
@@ -74,13 +75,18 @@ def suspect(
         anchor = block.positives.anchors(block.count, settings.positive_anchor)[block.query]
         ((_, dropped),) = ((name, mask) for name, mask in refused(as_hard, block, anchor) if name == "relative_margin")
         thrown += int(dropped[rows[best]].sum())
-        found.append(model.probability(signals)[best].astype(np.float32))
+        found.append(_rounded(model, signals)[best])
     return Suspicion(
         model, settings.model_copy(update={"max_false_negative_rate": _cut(np.concatenate(found), thrown)}), note
     )
 
 
-def _cut(probability: np.typing.NDArray[np.float32], thrown: int) -> float:
+def _rounded(model: FalseNegativeModel, signals: Signals) -> Floats:
+    """Probabilities with 6 decimals, so that they compare alike on every machine."""
+    return model.probability(signals).round(6).astype(np.float32)
+
+
+def _cut(probability: Floats, thrown: int) -> float:
     """The bound above which `thrown` of these lie, in (0, 1)."""
     if thrown == 0 or not len(probability):
         return 1 - 1e-6

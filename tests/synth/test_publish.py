@@ -123,6 +123,8 @@ def test_every_record_says_where_it_comes_from(finance: Any) -> None:
         {"strategy": "naive", "negatives": 8},
         {"strategy": "naive", "negatives": 8, "same_document": True},
         {"strategy": "abs", "max_score": 0.4},
+        {"strategy": "multi_signal"},
+        {"strategy": "multi_signal", "max_false_negative_rate": 0.5},
         {"strategy": "margin_pos", "absolute_margin": 0.01, "rank_min": 3, "rank_max": 6},
     ],
     ids=str,

@@ -1,0 +1,95 @@
+"""Hard negatives of a run's records, shard by shard, out of the score tables that its shards have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from schemas.document import Passage
+from schemas.record import Negative
+from synth.assess import Assessment
+from synth.mining.candidates import BEYOND, Candidates, Ints
+from synth.mining.evidence import with_evidence
+from synth.mining.select import select
+from synth.mining.suspicion import Suspicion, suspect
+from synth.scores import read_candidates, read_metadata
+from synth.shard import Shard, Workshop
+
+Texts = list[dict[str, Any]]
+_NONE = np.empty(0, dtype=np.int64)
+_MINED = Negative(passage_id="", document_id="", text="-").model_dump()
+
+
+@dataclass(frozen=True)
+class RunMiner:
+    """Mines for the accepted records; what it does to one depends on its candidates, and on the others only by one bound."""
+
+    workshop: Workshop
+    assessment: Assessment
+    fates: Counter[str] = field(default_factory=Counter)
+    """What became of the candidates so far, by reason."""
+
+    @cached_property
+    def suspicion(self) -> Suspicion | None:
+        """The model and bound of `multi_signal`, over the candidates of all records."""
+        mining = self.workshop.recipe.mining
+        if not mining.asks_probability or not self.assessment.shards:
+            return None
+        identity = read_metadata(self.assessment.shards[0].scores_folder(self.workshop.folder)).teacher
+        blocks = (block for shard in self.assessment.shards for block in self._blocks(shard))
+        return suspect(mining, self.workshop.corpus, identity, blocks)
+
+    def mine(self, shard: Shard) -> Iterator[tuple[Texts, Texts]]:
+        """(positives, hard negatives) of every accepted record of a shard, as the record holds them.
+
+        The positives are the record's own, then other passages that the same query was made from.
+        """
+        corpus, mining = self.workshop.corpus, self.workshop.recipe.mining
+        for block in self._blocks(shard):
+            judged = block if self.suspicion is None else self.suspicion.of(corpus, block)
+            bounds = mining if self.suspicion is None else self.suspicion.settings
+            fate = select(corpus, bounds, judged, self.workshop.recipe.seed)
+            self.fates.update(fate.counts)
+            yield from self._texts(block, np.flatnonzero(fate.selected))
+
+    def _blocks(self, shard: Shard) -> Iterator[Candidates]:
+        """The candidates of accepted records, with every passage that is known to answer their query."""
+        folder = shard.scores_folder(self.workshop.folder)
+        read = with_evidence if self.workshop.recipe.mining.needs_evidence else read_candidates
+        known = self.assessment.known_positives
+        for numbers, read_block in read(folder):
+            block = read_block.only(np.isin(numbers, self.assessment.positions))
+            starts = block.positives.starts(block.count)
+            more = [
+                np.setdiff1d(known.get(key, _NONE), block.positives.passage[starts[n] : starts[n + 1]])
+                for n, key in enumerate(block.query_key.tolist())
+            ]
+            owner = np.repeat(np.arange(block.count), [len(each) for each in more])
+            yield replace(block, positives=block.positives.known_besides(owner, np.concatenate([_NONE, *more])))
+
+    def _texts(self, block: Candidates, rows: Ints) -> Iterator[tuple[Texts, Texts]]:
+        known, corpus = block.positives, self.workshop.corpus
+        needed = np.unique(np.concatenate([known.passage, block.passage[rows]]))
+        passages = dict(zip(needed.tolist(), corpus.passages(needed), strict=True))
+        texts: list[tuple[Texts, Texts]] = [([], []) for _ in range(block.count)]
+        ranks = np.where(known.rank == BEYOND, 0, known.rank)
+        for owner, passage, score, rank in _lists(known.owner, known.passage, np.nan_to_num(known.score), ranks):
+            texts[owner][0].append(_text(passages[passage], score, rank))
+        found = (column[rows] for column in (block.query, block.passage, block.score, block.rank))
+        for owner, passage, score, rank in _lists(*found):
+            texts[owner][1].append(_MINED | _text(passages[passage], score, rank))
+        yield from texts
+
+
+def _lists(*columns: Any) -> Iterator[Any]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _text(passage: Passage, score: float, rank: int) -> dict[str, Any]:
+    ids = {"passage_id": passage.id, "document_id": passage.document_id}
+    return {**ids, "text": passage.text, "score": score, "rank": rank}
