@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from schemas.manifest import Funnel
 from schemas.record import Verdict
 from synth.gates import build_set_gates
-from synth.near import PERMUTATIONS
 from synth.shard import Shard, Workshop
 from synth.view import SetView
 
@@ -102,22 +101,12 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         position=position,
         passage=items["passage"].to_numpy()[passed],
         query_key=items["query_key"].to_numpy()[passed],
-        signature=_signatures(workshop, shards),
         ahead=queries["ahead"].to_numpy().astype(np.int64),
         positive_score=queries["positive_score"].to_numpy(),
         pool=len(workshop.corpus),
         depth=workshop.depth,
         fetch_queries=_QueryReader(workshop.folder, shards, position),
     )
-
-
-def _signatures(workshop: Workshop, shards: Sequence[Shard]) -> npt.NDArray[np.uint32]:
-    blocks = [np.empty((0, PERMUTATIONS), dtype=np.uint32)]
-    for shard in shards:
-        table = pq.read_table(shard.items_path(workshop.folder), columns=["status", "signature"])
-        kept = table.filter(np.asarray(table["status"].to_pylist()) == "accepted")
-        blocks.append(np.frombuffer(b"".join(kept["signature"].to_pylist()), dtype="<u4").reshape(-1, PERMUTATIONS))
-    return np.concatenate(blocks)
 
 
 @dataclass(frozen=True)

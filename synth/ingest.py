@@ -21,8 +21,9 @@ from synth.errors import DocumentError
 from synth.files import ParquetSink, read_batches, write_model, write_parquet
 from synth.gates import CleaningGate, build_record_gates
 from synth.lexicon import build_lexicon
-from synth.near import find_near_pairs, sign_all
+from synth.near import find_near_pairs
 from synth.progress import Reporter
+from synth.shingle_sets import read_shingles
 from synth.text import draw, normalise
 
 _READ = pa.schema([*arrow_schema(Document), ("text_key", pa.string())])
@@ -193,6 +194,6 @@ def _compare_passages(recipe: Recipe, folder: Path) -> None:
     (folder / "passages.arrow").unlink(missing_ok=True)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": [], "second": []}, schema=_NEAR))
     corpus = Corpus(folder)
-    signatures = sign_all((text for _, _, text in corpus.labelled_texts()), NEAR_SHINGLE)
-    pairs = find_near_pairs(signatures, corpus.texts, threshold=recipe.splits.near_duplicate, size=NEAR_SHINGLE)
+    sets = read_shingles((text for _, _, text in corpus.labelled_texts()), NEAR_SHINGLE)
+    pairs = find_near_pairs(sets, recipe.splits.near_duplicate)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": pairs[:, 0], "second": pairs[:, 1]}, schema=_NEAR))

@@ -2,22 +2,24 @@
 
 Exact: equal after NFKC, lower case and white space. Near: Jaccard similarity of the word
 sets at or above `near`, unless the queries differ in a number (the same question about
-another year is another question).
+another year is another question). All pairs count, none is sampled. A query is dropped for
+an earlier one that is kept, never for one that is dropped itself: what resembles only
+dropped queries stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Verdict
-from synth.near import find_near_pairs
-from synth.text import words
+from synth.near import find_originals
+from synth.shingle_sets import read_shingles
+from synth.text import hash64, words
 from synth.view import Rejections, SetView
 
 __all__ = ["Duplicates"]
@@ -38,30 +40,22 @@ class Duplicates:
         self.settings = settings
 
     def judge_set(self, view: SetView) -> Rejections:
-        kept = view.alive.copy()
         exact = dict(_exact(view))
-        kept[list(exact)] = False
-        near: dict[int, int] = {}
-        for one, other in self._near(view, np.flatnonzero(kept)):
-            if kept[one] and kept[other]:
-                kept[other] = False
-                near[other] = one
+        near = dict(self._near(view, exact))
         for row, first in near.items():
             yield row, self._verdict("near_duplicate", view, first)
         for row, first in exact.items():
             yield row, self._verdict("duplicate", view, near.get(first, first))
 
-    def _near(self, view: SetView, rows: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-        def fetch(numbers: Sequence[int]) -> Sequence[str]:
-            return view.fetch_queries(rows[list(numbers)].tolist())
-
-        pairs = rows[find_near_pairs(view.signature[rows], fetch, threshold=self.settings.near, size=QUERY_SHINGLE)]
-        if not len(pairs):
-            return []
-        involved = np.unique(pairs).tolist()
-        numbers = {row: _numbers(text) for row, text in zip(involved, view.fetch_queries(involved), strict=True)}
-        same = [(int(a), int(b)) for a, b in pairs.tolist() if numbers[a] == numbers[b]]
-        return sorted(same, key=lambda pair: (pair[1], pair[0]))
+    def _near(self, view: SetView, exact: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+        alive = view.alive.copy()
+        alive[list(exact)] = False
+        rows = np.flatnonzero(alive)
+        numbers: list[int] = []
+        sets = read_shingles(_noting_numbers(view.queries(rows), numbers), QUERY_SHINGLE)
+        originals = find_originals(sets, self.settings.near, np.asarray(numbers, dtype=np.uint64))
+        dropped = np.flatnonzero(originals >= 0)
+        return zip(rows[dropped].tolist(), rows[originals[dropped]].tolist(), strict=True)
 
     def _verdict(self, reason: str, view: SetView, first: int) -> Verdict:
         position = int(view.position[first])
@@ -78,5 +72,13 @@ def _exact(view: SetView) -> Iterator[tuple[int, int]]:
             yield row, original
 
 
-def _numbers(text: str) -> frozenset[str]:
-    return frozenset(word for word in words(text) if any(character.isdigit() for character in word))
+def _noting_numbers(queries: Iterable[str], numbers: list[int]) -> Iterator[str]:
+    """The queries, and of each a hash of the numbers it names."""
+    for query in queries:
+        named = {word for word in words(query) if _names_number(word)} if _names_number(query) else set()
+        numbers.append(hash64(" ".join(sorted(named))) if named else 0)
+        yield query
+
+
+def _names_number(text: str) -> bool:
+    return any(map(str.isdigit, text))
