@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -132,6 +132,45 @@ def _check_arrived(repository: _Repository, commit: str, sent: dict[str, int]) -
         raise StoreError(
             f"{repository.url} does not hold what was sent ({wrong}) and was not tagged; run the same `synth push` again"
         )
+
+
+def read_evaluation_rows(reference: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `ORG/NAME[/CONFIG][:SPLIT]`: under `rows`, or `queries`, `corpus` and `qrels` where it has these configs.
+
+    Without SPLIT it is `test` where there is one, else all. Raises InputError where the Hub refuses or can't be reached.
+    """
+    repo, _, split = reference.partition(":")
+    repo_id, config = "/".join(repo.split("/")[:2]), "/".join(repo.split("/")[2:])
+    _check_repo_id(repo_id)
+    from datasets import get_dataset_config_names
+
+    with _readable(repo_id):
+        names = get_dataset_config_names(repo_id)
+        if not config and {"queries", "corpus"} <= set(names):
+            qrels = next((name for name in ("qrels", "default", f"{repo_id}-qrels") if name in names), "")
+            tables = {"queries": "queries", "corpus": "corpus", **({"qrels": qrels} if qrels else {})}
+            found = {table: _rows(repo_id, name, split if table == "qrels" else "") for table, name in tables.items()}
+            return {"qrels": []} | found
+        return {"rows": _rows(repo_id, config or None, split)}
+
+
+def _rows(repo_id: str, config: str | None, split: str) -> list[dict[str, Any]]:
+    from datasets import load_dataset
+
+    splits = load_dataset(repo_id, config)
+    chosen = [split] if split else ["test"] if "test" in splits else list(splits)
+    return [row for name in chosen for row in splits[name].to_list()]
+
+
+@contextmanager
+def _readable(repo_id: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:  # those of datasets and of the transport among them
+        why = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"--decontaminate: can't read hf://{repo_id}: {why or type(error).__name__}; check the name, the config and the split, or give a local path"
+        ) from error
 
 
 class _Repository:

@@ -23,6 +23,8 @@ from synth.shingle_sets import Ints, ShingleSets, Small, ragged
 
 Pairs = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Kinds = npt.NDArray[np.uint64]
+"""Texts are compared where these are the same; shape (n,)."""
 
 CROWD = 128
 """Texts in one group from which each is compared with few of the others."""
@@ -57,9 +59,12 @@ def find_near_pairs(sets: ShingleSets, threshold: float, *, crowd: int = CROWD) 
     return _unpacked(_distinct(found), len(sets))
 
 
-def find_nearest_of(sets: ShingleSets, others: int, threshold: float) -> Ints:
-    """For each text from number `others` on the first of the texts before that number it is near to, or -1."""
-    join = _Join(sets, threshold)
+def find_nearest_of(sets: ShingleSets, others: int, threshold: float, kind: Kinds | None = None) -> Ints:
+    """For each text from number `others` on the first of the texts before that number it is near to, or -1.
+
+    Texts are compared where their `kind` is the same.
+    """
+    join = _Join(sets, threshold, kind)
     found = [_NONE]
     for group in join.groups():
         ends = np.searchsorted(group.number * len(sets) + group.text, group.number * len(sets) + others)
@@ -71,7 +76,7 @@ def find_nearest_of(sets: ShingleSets, others: int, threshold: float) -> Ints:
     return nearest
 
 
-def find_originals(sets: ShingleSets, threshold: float, kind: Ints | None = None) -> Ints:
+def find_originals(sets: ShingleSets, threshold: float, kind: Kinds | None = None) -> Ints:
     """For each text that is near to an earlier one that is kept, the first such; -1 for those kept.
 
     Texts are gone through in order, and compared where their `kind` is the same. What resembles
@@ -158,7 +163,7 @@ class _Group:
 class _Join:
     """Candidates and their comparison."""
 
-    def __init__(self, sets: ShingleSets, threshold: float, kind: Ints | None = None) -> None:
+    def __init__(self, sets: ShingleSets, threshold: float, kind: Kinds | None = None) -> None:
         self.sets = sets
         self._threshold = threshold
         size = sets.size
@@ -289,7 +294,7 @@ def _go_through(crowds: Sequence[_Crowd], texts: Small, pairs: Pairs, originals:
     for begin, stop in pairwise(bounds):
         low, high = np.searchsorted(pairs[:, 1], (begin, stop))
         found = _distinct([block for crowd in crowds for block in crowd.near(begin, stop)] or [_NONE])
-        _settle(_in_order(np.concatenate([pairs[low:high], _unpacked(found, len(originals))])), originals)
+        settle(_in_order(np.concatenate([pairs[low:high], _unpacked(found, len(originals))])), originals)
         for crowd in crowds:
             crowd.keep(originals, begin, stop)
 
@@ -298,7 +303,7 @@ def _in_order(pairs: Pairs) -> Pairs:
     return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
 
 
-def _settle(pairs: Pairs, originals: Ints) -> None:
+def settle(pairs: Pairs, originals: Ints) -> None:
     """Drop texts that are near to an earlier kept one; pairs are sorted by their second, then their first."""
     for first, second in pairs.tolist():
         if originals[first] < 0 and originals[second] < 0:

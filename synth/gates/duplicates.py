@@ -2,14 +2,19 @@
 
 Exact: equal after NFKC, lower case and white space. Near: Jaccard similarity of the word
 sets at or above `near`, unless the queries differ in a number (the same question about
-another year is another question). All pairs count, none is sampled. A query is dropped for
-an earlier one that is kept, never for one that is dropped itself: what resembles only
-dropped queries stays.
+another year is another question). Alike, where `cosine` is set: the cosine of their vectors,
+with the same exception. All pairs count, none is sampled.
+
+A query is dropped for an earlier one that is kept when it is compared, never for one that is
+dropped itself: what resembles only dropped queries stays. Measures follow one another, so a
+query may be dropped for one that a later measure drops; the verdict names the one kept in the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Annotated
 
 import numpy as np
@@ -17,67 +22,134 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Verdict
-from synth.near import find_originals
+from synth.alike import find_alike_originals, find_nearest_alike
+from synth.earlier import EarlierQueries
+from synth.errors import DomainError, StoreError
+from synth.near import Kinds, Mask, find_nearest_of, find_originals
 from synth.shingle_sets import read_shingles
+from synth.store import VersionRef
+from synth.teachers import Ints
 from synth.text import hash64, words
-from synth.view import Rejections, SetView
+from synth.view import Background, Rejections, SetView
 
 __all__ = ["Duplicates"]
 
 QUERY_SHINGLE = 1
 """Queries are compared by single words: they are too short for longer shingles."""
 
+Measures = Iterator[tuple[str, Callable[[Ints], Ints]]]
+"""Reason, and what finds in some rows for each the place of the query it repeats, or -1."""
+
 
 class Duplicates:
-    """Drops `duplicate` and `near_duplicate` queries; the score is the position of the one kept."""
+    """Drops `duplicate`, `near_duplicate` and `same_meaning`; the score is the position of the one kept, in this run."""
 
     name = "duplicates"
 
     class Settings(Strict):
         near: Annotated[float, Field(gt=0.5, le=1)] = 0.85
+        cosine: Annotated[float, Field(gt=0.5, le=1)] | None = None
+        """Such as 0.95; for teachers with vectors. Every pair is compared, in time that grows with its square."""
+        against: list[str] = []
+        """Datasets of the store, NAME or NAME@N, whose queries count as earlier ones; not versions of this very run."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    def check(self, background: Background) -> None:
+        """Refuse, before anything is made, what the run can't give; InputError."""
+        if self.settings.cosine is not None:
+            background.require_vectors(self.name)
+        try:
+            self._versions(background)
+        except StoreError as error:
+            raise DomainError(f"the gate {self.name!r}, against: {error}") from error
+
     def judge_set(self, view: SetView) -> Rejections:
-        exact = dict(_exact(view))
-        near = dict(self._near(view, exact))
-        for row, first in near.items():
-            yield row, self._verdict("near_duplicate", view, first)
-        for row, first in exact.items():
-            yield row, self._verdict("duplicate", view, near.get(first, first))
-
-    def _near(self, view: SetView, exact: Mapping[int, int]) -> Iterator[tuple[int, int]]:
         alive = view.alive.copy()
-        alive[list(exact)] = False
-        rows = np.flatnonzero(alive)
-        numbers: list[int] = []
-        sets = read_shingles(_noting_numbers(view.queries(rows), numbers), QUERY_SHINGLE)
-        originals = find_originals(sets, self.settings.near, np.asarray(numbers, dtype=np.uint64))
-        dropped = np.flatnonzero(originals >= 0)
-        return zip(rows[dropped].tolist(), rows[originals[dropped]].tolist(), strict=True)
+        earlier = EarlierQueries(self._versions(view.background))
+        for reason, find in self._measures_against(view, earlier) if len(earlier) else ():
+            for row, place in _found(alive, find):
+                yield row, _verdict(reason, None, f"in {earlier.version_of(place)}")
+        dropped: dict[int, tuple[str, int]] = {}
+        for reason, find in self._measures(view):
+            rows = np.flatnonzero(alive)
+            dropped |= {row: (reason, int(rows[place])) for row, place in _found(alive, find)}
+        for row, (reason, first) in dropped.items():
+            while first in dropped:
+                first = dropped[first][1]
+            position = int(view.position[first])
+            yield row, _verdict(reason, float(position), f"kept: position {position}")
 
-    def _verdict(self, reason: str, view: SetView, first: int) -> Verdict:
-        position = int(view.position[first])
-        return Verdict(
-            gate=self.name, keep=False, reason=reason, score=float(position), detail=f"kept: position {position}"
-        )
+    def _versions(self, background: Background) -> list[VersionRef]:
+        found = [version for name in self.settings.against for version in background.earlier(name)]
+        return list(dict.fromkeys(found))
+
+    def _measures(self, view: SetView) -> Measures:
+        yield "duplicate", lambda rows: _equal(view, rows)
+        yield "near_duplicate", lambda rows: _near(view, self.settings.near, (), rows)
+        if self.settings.cosine is not None:
+            yield "same_meaning", partial(self._alike, view, self.settings.cosine)
+
+    def _measures_against(self, view: SetView, earlier: EarlierQueries) -> Measures:
+        yield "duplicate", lambda rows: earlier.find(view.query_key[rows])
+        yield "near_duplicate", lambda rows: _near(view, self.settings.near, earlier.texts, rows)
+        if self.settings.cosine is not None:
+            yield "same_meaning", partial(self._alike_earlier, view, self.settings.cosine, earlier)
+
+    def _alike(self, view: SetView, cosine: float, rows: Ints) -> Ints:
+        embedder = view.background.require_vectors(self.name)
+        return find_alike_originals(view.embedding(rows, embedder), _kinds(view.queries(rows)), cosine)
+
+    def _alike_earlier(self, view: SetView, cosine: float, earlier: EarlierQueries, rows: Ints) -> Ints:
+        embedder = view.background.require_vectors(self.name)
+        others = embedder.embed_queries(earlier.texts)
+        places, _ = find_nearest_alike(view.embedding(rows, embedder), len(rows), others, cosine)
+        other_number = _kinds(earlier.texts)[places] != _kinds(view.queries(rows))
+        return np.where(other_number, -1, places)
 
 
-def _exact(view: SetView) -> Iterator[tuple[int, int]]:
-    rows = np.flatnonzero(view.alive)
+def _found(alive: Mask, find: Callable[[Ints], Ints]) -> Iterator[tuple[int, int]]:
+    """Rows that repeat something, with its place; they are alive no more."""
+    rows = np.flatnonzero(alive)
+    places = find(rows)
+    repeated = places >= 0
+    alive[rows[repeated]] = False
+    return zip(rows[repeated].tolist(), places[repeated].tolist(), strict=True)
+
+
+def _equal(view: SetView, rows: Ints) -> Ints:
     _, first, group = np.unique(view.query_key[rows], return_index=True, return_inverse=True)
-    for row, original in zip(rows.tolist(), rows[first[group]].tolist(), strict=True):
-        if row != original:
-            yield row, original
+    originals = first[group]
+    return np.where(originals < np.arange(len(rows)), originals, -1)
 
 
-def _noting_numbers(queries: Iterable[str], numbers: list[int]) -> Iterator[str]:
-    """The queries, and of each a hash of the numbers it names."""
+def _near(view: SetView, near: float, earlier: Sequence[str], rows: Ints) -> Ints:
+    kinds: list[int] = []
+    sets = read_shingles(_noting_kinds(chain(earlier, view.queries(rows)), kinds), QUERY_SHINGLE)
+    kind = np.asarray(kinds, dtype=np.uint64)
+    return find_nearest_of(sets, len(earlier), near, kind) if earlier else find_originals(sets, near, kind)
+
+
+def _kinds(queries: Iterable[str]) -> Kinds:
+    return np.fromiter(map(_kind, queries), dtype=np.uint64)
+
+
+def _verdict(reason: str, score: float | None, detail: str) -> Verdict:
+    return Verdict(gate=Duplicates.name, keep=False, reason=reason, score=score, detail=detail)
+
+
+def _noting_kinds(queries: Iterable[str], kinds: list[int]) -> Iterator[str]:
+    """The queries, which are read once."""
     for query in queries:
-        named = {word for word in words(query) if _names_number(word)} if _names_number(query) else set()
-        numbers.append(hash64(" ".join(sorted(named))) if named else 0)
+        kinds.append(_kind(query))
         yield query
+
+
+def _kind(query: str) -> int:
+    """A hash of the numbers that a query names; 0 for none."""
+    named = {word for word in words(query) if _names_number(word)} if _names_number(query) else set()
+    return hash64(" ".join(sorted(named))) if named else 0
 
 
 def _names_number(text: str) -> bool:

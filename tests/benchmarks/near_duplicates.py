@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,16 +204,16 @@ def join_by_hand(texts: Sequence[str], size: int, threshold: float) -> set[tuple
     from synth.text import shingles, words
 
     sets = [shingles(words(text), size) for text in texts]
-    index: dict[str, list[int]] = defaultdict(list)
+    index: dict[str, array[int]] = defaultdict(lambda: array("i"))
     near = set()
+    sizes = np.asarray([len(each) for each in sets])
     for number, mine in enumerate(sets):
-        overlap: Counter[int] = Counter()
+        before = [np.asarray(index[shingle], dtype=np.int32) for shingle in sorted(mine)]
+        shared = np.bincount(np.concatenate([np.empty(0, dtype=np.int32), *before]), minlength=number)
+        similarity = shared / np.maximum(len(mine) + sizes[:number] - shared, 1)
+        near.update((int(other), number) for other in np.flatnonzero(similarity >= threshold))
         for shingle in mine:
-            overlap.update(index[shingle])
             index[shingle].append(number)
-        for other, shared in overlap.items():
-            if shared / (len(mine) + len(sets[other]) - shared) >= threshold:
-                near.add((other, number))
     return near
 
 
