@@ -2,8 +2,8 @@
 
 Texts are compared as sequences of words (NFKC, lower case, no punctuation). Two hold the same
 when the shorter shares at least half of its word 13-grams with the other (as LightOn checked NQ).
-A text of fewer than 13 words has none: it is the same as one of which the set of words has a
-Jaccard similarity of 0.8 or more with its own.
+A text of fewer than 13 words has none: short texts (at 0.8 those up to 16 words, so that no pair
+is left out) also hold the same when the Jaccard similarity of their sets of words is 0.8 or more.
 """
 
 from __future__ import annotations

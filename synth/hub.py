@@ -142,8 +142,9 @@ def read_evaluation_rows(reference: str) -> dict[str, list[dict[str, Any]]]:
     repo, _, split = reference.partition(":")
     repo_id, config = "/".join(repo.split("/")[:2]), "/".join(repo.split("/")[2:])
     _check_repo_id(repo_id)
-    from datasets import get_dataset_config_names
+    from datasets import disable_progress_bars, get_dataset_config_names
 
+    disable_progress_bars()
     with _readable(repo_id):
         names = get_dataset_config_names(repo_id)
         if not config and {"queries", "corpus"} <= set(names):

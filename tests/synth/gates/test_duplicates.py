@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.record import Verdict
+from synth.errors import InputError
 from synth.gates.duplicates import Duplicates
 from synth.text import hash64, normalise, words
-from synth.view import SetView
+from synth.view import Background, SetView
 
 WORDS = [f"word{chr(97 + n)}" for n in range(26)]
 LONG = "how did the new covenants of the revolving credit facility change the leverage test for the group"
@@ -186,3 +190,44 @@ def test_the_way_shards_are_cut_changes_nothing(queries: list[str], block: int) 
 def test_a_threshold_that_makes_no_sense_is_refused(near: float) -> None:
     with pytest.raises(ValidationError):
         Duplicates.Settings(near=near)
+
+
+class ByTopic:
+    """A teacher whose vectors tell topics apart by the last word, and a little by length."""
+
+    def embed_queries(self, queries: Sequence[str]) -> Any:
+        angles = np.asarray([hash64(words(q)[-1]) % 97 + len(q) / 1_000 for q in queries], dtype=np.float32)
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    def passage_vectors(self, ordinals: Sequence[int]) -> Any:
+        return self.embed_queries([str(ordinal) for ordinal in ordinals])
+
+
+def test_queries_that_mean_the_same_are_dropped_where_a_cosine_is_set() -> None:
+    queries = [
+        "who pays for gold",
+        "the one paying in the end for gold",
+        "in 2023 who pays for gold",
+        "why sell silver",
+    ]
+    background = Background(Path(), "by topic", ByTopic())  # type: ignore[arg-type]
+    view = replace(view_of(queries), background=background)
+    gate = Duplicates(Duplicates.Settings(cosine=0.95))
+    gate.check(background)
+    assert {row: (v.reason, v.score) for row, v in gate.judge_set(view)} == {1: ("same_meaning", 10.0)}
+    assert judge(view) == {}
+
+
+def test_a_cosine_needs_a_teacher_with_vectors() -> None:
+    with pytest.raises(InputError, match="'duplicates' has a 'cosine', and the teacher 'lexical' has no vectors"):
+        Duplicates(Duplicates.Settings(cosine=0.95)).check(Background(Path(), "lexical"))
+
+
+def test_the_verdict_names_the_query_that_is_kept_in_the_end() -> None:
+    queries = ["bright and early who pays for gold", LONG + " for gold", LONG + " exactly for gold"]
+    view = replace(view_of(queries), background=Background(Path(), "by topic", ByTopic()))  # type: ignore[arg-type]
+    found = dict(Duplicates(Duplicates.Settings(cosine=0.95)).judge_set(view))
+    assert {row: (v.reason, v.score) for row, v in found.items()} == {
+        1: ("same_meaning", 10.0),
+        2: ("near_duplicate", 10.0),
+    }
