@@ -208,7 +208,7 @@ def join_by_hand(texts: Sequence[str], size: int, threshold: float) -> set[tuple
     near = set()
     sizes = np.asarray([len(each) for each in sets])
     for number, mine in enumerate(sets):
-        before = [np.asarray(index[shingle], dtype=np.int32) for shingle in sorted(mine)]
+        before = [np.array(index[shingle], dtype=np.int32) for shingle in sorted(mine)]
         shared = np.bincount(np.concatenate([np.empty(0, dtype=np.int32), *before]), minlength=number)
         similarity = shared / np.maximum(len(mine) + sizes[:number] - shared, 1)
         near.update((int(other), number) for other in np.flatnonzero(similarity >= threshold))
