@@ -23,7 +23,7 @@ from synth.errors import DocumentError
 from synth.files import ParquetSink, read_batches, write_model, write_parquet
 from synth.gates import CleaningGate, build_record_gates
 from synth.lexicon import build_lexicon
-from synth.near import Pairs, find_near_pairs, find_nearest_of
+from synth.near import Pairs, distinct, find_near_pairs, find_nearest_of
 from synth.progress import Reporter
 from synth.shingle_sets import read_shingles
 from synth.text import draw, normalise
@@ -210,4 +210,4 @@ def _near_pairs(corpus: Corpus, threshold: float) -> Pairs:
     found = np.flatnonzero(leaked >= 0)
     leaks = np.stack([leaked[found], found + tests], axis=1)
     pairs = np.concatenate([find_near_pairs(sets, threshold), leaks])
-    return np.unique(np.sort(order[pairs], axis=1), axis=0)
+    return distinct(np.sort(order[pairs], axis=1), len(order))

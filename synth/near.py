@@ -65,15 +65,14 @@ def find_nearest_of(sets: ShingleSets, others: int, threshold: float, kind: Kind
     Texts are compared where their `kind` is the same.
     """
     join = _Join(sets, threshold, kind)
-    found = [_NONE]
+    nearest = np.full(len(sets) - others, others, dtype=np.int64)
     for group in join.groups():
         ends = np.searchsorted(group.number * len(sets) + group.text, group.number * len(sets) + others)
         counts = np.where(group.text < others, 0, ends - group.first)
-        found += join.compare(group, group.first, counts)
-    first, second = _unpacked(_distinct(found), len(sets)).T
-    nearest = np.full(len(sets) - others, -1, dtype=np.int64)
-    nearest[second[::-1] - others] = first[::-1]
-    return nearest
+        for packed in join.compare(group, group.first, counts):
+            first, second = _unpacked(packed, len(sets)).T
+            np.minimum.at(nearest, second - others, first)
+    return np.where(nearest < others, nearest, -1)
 
 
 def find_originals(sets: ShingleSets, threshold: float, kind: Kinds | None = None) -> Ints:
@@ -297,6 +296,11 @@ def _go_through(crowds: Sequence[_Crowd], texts: Small, pairs: Pairs, originals:
         settle(_in_order(np.concatenate([pairs[low:high], _unpacked(found, len(originals))])), originals)
         for crowd in crowds:
             crowd.keep(originals, begin, stop)
+
+
+def distinct(pairs: Pairs, count: int) -> Pairs:
+    """Pairs of numbers below `count`, ascending, once."""
+    return _unpacked(_distinct([pairs[:, 0] * count + pairs[:, 1]]), count)
 
 
 def _in_order(pairs: Pairs) -> Pairs:
