@@ -253,16 +253,20 @@ class _Crowd:
         self._group = group.where(np.argsort(group.text, kind="stable"))
         self._kept = group.where(np.empty(0, dtype=np.int64))
 
-    def near(self, begin: int, stop: int) -> list[Ints]:
-        """Near pairs, packed, of texts begin … stop - 1 with each other and with kept ones before them."""
+    def near_kept(self, begin: int, stop: int) -> Iterator[Ints]:
+        """Near pairs, packed, of kept texts and texts begin … stop - 1."""
         coming, kept = self._between(begin, stop), self._kept
         base = np.searchsorted(kept.number, coming.number, side="left")
         counts = np.searchsorted(kept.number, coming.number, side="right") - base
-        both, none = _joined(kept, coming), np.zeros(len(kept), dtype=np.int64)
-        with_kept = self._join.compare(both, np.concatenate([none, base]), np.concatenate([none, counts]))
-        first, rank = coming.first + len(kept), coming.rank
-        among = self._join.compare(both, np.concatenate([none, first]), np.concatenate([none, rank]))
-        return [*with_kept, *among]
+        none = np.zeros(len(kept), dtype=np.int64)
+        both = _joined(kept, coming)
+        return self._join.compare(both, np.concatenate([none, base]), np.concatenate([none, counts]))
+
+    def near_each_other(self, begin: int, stop: int, originals: Ints) -> Iterator[Ints]:
+        """Near pairs, packed, of those of texts begin … stop - 1 that are not dropped."""
+        coming = self._between(begin, stop)
+        coming = coming.where(originals[coming.text] < 0)
+        return self._join.compare(coming, coming.first, coming.rank)
 
     def keep(self, originals: Ints, begin: int, stop: int) -> None:
         coming = self._between(begin, stop)
@@ -292,10 +296,18 @@ def _go_through(crowds: Sequence[_Crowd], texts: Small, pairs: Pairs, originals:
     bounds = [0, *texts[_STEP::_STEP].tolist(), len(originals)]
     for begin, stop in pairwise(bounds):
         low, high = np.searchsorted(pairs[:, 1], (begin, stop))
-        found = _distinct([block for crowd in crowds for block in crowd.near(begin, stop)] or [_NONE])
-        settle(_in_order(np.concatenate([pairs[low:high], _unpacked(found, len(originals))])), originals)
+        is_before = pairs[low:high, 0] < begin
+        found = [block for crowd in crowds for block in crowd.near_kept(begin, stop)]
+        _settle_with(pairs[low:high][is_before], found, originals)
+        found = [block for crowd in crowds for block in crowd.near_each_other(begin, stop, originals)]
+        _settle_with(pairs[low:high][~is_before], found, originals)
         for crowd in crowds:
             crowd.keep(originals, begin, stop)
+
+
+def _settle_with(pairs: Pairs, packed: list[Ints], originals: Ints) -> None:
+    found = _unpacked(_distinct([_NONE, *packed]), len(originals))
+    settle(_in_order(np.concatenate([pairs, found])), originals)
 
 
 def distinct(pairs: Pairs, count: int) -> Pairs:
