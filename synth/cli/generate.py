@@ -80,7 +80,7 @@ DecontaminateOption = Annotated[
     typer.Option(
         "--decontaminate",
         metavar="PATH|hf://ORG/NAME",
-        help="An evaluation set that the dataset must not hold: a folder of queries, corpus and qrels, a file with a column of queries, or hf://ORG/NAME[/CONFIG][:SPLIT]. Repeat for several.",
+        help="An evaluation set that the dataset must not hold: a folder of queries, corpus and qrels, a file with a column of queries, or hf://ORG/NAME, with /CONFIG and :SPLIT where it has several. Repeat for several sets.",
         show_default=False,
     ),
 ]
