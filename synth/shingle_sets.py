@@ -17,6 +17,8 @@ Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 
 _CLASSES = (8, 16, 32, 64, 128, 256, 512, 1024)
+_CODES = 1 << 20
+"""Shingles that are looked up at a time."""
 _CELLS = 1 << 18
 """Shingles that are compared at a time; bounds memory."""
 
@@ -97,26 +99,39 @@ class ShingleSets:
 
 def read_shingles(texts: Iterable[str], size: int) -> ShingleSets:
     """The sets of word n-grams (`synth.text.shingles`) of `texts`, read once."""
-    codes, owner, count = _codes(*_number_words(texts), size)
-    if size > 1:
-        _, codes = np.unique(codes, return_inverse=True)
-    occurrences = np.bincount(codes)
-    order = np.argsort(occurrences, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    once = int(np.count_nonzero(occurrences <= 1))
-    packed = (owner << 32) | rank[codes]
+    words, counts = _number_words(texts)
+    codes, owner = _codes(words, counts, size)
+    del words
+    often, rank = _occurring_often(codes)
+    alone = np.zeros(len(counts), dtype=np.int32)
+    blocks = [np.empty(0, dtype=np.int64)]
+    for start in range(0, len(codes), _CODES):
+        code, text = codes[start : start + _CODES], owner[start : start + _CODES]
+        place = np.searchsorted(often, code)
+        known = often[np.minimum(place, max(len(often) - 1, 0))] == code if len(often) else np.zeros(len(code), bool)
+        alone += np.bincount(text[~known], minlength=len(counts)).astype(np.int32)
+        blocks.append((text[known].astype(np.int64) << 32) | rank[place[known]])
     del codes, owner
+    packed = np.concatenate(blocks)
+    blocks.clear()
     packed.sort()
     packed = packed[np.diff(packed, prepend=-1) != 0]
-    owner, items = packed >> 32, (packed & 0xFFFFFFFF).astype(np.int32)
-    del packed
-    length = np.bincount(owner, minlength=count).astype(np.int32)
-    often = items >= once
-    listed = np.bincount(owner[often], minlength=count)
-    start = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(listed, out=start[1:])
-    return ShingleSets(length, (length - listed).astype(np.int32), start, items[often] - once, len(order) - once)
+    listed = np.bincount(packed >> 32, minlength=len(counts)).astype(np.int32)
+    start_of = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(listed, out=start_of[1:])
+    return ShingleSets(listed + alone, alone, start_of, (packed & 0xFFFFFFFF).astype(np.int32), len(often))
+
+
+def _occurring_often(codes: Ints) -> tuple[Ints, Ints]:
+    """The codes that occur more than once, ascending, and the rank of each by how often, rare ones first."""
+    ordered = np.sort(codes)
+    same = np.zeros(len(codes) + 1, dtype=bool)
+    np.equal(ordered[1:], ordered[:-1], out=same[1 : len(codes)])
+    begins = np.flatnonzero(same[1:] & ~same[:-1])
+    lengths = np.flatnonzero(same[:-1] & ~same[1:]) - begins
+    rank = np.empty(len(begins), dtype=np.int64)
+    rank[np.argsort(lengths, kind="stable")] = np.arange(len(begins))
+    return ordered[begins], rank
 
 
 def _number_words(texts: Iterable[str]) -> tuple[Small, Small]:
@@ -132,24 +147,26 @@ def _number_words(texts: Iterable[str]) -> tuple[Small, Small]:
     return np.frombuffer(found, dtype=np.int32), np.frombuffer(counts, dtype=np.int32)
 
 
-def _codes(words: Small, counts: Small, size: int) -> tuple[Ints, Ints, int]:
+def _codes(words: Small, counts: Small, size: int) -> tuple[Ints, Small]:
     """The shingles of all texts as numbers that are equal where they are, and the text of each."""
-    owner = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    if size == 1:
-        return words.astype(np.int64), owner, len(counts)
-    starts = np.cumsum(counts, dtype=np.int64) - counts
-    place = np.arange(len(words)) - starts[owner]
-    left = counts[owner] - place
-    begins = np.flatnonzero((left >= size) | (place == 0))
-    left, owner = left[begins], owner[begins]
-    codes = words[begins].astype(np.int64)
-    base = int(words.max(initial=0)) + 1
+    owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    codes = words.astype(np.int64)
+    if size == 1 or not len(words):
+        return codes, owner
+    ends = np.cumsum(counts, dtype=np.int64)
+    left = (np.repeat(ends, counts) - np.arange(len(words))).astype(np.int32)
+    base = int(words.max()) + 1
+    highest = base
     for offset in range(1, size):
-        following = words[np.minimum(begins + offset, len(words) - 1)]
-        if int(codes.max(initial=0)) >= (1 << 62) // base:
+        if highest >= (1 << 62) // base:
             _, codes = np.unique(codes, return_inverse=True)
-        codes = codes * base + np.where(left > offset, following, 0)
-    return codes, owner, len(counts)
+            highest = int(codes.max()) + 1
+        codes *= base
+        codes[:-offset] += words[offset:] * (left[:-offset] > offset)
+        highest *= base
+    begins = left >= size
+    begins[(ends - counts)[counts > 0]] = True
+    return codes[begins], owner[begins]
 
 
 def ragged(counts: Ints) -> tuple[Ints, Ints]:
