@@ -162,6 +162,20 @@ class Diversity(Strict):
     self_similarity: SelfSimilarity
 
 
+class Decontamination(Strict):
+    """An evaluation set that the records were compared with, and those that were dropped for it."""
+
+    name: str
+    sha256: str
+    """Of its ids and texts."""
+    queries: Count
+    passages: Count
+    hits: dict[str, Count] = {}
+    """Records dropped, by reason: queries and positives apart. One that several sets hold counts for the first."""
+    ids: dict[str, list[str]] = {}
+    """Their ids, by reason; their texts are in `rejects.parquet`."""
+
+
 class Manifest(Strict):
     """Everything a reader needs to trust a version without reading our code.
 
@@ -197,4 +211,5 @@ class Manifest(Strict):
     licences: dict[str, int]
     diversity: Diversity | None = None
     """None for a version without records, or from before it was measured."""
+    decontamination: list[Decontamination] = []
     files: list[FileEntry]

@@ -15,9 +15,8 @@ import pyarrow.parquet as pq
 from schemas.manifest import Funnel
 from schemas.record import Verdict
 from synth.gates import build_set_gates
-from synth.near import PERMUTATIONS
 from synth.shard import Shard, Workshop
-from synth.view import SetView
+from synth.view import Background, SetView
 
 SURPLUS = "surplus"
 
@@ -77,6 +76,14 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
     return found if limit is None else found.first(limit, f"beyond the {limit} records asked for")
 
 
+def check_set_gates(workshop: Workshop) -> None:
+    """Let set gates refuse, before anything is made, what the run can't give them; InputError."""
+    for gate in build_set_gates(workshop.recipe.set_gates):
+        check = getattr(gate, "check", None)
+        if check is not None:
+            check(background_of(workshop))
+
+
 def read_items(
     folder: Path, shards: Sequence[Shard], positions: npt.NDArray[np.int64], columns: Sequence[str]
 ) -> Iterator[pa.Table]:
@@ -102,22 +109,19 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         position=position,
         passage=items["passage"].to_numpy()[passed],
         query_key=items["query_key"].to_numpy()[passed],
-        signature=_signatures(workshop, shards),
         ahead=known["ahead"].to_numpy()[own].astype(np.int64),
         positive_score=known["score"].to_numpy()[own],
         pool=len(workshop.corpus),
         depth=workshop.depth,
         fetch_queries=_QueryReader(workshop.folder, shards, position),
+        fetch_positives=_PositiveReader(workshop, shards, position),
+        background=background_of(workshop),
     )
 
 
-def _signatures(workshop: Workshop, shards: Sequence[Shard]) -> npt.NDArray[np.uint32]:
-    blocks = [np.empty((0, PERMUTATIONS), dtype=np.uint32)]
-    for shard in shards:
-        table = pq.read_table(shard.items_path(workshop.folder), columns=["status", "signature"])
-        kept = table.filter(np.asarray(table["status"].to_pylist()) == "accepted")
-        blocks.append(np.frombuffer(b"".join(kept["signature"].to_pylist()), dtype="<u4").reshape(-1, PERMUTATIONS))
-    return np.concatenate(blocks)
+def background_of(workshop: Workshop) -> Background:
+    """What set gates may ask of the run."""
+    return Background(workshop.folder, workshop.recipe.teacher, workshop.teacher)
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,27 @@ class _QueryReader:
         wanted, places = np.unique(self.position[np.asarray(rows, dtype=np.int64)], return_inverse=True)
         tables = read_items(self.folder, self.shards, wanted, ["query"])
         texts = [text for table in tables for text in table["query"].to_pylist()]
+        return [texts[place] for place in places.tolist()]
+
+
+@dataclass(frozen=True)
+class _PositiveReader:
+    """Reads the positives of a few records: from the shard files, or the passages they are."""
+
+    workshop: Workshop
+    shards: Sequence[Shard]
+    position: npt.NDArray[np.int64]
+
+    def __call__(self, rows: Sequence[int]) -> list[list[str]]:
+        wanted, places = np.unique(self.position[np.asarray(rows, dtype=np.int64)], return_inverse=True)
+        tables = read_items(self.workshop.folder, self.shards, wanted, ["positive", "passage", "others"])
+        items = [item for table in tables for item in table.to_pylist()]
+        ordinals = sorted({ordinal for item in items for ordinal in (item["passage"], *item["others"])})
+        passages = dict(zip(ordinals, self.workshop.corpus.texts(ordinals), strict=True))
+        texts = [
+            [item["positive"] or passages[item["passage"]], *(passages[other] for other in item["others"])]
+            for item in items
+        ]
         return [texts[place] for place in places.tolist()]
 
 

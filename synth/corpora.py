@@ -31,9 +31,18 @@ from synth.gates import CleaningGate, build_gate
 from synth.ingest import ingest, main_language
 from synth.progress import Reporter
 
-_LIBRARIES = ("lxml", "pypdfium2", "pystemmer", "python-docx", "rensa", "sentencex", "trafilatura")
+_LIBRARIES = ("lxml", "pypdfium2", "pystemmer", "python-docx", "sentencex", "trafilatura")
 _SIZES = "files.json"
-_OURS = ("ingest.py", "chunk.py", "lexicon.py", "near.py", "sensitive.py", "text.py", "documents/*.py")
+_OURS = (
+    "ingest.py",
+    "chunk.py",
+    "lexicon.py",
+    "near.py",
+    "sensitive.py",
+    "shingle_sets.py",
+    "text.py",
+    "documents/*.py",
+)
 """Another version of these may make other passages of the same documents."""
 
 

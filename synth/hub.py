@@ -134,6 +134,47 @@ def _check_arrived(repository: _Repository, commit: str, sent: dict[str, int]) -
         )
 
 
+def read_tables(reference: str, flag: str = "") -> dict[str, list[dict[str, Any]]]:
+    """The rows of `ORG/NAME[/CONFIG][:SPLIT]`: under `rows`, or `queries`, `corpus` and `qrels` where it has these configs.
+
+    Without SPLIT it is `test` where there is one, else all. Raises InputError where the Hub refuses or can't be
+    reached; `flag` is what the message begins with.
+    """
+    repo, _, split = reference.partition(":")
+    repo_id, config = "/".join(repo.split("/")[:2]), "/".join(repo.split("/")[2:])
+    _check_repo_id(repo_id)
+    from datasets import disable_progress_bars, get_dataset_config_names
+
+    disable_progress_bars()
+    with _readable(repo_id, flag):
+        names = get_dataset_config_names(repo_id)
+        if not config and {"queries", "corpus"} <= set(names):
+            qrels = next((name for name in ("qrels", "default", f"{repo_id}-qrels") if name in names), "")
+            tables = {"queries": "queries", "corpus": "corpus", **({"qrels": qrels} if qrels else {})}
+            found = {table: _rows(repo_id, name, split if table == "qrels" else "") for table, name in tables.items()}
+            return {"qrels": []} | found
+        return {"rows": _rows(repo_id, config or None, split)}
+
+
+def _rows(repo_id: str, config: str | None, split: str) -> list[dict[str, Any]]:
+    from datasets import load_dataset
+
+    splits = load_dataset(repo_id, config)
+    chosen = [split] if split else ["test"] if "test" in splits else list(splits)
+    return [row for name in chosen for row in splits[name].to_list()]
+
+
+@contextmanager
+def _readable(repo_id: str, flag: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:  # those of datasets and of the transport among them
+        why = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{flag}can't read hf://{repo_id}: {why or type(error).__name__}; check the name, the config and the split, or give a local path"
+        ) from error
+
+
 class _Repository:
     """The few calls a push makes; every failure becomes one sentence."""
 
@@ -255,23 +296,3 @@ def _explain_status(status: int, said: str | None, repo_id: str, endpoint: str) 
     }
     detail = f": {' '.join(said.split())}" if said else ""
     return known.get(status, f"{endpoint} answered {status}{detail}; if that passes, run the same `synth push` again")
-
-
-def load_rows(address: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, row) of every row of `hf://NAME[/CONFIG][:SPLIT]`, streaming; the split is `train` if none is named.
-
-    NAME is `owner/dataset`. Raises InputError where the Hub has no such dataset, or can't be reached.
-    """
-    from datasets import load_dataset
-
-    path, _, split = address.removeprefix("hf://").partition(":")
-    owner, name, config = [*path.split("/", 2), "", ""][:3]
-    try:
-        rows = load_dataset(f"{owner}/{name}", config or None, split=split or "train", streaming=True)
-        for number, row in enumerate(rows, 1):
-            yield f"{address}, row {number}", row
-    except (OSError, ValueError) as error:  # those of huggingface_hub and datasets are among them
-        why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"can't read {address}: {why}; write hf://OWNER/NAME, hf://OWNER/NAME/CONFIG or ...:SPLIT"
-        ) from error

@@ -6,9 +6,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from glob import escape
+from itertools import chain
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from schemas.arrow import arrow_schema
@@ -21,12 +23,14 @@ from synth.errors import DocumentError
 from synth.files import ParquetSink, read_batches, write_model, write_parquet
 from synth.gates import CleaningGate, build_record_gates
 from synth.lexicon import build_lexicon
-from synth.near import find_near_pairs, sign_all
+from synth.near import Pairs, distinct, find_near_pairs, find_nearest_of
 from synth.progress import Reporter
+from synth.shingle_sets import read_shingles
 from synth.text import draw, normalise
 
 _READ = pa.schema([*arrow_schema(Document), ("text_key", pa.string())])
 _NEAR = pa.schema([("first", pa.int64()), ("second", pa.int64())])
+_BLOCK = 4_096
 NEAR_SHINGLE = 3
 """Passages are compared by word 3-grams."""
 
@@ -193,7 +197,18 @@ def compare_passages(folder: Path, threshold: float) -> None:
     """Write `near_pairs.parquet`: the passages whose word 3-gram sets have a Jaccard similarity of at least `threshold`."""
     (folder / "passages.arrow").unlink(missing_ok=True)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": [], "second": []}, schema=_NEAR))
-    corpus = Corpus(folder)
-    signatures = sign_all((text for _, _, text in corpus.labelled_texts()), NEAR_SHINGLE)
-    pairs = find_near_pairs(signatures, corpus.texts, threshold=threshold, size=NEAR_SHINGLE)
+    pairs = _near_pairs(Corpus(folder), threshold)
     write_parquet(folder / "near_pairs.parquet", pa.table({"first": pairs[:, 0], "second": pairs[:, 1]}, schema=_NEAR))
+
+
+def _near_pairs(corpus: Corpus, threshold: float) -> Pairs:
+    """Near pairs of passages; of every train passage that is near to a test passage, one such pair is there in any crowd."""
+    order = np.argsort(~corpus.is_test, kind="stable")
+    tests = int(np.count_nonzero(corpus.is_test))
+    blocks = (corpus.texts(order[start : start + _BLOCK]) for start in range(0, len(order), _BLOCK))
+    sets = read_shingles(chain.from_iterable(blocks), NEAR_SHINGLE)
+    leaked = find_nearest_of(sets, tests, threshold)
+    found = np.flatnonzero(leaked >= 0)
+    leaks = np.stack([leaked[found], found + tests], axis=1)
+    pairs = np.concatenate([find_near_pairs(sets, threshold), leaks])
+    return distinct(np.sort(order[pairs], axis=1), len(order))

@@ -29,6 +29,7 @@ from schemas.facts import Facts
 from schemas.manifest import FileEntry, Manifest, SourceCount, SuspicionCard, TeacherCard
 from schemas.record import NTuple, PassageText, Reject, Verdict
 from synth.assess import SURPLUS, Assessment
+from synth.contaminated import count_contamination
 from synth.diversity import measure_diversity
 from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
@@ -319,6 +320,7 @@ def _manifest(
             depth=workshop.depth,
         ),
         licences=dict(sorted(tally.licences.items())),
+        decontamination=count_contamination(workshop, assessment),
         files=[_entry(path, hidden) for path in sorted(hidden.rglob("*.parquet"))],
     )
 

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from schemas.base import sha256_of
 from schemas.facts import Facts
 from schemas.persona import Persona
-from schemas.recipe import Domain, ModelChoice, Recipe
+from schemas.recipe import Domain, GateSettings, ModelChoice, Recipe
 from synth import registry
 from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
 from synth.errors import DomainError, suggest
+from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
 from synth.prompts import load_prompt
 from synth.steps import step_prompts
@@ -26,6 +27,8 @@ from synth.yaml_model import load_yaml_model, read_yaml
 LLM = "llm"
 """Name of the generator that asks LLMs."""
 EXTRACTIVE = "extractive"
+CONTAMINATION = "contamination"
+"""Name of the gate that `--decontaminate` adds."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Choices:
     teacher: str | None = None
     personas: Path | None = None
     config: Path | None = None
+    decontaminate: tuple[str, ...] = ()
+    """Paths or hf:// references of evaluation sets."""
     models: tuple[ModelChoice, ...] = ()
     """Models that `--llm` reaches; with any, the generator is the one that asks them."""
 
@@ -59,6 +64,9 @@ class Resolved:
     """Licence of the documents where the domain's own corpus is used, else ''."""
     teacher: TeacherSettings
     """How the teacher is reached."""
+    decontaminate: tuple[str, ...] = ()
+    evaluations: tuple[EvaluationSet, ...] = ()
+    """What lies there."""
     facts: Facts | None = None
     """What made negatives may change; None where none are asked for."""
 
@@ -69,7 +77,8 @@ def resolve(choices: Choices) -> Resolved:
     Raises DomainError and InputError before anything is written.
     """
     loaded = override(load_domain(choices.domain), choices)
-    domain = loaded.domain
+    evaluations = tuple(read_evaluations(choices.decontaminate))
+    domain = kept_out_of(loaded.domain, evaluations)
     _check_parts(domain)
     _check_models(domain, choices.models)
     if domain.writing.negatives and domain.generator != LLM:
@@ -103,7 +112,24 @@ def resolve(choices: Choices) -> Resolved:
         licence=domain.corpus_licence if shipped else "",
         teacher=settings,
         facts=facts,
+        decontaminate=choices.decontaminate,
+        evaluations=evaluations,
     )
+
+
+def kept_out_of(domain: Domain, evaluations: Sequence[EvaluationSet]) -> Domain:
+    """The domain with the gate that keeps records out of evaluation sets, its first unless it has a place already."""
+    gates = domain.set_gates
+    named = [gate for gate in gates if gate.name == CONTAMINATION]
+    if not evaluations:
+        return domain
+    sets = [{"name": each.name, "sha256": each.sha256} for each in evaluations]
+    gates = gates if named else [GateSettings(name=CONTAMINATION), *gates]
+    filled = [
+        gate.model_copy(update={"settings": gate.settings | {"sets": sets}}) if gate.name == CONTAMINATION else gate
+        for gate in gates
+    ]
+    return domain.model_copy(update={"set_gates": filled})
 
 
 def task_prompts(tasks: Iterable[str]) -> dict[str, str]:

@@ -16,9 +16,7 @@ from schemas.recipe import Recipe
 from schemas.record import Attribute, Judgement, Pair, PassageText, Provenance, Status, Verdict, Written
 from synth import registry
 from synth.gates import RecordGate, apply_gates
-from synth.gates.duplicates import QUERY_SHINGLE
 from synth.generators import Answer, Call, Outcome
-from synth.near import PERMUTATIONS, sign
 from synth.plan import Item, step_model
 from synth.prompts import load_prompt
 from synth.tasks import JUDGE, Draft, Failure, TaskInput, steps_of
@@ -62,11 +60,7 @@ class ItemRow:
     verdicts: list[Verdict] = field(default_factory=list)
 
 
-ITEMS = (
-    arrow_schema(ItemRow)
-    .append(pa.field("query_key", pa.uint64()))
-    .append(pa.field("signature", pa.binary(4 * PERMUTATIONS)))
-)
+ITEMS = arrow_schema(ItemRow).append(pa.field("query_key", pa.uint64()))
 
 
 def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate]) -> ItemRow:
@@ -265,9 +259,6 @@ def _is_used(task_name: str, attribute: str) -> bool:
     return any(attribute in load_prompt(step.prompt, step.prompt_folder).inputs for step in steps_of(task))
 
 
-_UNSIGNED = bytes(4 * PERMUTATIONS)
-
-
 def table_of(rows: Sequence[ItemRow]) -> pa.Table:
     """The rows as a file holds them, with what set gates compare."""
     columns: dict[str, list[Any]] = {each.name: list(map(attrgetter(each.name), rows)) for each in fields(ItemRow)}
@@ -276,9 +267,4 @@ def table_of(rows: Sequence[ItemRow]) -> pa.Table:
     columns["written"] = [[vars(each) for each in row.written] for row in rows]
     columns["judgement"] = [vars(row.judgement) if row.judgement else None for row in rows]
     columns["query_key"] = [hash64(normalise(row.query)) if row.query else 0 for row in rows]
-    columns["signature"] = [_signature(row) if row.status == "accepted" else _UNSIGNED for row in rows]
     return pa.Table.from_pydict(columns, schema=ITEMS)
-
-
-def _signature(row: ItemRow) -> bytes:
-    return sign(row.query, QUERY_SHINGLE).astype("<u4").tobytes()

@@ -4,6 +4,7 @@ runs/RUN_ID/run.json        how it runs: documents, shard size (never part of th
 runs/RUN_ID/recipe.json     what is made
 runs/RUN_ID/personas.jsonl
 runs/RUN_ID/facts.json      what made negatives may change, where any are asked for
+runs/RUN_ID/evaluation/     evaluation sets that the records are compared with
 runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
 runs/RUN_ID/teacher/        the teacher's index of the passages
 runs/RUN_ID/nearest-personas.npy    the personas near to each passage, where they are matched
@@ -27,10 +28,12 @@ from typing import Any
 from schemas.base import Strict
 from schemas.persona import Persona
 from schemas.recipe import Recipe
+from synth.assess import check_set_gates
 from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
 from synth.enough import MapShards, make_enough
 from synth.errors import InputError, RunError, StoreError, suggest
+from synth.evaluation import HUB
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
 from synth.lease import Lease, is_alive, read_holder
@@ -45,6 +48,7 @@ from synth.steps import step_prompts
 from synth.store import Store, VersionRef
 from synth.teachers import build_teacher, close_teacher
 from synth.teachers.settings import TeacherSettings, check_same
+from synth.view import EVALUATIONS
 
 DEFAULT_SHARD_SIZE = 1_000
 
@@ -63,6 +67,8 @@ class RunInfo(Strict):
     text_field: str | None = None
     title_field: str | None = None
     id_field: str | None = None
+    decontaminate: list[str] = []
+    """Where the evaluation sets were read from."""
     licence: str = ""
     shard_size: int = DEFAULT_SHARD_SIZE
     llm: LlmSettings | None = None
@@ -141,6 +147,7 @@ def create_run(
         text_field=text_field,
         title_field=title_field,
         id_field=id_field,
+        decontaminate=[_absolute(place) for place in resolved.decontaminate],
         licence=resolved.licence,
         shard_size=shard_size,
         llm=llm,
@@ -151,9 +158,15 @@ def create_run(
     )
     if resolved.facts is not None:
         write_model(run.folder / "facts.json", resolved.facts)
+    for evaluation in resolved.evaluations:
+        evaluation.save(run.folder / EVALUATIONS)
     write_model(run.folder / "recipe.json", resolved.recipe)
     write_model(run.folder / "run.json", info)
     return run
+
+
+def _absolute(place: str) -> str:
+    return place if place.startswith(HUB) else str(Path(place).expanduser().absolute())
 
 
 def discard_unmade(run: Run) -> None:
@@ -303,4 +316,6 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)
     generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
-    return Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher, generator)
+    workshop = Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher, generator)
+    check_set_gates(workshop)
+    return workshop

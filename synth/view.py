@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.record import Verdict
+from synth.errors import InputError
+from synth.store import Store, VersionRef
+from synth.teachers import Embedder, Floats, Teacher
 
 Rejections = Iterable[tuple[int, Verdict]]
 """(row of the view, verdict) for each record that a set gate drops."""
+
+_BLOCK = 10_000
+EVALUATIONS = "evaluation"
+"""Folder of a run with the evaluation sets its records are compared with."""
+
+
+def _no_texts(rows: Sequence[int]) -> Sequence[Sequence[str]]:
+    return [() for _ in rows]
+
+
+@dataclass(frozen=True)
+class Background:
+    """What a set gate may ask of its run besides the records."""
+
+    folder: Path = Path()
+    """The run's; its evaluation sets lie in it, its store is two folders above."""
+    teacher_name: str = ""
+    teacher: Teacher | None = None
+
+    @property
+    def evaluations(self) -> Path:
+        return self.folder / EVALUATIONS
+
+    def require_vectors(self, gate: str) -> Embedder:
+        """The teacher, where it has vectors; InputError where it has none."""
+        if isinstance(self.teacher, Embedder):
+            return self.teacher
+        raise InputError(
+            f"the gate {gate!r} has a 'cosine', and the teacher {self.teacher_name!r} has no vectors: choose a sentence-transformers model with --teacher, or leave 'cosine' out"
+        )
+
+    def earlier(self, reference: str) -> list[VersionRef]:
+        """The versions that `NAME` or `NAME@N` means, without those of this run; StoreError where there are none."""
+        store = Store(self.folder.parents[1])
+        found = [store.find(reference)] if "@" in reference else list(store.iterate(store.find(reference).name))
+        return [version for version in found if version.manifest.run_id != self.folder.name]
 
 
 @dataclass(frozen=True)
@@ -22,7 +62,6 @@ class SetView:
     alive: shape (n,), False where an earlier set gate dropped the record
     passage: ordinal of the positive's passage
     query_key: 64-bit hash of the normalised query
-    signature: MinHash of the query's words, shape (n, PERMUTATIONS)
     ahead: how many passages the teacher scores above the positive, equivalents of the
         positive not counted; never more than `depth`
     positive_score: the teacher's score of the positive, rounded
@@ -32,13 +71,29 @@ class SetView:
     position: npt.NDArray[np.int64]
     passage: npt.NDArray[np.int64]
     query_key: npt.NDArray[np.uint64]
-    signature: npt.NDArray[np.uint32]
     ahead: npt.NDArray[np.int64]
     positive_score: npt.NDArray[np.float32]
     pool: int
     depth: int
     fetch_queries: Callable[[Sequence[int]], Sequence[str]]
     """Texts of the queries in some rows; only these are read."""
+    fetch_positives: Callable[[Sequence[int]], Sequence[Sequence[str]]] = _no_texts
+    """Texts of the positives in some rows, the first of each first."""
+    background: Background = Background()
+
+    def queries(self, rows: npt.NDArray[np.int64]) -> Iterator[str]:
+        """Texts of the queries in many rows, streaming."""
+        for start in range(0, len(rows), _BLOCK):
+            yield from self.fetch_queries(rows[start : start + _BLOCK].tolist())
+
+    def positives(self, rows: npt.NDArray[np.int64]) -> Iterator[Sequence[str]]:
+        """Texts of the positives in many rows, streaming."""
+        for start in range(0, len(rows), _BLOCK):
+            yield from self.fetch_positives(rows[start : start + _BLOCK].tolist())
+
+    def embedding(self, rows: npt.NDArray[np.int64], embedder: Embedder) -> Callable[[int, int], Floats]:
+        """Vectors of the queries in rows[start:stop], as a function of both."""
+        return lambda start, stop: embedder.embed_queries(self.fetch_queries(rows[start:stop].tolist()))
 
     def but(self, **changes: Any) -> SetView:
         """The same view with some columns replaced."""

@@ -77,6 +77,15 @@ LlmOption = Annotated[
         show_default=False,
     ),
 ]
+DecontaminateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--decontaminate",
+        metavar="PATH|hf://ORG/NAME",
+        help="An evaluation set that the dataset must not hold: a folder of queries, corpus and qrels, a file with a column of queries, or hf://ORG/NAME, with /CONFIG and :SPLIT where it has several. Repeat for several sets.",
+        show_default=False,
+    ),
+]
 MaxRequestsOption = Annotated[
     int | None, typer.Option("--max-requests", min=1, help="End the run cleanly after so many requests.")
 ]
@@ -108,6 +117,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     personas: PersonasOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
+    decontaminate: DecontaminateOption = None,
     max_requests: MaxRequestsOption = None,
     max_tokens_total: MaxTokensOption = None,
     max_hours: MaxHoursOption = None,
@@ -143,6 +153,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         personas=personas,
         config=config,
         models=tuple(settings.models),
+        decontaminate=tuple(decontaminate or ()),
     )
     chosen_store = choose_store(store)
     budget = Budget(requests=max_requests, tokens=max_tokens_total, hours=max_hours)

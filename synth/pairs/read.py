@@ -35,6 +35,8 @@ ID = ("id", "_id", "docid", "doc_id", "passage_id")
 GROUP = ("group", "document_id")
 
 Row = dict[str, Any]
+Rows = Iterable[tuple[str, Row]]
+"""With where each stands."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,9 @@ def read_pairs(source: str, store: Store, corpus: Path | None = None, fields: Fi
     pairs = Pairs()
     path = Path(source)
     if source.startswith("hf://"):
-        from synth.hub import load_rows
-
-        _add_rows(pairs, load_rows(source), fields, with_negatives=corpus is None)
+        _add_hub(pairs, source, fields, with_negatives=corpus is None)
     elif _is_beir(path):
-        _add_beir(pairs, path)
+        _add_beir(pairs, *_read_beir(path))
     elif path.exists() or path.suffix or len(path.parts) > 1:
         _add_rows(pairs, read_rows(path), fields, with_negatives=corpus is None)
     else:
@@ -149,18 +149,35 @@ def _beir_file(path: Path, stem: str) -> Path | None:
     return next((place for place in places if place.exists()), path / stem if (path / stem).is_dir() else None)
 
 
-def _add_beir(pairs: Pairs, folder: Path) -> None:
+def _read_beir(folder: Path) -> tuple[Rows, Rows, Rows]:
     """`corpus`, `queries` and `qrels` (a file, or a folder of which all splits are read)."""
     corpus, queries, qrels = (_beir_file(folder, stem) for stem in ("corpus", "queries", "qrels"))
-    if qrels is None:
+    if qrels is None or corpus is None or queries is None:
         raise DocumentError(f"{folder} has a corpus and queries but no qrels: put in qrels.jsonl or qrels/train.tsv")
-    ordinals = {str(_first(row, ID)): _add_passage(pairs, where, row) for where, row in read_rows(corpus)}  # type: ignore[arg-type]
-    texts = {str(_first(row, ID)): str(row.get("text") or "") for _, row in read_rows(queries)}  # type: ignore[arg-type]
-    for where, row in read_rows(qrels):
+    return read_rows(corpus), read_rows(queries), read_rows(qrels)
+
+
+def _add_hub(pairs: Pairs, address: str, fields: Fields, *, with_negatives: bool) -> None:
+    from synth.hub import read_tables
+
+    tables = read_tables(address.removeprefix("hf://"))
+    named = {
+        name: [(f"{address}, {name} row {n}", row) for n, row in enumerate(rows, 1)] for name, rows in tables.items()
+    }
+    if "corpus" in named:
+        _add_beir(pairs, named["corpus"], named["queries"], named["qrels"])
+    else:
+        _add_rows(pairs, named["rows"], fields, with_negatives=with_negatives)
+
+
+def _add_beir(pairs: Pairs, corpus: Rows, queries: Rows, qrels: Rows) -> None:
+    ordinals = {str(_first(row, ID)): _add_passage(pairs, where, row) for where, row in corpus}
+    texts = {str(_first(row, ID)): str(row.get("text") or "") for _, row in queries}
+    for where, row in qrels:
         query, passage, score = (_first(row, names) for names in _QRELS)
         if str(query) not in texts or str(passage) not in ordinals:
             raise DocumentError(
-                f"{where} of {qrels.name} names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
+                f"{where} of the qrels names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
             )
         if float(score or 0) > 0 and texts[str(query)].strip() and ordinals[str(passage)] >= 0:
             pairs.add(texts[str(query)], [ordinals[str(passage)]], str(query))

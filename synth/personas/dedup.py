@@ -1,4 +1,4 @@
-"""Personas that say the same: MinHash and the teacher's cosine (Persona Hub, arXiv 2406.20094, section 3)."""
+"""Personas that say the same: by their words and by the teacher's cosine (Persona Hub, arXiv 2406.20094, section 3)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Strict
-from synth.near import find_near_pairs, shingle_set, sign_all
+from synth.near import find_near_pairs
+from synth.shingle_sets import read_shingles
 from synth.teachers import Comparing
-from synth.text import jaccard
 
 Measure = Literal["minhash", "embedding"]
 MEASURES: tuple[Measure, ...] = ("minhash", "embedding")
-PERMUTATIONS = 128
 SHINGLE = 1
 """Word 1-grams."""
 
@@ -43,7 +42,7 @@ class Duplicate:
 def find_duplicates(texts: Sequence[str], teacher: Comparing, thresholds: Thresholds) -> dict[int, Duplicate]:
     """Texts by number that are dropped when they are gone through in order, each compared with those kept before it.
 
-    What is dropped does not change when more texts follow. MinHash nominates, exact Jaccard decides; the measure
+    What is dropped does not change when more texts follow. The measure
     named is the first that finds a duplicate.
     """
     alike = {"minhash": _alike_in_words(texts, thresholds.minhash), "embedding": _alike(texts, teacher, thresholds)}
@@ -62,11 +61,10 @@ Earlier = dict[int, list[tuple[int, float]]]
 
 
 def _alike_in_words(texts: Sequence[str], threshold: float) -> Earlier:
-    signatures = sign_all(texts, SHINGLE, PERMUTATIONS)
-    pairs = find_near_pairs(signatures, lambda numbers: [texts[n] for n in numbers], threshold=threshold, size=SHINGLE)
+    sets = read_shingles(texts, SHINGLE)
+    pairs = find_near_pairs(sets, threshold, crowd=len(texts))
     earlier: Earlier = defaultdict(list)
-    for one, other in sorted(pairs.tolist()):
-        same = jaccard(shingle_set(texts[one], SHINGLE), shingle_set(texts[other], SHINGLE))
+    for (one, other), same in zip(pairs.tolist(), sets.jaccard(*pairs.T).tolist(), strict=True):
         earlier[other].append((one, round(same, 4)))
     return earlier
 

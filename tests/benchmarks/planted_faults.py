@@ -259,7 +259,6 @@ def count_inconsistent(
         position=np.arange(len(pairs)),
         passage=np.asarray([passage for _, passage in pairs]),
         query_key=nothing.astype(np.uint64),
-        signature=nothing.astype(np.uint32),
         ahead=scores["ahead"].to_numpy().astype(np.int64),
         positive_score=scores["score"].to_numpy(),
         pool=len(corpus),

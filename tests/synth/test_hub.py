@@ -273,3 +273,63 @@ def test_a_folder_that_holds_something_is_refused(first: VersionRef, tmp_path: P
 def test_local_and_remote_failures_are_told_apart() -> None:
     assert "put that right" in _explain(PermissionError(13, "Permission denied", "/cache"), REPO, "http://hub")
     assert "can't reach http://hub (HTTPError)" in _explain(HTTPError("slow"), REPO, "http://hub")
+
+
+def read_in_own_process(hub: FakeHub, tmp_path: Path, reference: str) -> subprocess.CompletedProcess[str]:
+    """`datasets` remembers where the Hub is from its import on."""
+    code = (
+        "import json\nfrom synth.evaluation import read_evaluations\nfrom synth.errors import InputError\n"
+        f"try:\n    (found,) = read_evaluations([{reference!r}])\n"
+        "    print(json.dumps([found.name, dict(found.queries), dict(found.passages)]))\n"
+        "except InputError as error:\n    raise SystemExit(str(error))"
+    )
+    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path), "HF_TOKEN": TOKEN}
+    return subprocess.run([sys.executable, "-c", code], env=env, check=False, capture_output=True, text=True)
+
+
+def rows_of(*rows: dict[str, object]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def test_an_evaluation_set_of_the_hub_is_read_with_its_judgements(hub: FakeHub, tmp_path: Path) -> None:
+    configs = {"queries": "queries", "corpus": "corpus", "default": "test"}
+    card = "---\nconfigs:\n" + "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: {split}\n    path: {name}.jsonl\n"
+        for name, split in configs.items()
+    )
+    files = {
+        "README.md": f"{card}---\n".encode(),
+        "queries.jsonl": rows_of({"_id": "q1", "text": "who pays?"}, {"_id": "q2", "text": "who owns?"}),
+        "corpus.jsonl": rows_of(
+            {"_id": "d1", "title": "", "text": "The bank."}, {"_id": "d2", "title": "", "text": "No."}
+        ),
+        "default.jsonl": rows_of({"query-id": "q1", "corpus-id": "d1", "score": 1}),
+    }
+    hub.create("acme/exam", private=False, files=files)
+    done = read_in_own_process(hub, tmp_path, "hf://acme/exam")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["acme/exam", {"q1": "who pays?"}, {"d1": "The bank."}]
+
+
+def test_a_config_and_a_split_of_the_hub_can_be_named(hub: FakeHub, tmp_path: Path) -> None:
+    card = "---\nconfigs:\n- config_name: pairs\n  data_files:\n  - split: dev\n    path: dev.jsonl\n  - split: test\n    path: test.jsonl\n---\n"
+    files = {
+        "README.md": card.encode(),
+        "dev.jsonl": rows_of({"anchor": "who pays?", "positive": "The bank."}),
+        "test.jsonl": rows_of({"anchor": "who owns?", "positive": "Nobody."}),
+    }
+    hub.create("acme/exam", private=False, files=files)
+    chosen = read_in_own_process(hub, tmp_path, "hf://acme/exam/pairs:dev")
+    assert json.loads(chosen.stdout)[1:] == [{"1": "who pays?"}, {"1:1.0": "The bank."}]
+    tests = read_in_own_process(hub, tmp_path, "hf://acme/exam")
+    assert json.loads(tests.stdout)[1] == {"1": "who owns?"}
+    wrong = read_in_own_process(hub, tmp_path, "hf://acme/exam/pairs:tset")
+    assert wrong.stderr.startswith("--decontaminate: can't read hf://acme/exam: ")
+    assert wrong.stderr.count("\n") == 1
+
+
+def test_an_evaluation_set_that_the_hub_does_not_have_is_one_sentence(hub: FakeHub, tmp_path: Path) -> None:
+    done = read_in_own_process(hub, tmp_path, "hf://acme/none")
+    assert done.returncode == 1
+    assert done.stderr.startswith("--decontaminate: can't read hf://acme/none: ")
+    assert done.stderr.count("\n") == 1

@@ -15,7 +15,6 @@ from synth.errors import DomainError
 from synth.gates import build_record_gates, build_set_gates
 from synth.gates.consistency import Consistency
 from synth.generators import Equipment, build_generator
-from synth.near import PERMUTATIONS
 from synth.plan import Plan
 from synth.shard import Workshop
 from synth.teachers.lexical import Lexical
@@ -29,7 +28,6 @@ def view_of(ahead: list[int], scores: list[float], alive: list[bool] | None = No
         position=np.arange(count) + 50,
         passage=np.zeros(count, dtype=np.int64),
         query_key=np.arange(count, dtype=np.uint64),
-        signature=np.zeros((count, PERMUTATIONS), dtype=np.uint32),
         ahead=np.array(ahead, dtype=np.int64),
         positive_score=np.array(scores, dtype=np.float32),
         pool=4_000,

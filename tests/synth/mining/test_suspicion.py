@@ -113,7 +113,7 @@ def suspected(table: ScoreTable, bound: float) -> int:
 
 def test_the_most_suspicious_candidates_are_the_unlabelled_positives(table: ScoreTable) -> None:
     pairs, hidden = some_pairs()
-    suspicion = HardNegativeMiner(strategy="multi_signal")._suspicion(table)  # noqa: SLF001
+    suspicion = HardNegativeMiner(strategy="multi_signal")._suspicion(table)
     assert suspicion is not None
     found = []
     for _, block in with_evidence(table.folder):
