@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 
 from synth.text import words
@@ -30,3 +31,8 @@ def words_in_order(passage: str) -> str:
 def distinct_words(passage: str) -> frozenset[str]:
     """Its words, without order."""
     return frozenset(words(passage))
+
+
+def is_whole(stretch: Sequence[str], passage: str) -> bool:
+    """Whether the words are all that the passage has."""
+    return f" {' '.join(stretch)} " == words_in_order(passage)
