@@ -13,7 +13,7 @@ from synth.text import words
 def copied_pairs(query: tuple[str, ...], passage: str) -> tuple[bool, ...]:
     """For each two neighbours among the query's words, whether they are neighbours in the passage: n - 1 of them."""
     known = _neighbours(passage)
-    return tuple([pair in known for pair in itertools.pairwise(query)])
+    return tuple(map(known.__contains__, itertools.pairwise(query)))
 
 
 @lru_cache(maxsize=1024)

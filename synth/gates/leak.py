@@ -115,7 +115,7 @@ _ANNOUNCING = ("answer", "response", "solution", "a:", "a :", "=>", "→")
 def _announced(query: str) -> str:
     """Words that announce an answer, where something follows them."""
     lower = query.lower()
-    if not any(mark in lower for mark in _ANNOUNCING):
+    if not any(map(lower.__contains__, _ANNOUNCING)):
         return ""
     said = _ANSWER.search(query)
     return said[0].strip() if said and said.end() < len(query.rstrip()) else ""
