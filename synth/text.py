@@ -95,6 +95,8 @@ def terms(text: str, language: str) -> list[str]:
 
 def shingles(tokens: Sequence[str], size: int) -> set[str]:
     """Sets of `size` consecutive tokens; a text shorter than that is one shingle."""
+    if size == 1:
+        return set(tokens)
     if len(tokens) <= size:
         return {" ".join(tokens)} if tokens else set()
     return {" ".join(tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
