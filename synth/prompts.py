@@ -88,9 +88,9 @@ class _Part:
 
     def __init__(self, body: str) -> None:
         whole = _ENVIRONMENT.parse(body).body
-        with_passage = [place for place, node in enumerate(whole, 1) if "passage" in _used(node)]
-        scoped = _template(whole).find((nodes.Assign, nodes.AssignBlock, nodes.Macro)) is not None
-        cut = len(whole) if scoped or not with_passage else with_passage[-1]
+        with_passage = [place for place, node in enumerate(whole, 1) if "passage" in _used([node])]
+        names = (_template(whole).find(kind) for kind in (nodes.Assign, nodes.AssignBlock, nodes.Macro))
+        cut = len(whole) if any(names) or not with_passage else with_passage[-1]
         self._head = _Piece(whole[:cut], str.lstrip if whole[cut:] else str.strip)
         self._tail = _Piece(whole[cut:], str.rstrip) if whole[cut:] else None
         self._kept = functools.lru_cache(maxsize=_KEPT)(self._head.render)
@@ -111,7 +111,7 @@ class _Piece:
     def __init__(self, body: Sequence[nodes.Node], strip: Callable[[str], str]) -> None:
         self._template = _ENVIRONMENT.from_string(_template(body))
         self._template.globals = dict(self._template.globals)  # a ChainMap, which each rendering would go through
-        self.used = sorted(frozenset().union(*map(_used, body)))
+        self.used = sorted(_used(body))
         self._strip = strip
 
     def render(self, *values: object) -> str:
@@ -123,11 +123,12 @@ _KEPT = 128
 
 def _template(body: Sequence[nodes.Node]) -> nodes.Template:
     template = nodes.Template(list(body), lineno=1)
-    return template.set_environment(_ENVIRONMENT)
+    template.set_environment(_ENVIRONMENT)
+    return template
 
 
-def _used(node: nodes.Node) -> set[str]:
-    return meta.find_undeclared_variables(_template([node]))
+def _used(body: Sequence[nodes.Node]) -> set[str]:
+    return meta.find_undeclared_variables(_template(body))
 
 
 _compile = functools.cache(_Part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, lru_cache
 from itertools import accumulate, chain
@@ -240,9 +240,7 @@ def make_provenance(
     )
 
 
-def _row(
-    item: Item, passage: Passage, status: Status, *, chosen: dict[str, str] | None = None, **made: Any
-) -> ItemRow:
+def _row(item: Item, passage: Passage, status: Status, *, chosen: dict[str, str] | None = None, **made: Any) -> ItemRow:
     drawn = {name: getattr(item, name) for name in _used(item.task)}
     return ItemRow(
         position=item.position,

@@ -52,4 +52,5 @@ def _copied_share(query: tuple[str, ...], passage: str) -> float:
     if not query:
         return 0.0
     copied = copied_pairs(query, passage)
-    return sum(map(operator.or_, (False, *copied), (*copied, False))) / len(query)
+    beside: int = sum(map(operator.or_, (False, *copied), (*copied, False)))
+    return beside / len(query)

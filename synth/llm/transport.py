@@ -77,7 +77,7 @@ class Lull:
     others; what waits for the next commit may as well wait in its socket.
     """
 
-    SECONDS = 0.005
+    SECONDS = 0.01
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop, self._is_due = loop, False
