@@ -21,6 +21,8 @@ Ordinals = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
+PASSAGES_KEPT = 1_024
+"""Passages in memory between two windows of a plan: a small corpus is gone over many times."""
 _TEXT_COLUMNS = ("title", "heading", "text")
 
 
@@ -32,6 +34,7 @@ class Corpus:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lately: dict[int, Passage] = {}
         small = pq.read_table(folder / "passages.parquet", columns=["id", "document_id", "start", "end", "split"])
         self.ids: list[str] = small["id"].to_pylist()
         documents = small["document_id"].combine_chunks().dictionary_encode()
@@ -79,11 +82,14 @@ class Corpus:
         return taken
 
     def passages(self, ordinals: Sequence[int] | Ordinals) -> list[Passage]:
-        """Whole passages, in the order asked for; each is read once, however often it is asked for."""
-        distinct, places = np.unique(np.asarray(ordinals, dtype=np.int64), return_inverse=True)
-        rows: list[dict[str, Any]] = self._mapped.take(pa.array(distinct)).to_pylist()
-        read = [Passage(**row) for row in rows]
-        return [read[place] for place in places.tolist()]
+        """Whole passages, in the order asked for; those read lately are not read again."""
+        known = self._lately
+        missing = [ordinal for ordinal in dict.fromkeys(ordinals) if ordinal not in known]
+        if missing:
+            rows: list[dict[str, Any]] = self._mapped.take(pa.array(missing, type=pa.int64())).to_pylist()
+            known = known | {ordinal: Passage(**row) for ordinal, row in zip(missing, rows, strict=True)}
+            self._lately = known if len(known) <= PASSAGES_KEPT else {}
+        return [known[ordinal] for ordinal in ordinals]
 
     @cached_property
     def passage_key(self) -> Keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 
 from synth.text import words
@@ -12,7 +13,7 @@ from synth.text import words
 def copied_pairs(query: tuple[str, ...], passage: str) -> tuple[bool, ...]:
     """For each two neighbours among the query's words, whether they are neighbours in the passage: n - 1 of them."""
     known = _neighbours(passage)
-    return tuple([pair in known for pair in itertools.pairwise(query)])
+    return tuple(map(known.__contains__, itertools.pairwise(query)))
 
 
 @lru_cache(maxsize=1024)
@@ -30,3 +31,8 @@ def words_in_order(passage: str) -> str:
 def distinct_words(passage: str) -> frozenset[str]:
     """Its words, without order."""
     return frozenset(words(passage))
+
+
+def is_whole(stretch: Sequence[str], passage: str) -> bool:
+    """Whether the words are all that the passage has."""
+    return f" {' '.join(stretch)} " == words_in_order(passage)

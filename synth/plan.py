@@ -173,6 +173,8 @@ class Choice:
 
     def at(self, point: float) -> str:
         """The name at a point of [0, 1), of which each has its weight's share."""
+        if len(self._names) == 1:
+            return self._names[0]
         point *= self._total
         for name, weight in zip(self._names, self._weights, strict=True):
             point -= weight

@@ -18,12 +18,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
@@ -44,12 +44,17 @@ class _Front(Strict):
     inputs: frozenset[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One chat message."""
+    """One chat message, in two pieces: the first is the same object in other messages, as about the same passage."""
 
     role: str
-    content: str
+    head: str
+    tail: str = ""
+
+    @property
+    def content(self) -> str:
+        return self.head + self.tail
 
 
 @dataclass(frozen=True)
@@ -70,30 +75,62 @@ class Prompt:
                 f"prompt {self.name!r} takes the inputs {sorted(self.inputs)}; missing or unknown: {wrong}"
             )
         try:
-            return [Message(role, _compile(body)(inputs)) for role, body in self.parts]
+            return [Message(role, *_compile(body)(inputs)) for role, body in self.parts]
         except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
             raise InputError(f"prompt {self.name!r} can't be rendered: {error}") from error
 
 
 class _Part:
-    """A compiled part of a prompt; the instructions, which seldom change, are rendered once."""
+    """A compiled part of a prompt, in two pieces where something comes after the passage.
+
+    The first one is kept for the next items: instructions change seldom, a passage has several items.
+    """
 
     def __init__(self, body: str) -> None:
-        self._template = _ENVIRONMENT.from_string(body)
+        whole = _ENVIRONMENT.parse(body).body
+        with_passage = [place for place, node in enumerate(whole, 1) if "passage" in _used([node])]
+        names = (_template(whole).find(kind) for kind in (nodes.Assign, nodes.AssignBlock, nodes.Macro))
+        cut = len(whole) if any(names) or not with_passage else with_passage[-1]
+        self._head = _Piece(whole[:cut], str.lstrip if whole[cut:] else str.strip)
+        self._tail = _Piece(whole[cut:], str.rstrip) if whole[cut:] else None
+        self._kept = functools.lru_cache(maxsize=_KEPT)(self._head.render)
+
+    def __call__(self, inputs: Mapping[str, object]) -> tuple[str, str]:
+        """Both pieces, without white space at either end of the whole."""
+        values = [inputs[name] for name in self._head.used]
+        head = (self._kept if all(type(value) is str for value in values) else self._head.render)(*values)
+        if self._tail is None:
+            return head, ""
+        tail = self._tail.render(*[inputs[name] for name in self._tail.used])
+        return (head, tail) if head and tail else (head.rstrip(), tail.lstrip())
+
+
+class _Piece:
+    """Nodes of a template that are rendered together."""
+
+    def __init__(self, body: Sequence[nodes.Node], strip: Callable[[str], str]) -> None:
+        self._template = _ENVIRONMENT.from_string(_template(body))
         self._template.globals = dict(self._template.globals)  # a ChainMap, which each rendering would go through
-        self._used = sorted(meta.find_undeclared_variables(_ENVIRONMENT.parse(body)))
-        self._last: tuple[list[object], str] = ([_NOTHING], "")
+        self.used = sorted(_used(body))
+        self._strip = strip
 
-    def __call__(self, inputs: Mapping[str, object]) -> str:
-        values = [inputs[name] for name in self._used]
-        before, text = self._last
-        if values != before:
-            text = self._template.render(inputs).strip()
-            self._last = (values, text)
-        return text
+    def render(self, *values: object) -> str:
+        return self._strip(self._template.render(zip(self.used, values, strict=True)))
 
 
-_NOTHING = object()
+_KEPT = 128
+
+
+def _template(body: Sequence[nodes.Node]) -> nodes.Template:
+    template = nodes.Template(list(body), lineno=1)
+    template.set_environment(_ENVIRONMENT)
+    return template
+
+
+def _used(body: Sequence[nodes.Node]) -> set[str]:
+    return meta.find_undeclared_variables(_template(body))
+
+
 _compile = functools.cache(_Part)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, lru_cache
+from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
+from pydantic import BaseModel
 
 from schemas.arrow import arrow_schema
 from schemas.document import Passage, Split
@@ -158,8 +160,8 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
         language=item.language,
         split=passage.split,
         query=draft.query,
-        positive=_text_of(passage, draft.positive),
-        more_positives=[_text_of(other, other.text) for other in draft.more_positives],
+        positive=_text_of(passage.id, passage.document_id, draft.positive),
+        more_positives=[_text_of(other.id, other.document_id, other.text) for other in draft.more_positives],
         attributes=[Attribute(name=name, value=value) for name, value in draft.attributes.items()],
         judgement=_judgement(task_input, recipe, answer),
         persona=_asker(task_input, draft),
@@ -177,12 +179,13 @@ def _claimed(task_input: TaskInput, recipe: Recipe, record: Pair) -> str:
     """The drawn persona, where the prompt or the record's instruction shows it."""
     item, provenance = task_input.item, record.provenance
     phrased = task_input.instruction != recipe.instruction and record.instruction == task_input.instruction
-    shown = is_cut(provenance.method) or (task_input.persona.text and _is_used(item.task, "persona"))
+    shown = is_cut(provenance.method) or (task_input.persona.text and "persona" in _used(item.task))
     return item.persona if phrased or shown else ""
 
 
-def _text_of(passage: Passage, text: str) -> PassageText:
-    return PassageText(passage_id=passage.id, document_id=passage.document_id, text=text)
+@lru_cache(maxsize=1024)
+def _text_of(passage_id: str, document_id: str, text: str) -> PassageText:
+    return PassageText(passage_id=passage_id, document_id=document_id, text=text)
 
 
 def _judgement(task_input: TaskInput, recipe: Recipe, answer: Answer) -> Judgement | None:
@@ -231,10 +234,8 @@ def make_provenance(
     )
 
 
-def _row(
-    item: Item, passage: Passage, status: Status, *, chosen: Mapping[str, str] | None = None, **made: Any
-) -> ItemRow:
-    drawn = {name: getattr(item, name) for name in _DRAWN if _is_used(item.task, name)}
+def _row(item: Item, passage: Passage, status: Status, *, chosen: dict[str, str] | None = None, **made: Any) -> ItemRow:
+    drawn = {name: getattr(item, name) for name in _used(item.task)}
     return ItemRow(
         position=item.position,
         id=item.id,
@@ -244,7 +245,7 @@ def _row(
         task=item.task,
         language=item.language,
         seed=item.seed,
-        **(drawn | dict(chosen or {})),
+        **(drawn | chosen if chosen else drawn),
         **made,
     )
 
@@ -253,18 +254,29 @@ _DRAWN = ("persona", "query_type", "difficulty", "length")
 
 
 @cache
-def _is_used(task_name: str, attribute: str) -> bool:
-    """Whether a task asks for what was drawn: else the record must not claim it."""
+def _used(task_name: str) -> tuple[str, ...]:
+    """What was drawn that a task asks for: a record must not claim the rest."""
     task = registry.find("tasks", task_name)
-    return any(attribute in load_prompt(step.prompt, step.prompt_folder).inputs for step in steps_of(task))
+    asked = frozenset().union(*(load_prompt(step.prompt, step.prompt_folder).inputs for step in steps_of(task)))
+    return tuple(name for name in _DRAWN if name in asked)
 
 
 def table_of(rows: Sequence[ItemRow]) -> pa.Table:
     """The rows as a file holds them, with what set gates compare."""
     columns: dict[str, list[Any]] = {each.name: list(map(attrgetter(each.name), rows)) for each in fields(ItemRow)}
-    columns["verdicts"] = [[vars(verdict) for verdict in row.verdicts] for row in rows]
-    columns["attributes"] = [[vars(attribute) for attribute in row.attributes] for row in rows]
-    columns["written"] = [[vars(each) for each in row.written] for row in rows]
+    for name in ("verdicts", "attributes", "written"):
+        columns[name] = _lists(columns[name], ITEMS.field(name).type)
     columns["judgement"] = [vars(row.judgement) if row.judgement else None for row in rows]
     columns["query_key"] = [hash64(normalise(row.query)) if row.query else 0 for row in rows]
     return pa.Table.from_pydict(columns, schema=ITEMS)
+
+
+def _lists(lists: Sequence[Sequence[BaseModel]], kind: pa.ListType) -> pa.ListArray:
+    """A column of lists; a model that stands in many of them is converted once."""
+    flat = list(chain.from_iterable(lists))
+    places: dict[int, int] = {}
+    taken = [places.setdefault(id(each), len(places)) for each in flat]
+    distinct = dict(zip(taken, flat, strict=True)).values()
+    values = pa.array(list(map(vars, distinct)), type=kind.value_type).take(pa.array(taken, pa.int32()))
+    offsets = pa.array([0, *accumulate(map(len, lists))], pa.int32())
+    return pa.ListArray.from_arrays(offsets, values, type=kind)

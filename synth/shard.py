@@ -136,9 +136,10 @@ class _Assembly:
 
     def __post_init__(self) -> None:
         self._by_position = sorted(self.shards, key=lambda shard: shard.start)
+        self._starts = [shard.start for shard in self._by_position]
 
     def add(self, row: ItemRow) -> None:
-        shard = self._by_position[bisect_right(self._by_position, row.position, key=lambda shard: shard.start) - 1]
+        shard = self._by_position[bisect_right(self._starts, row.position) - 1]
         rows = self._rows.setdefault(shard, [])
         rows.append(row)
         self.live.count(row)

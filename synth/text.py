@@ -8,6 +8,7 @@ import threading
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 
 import Stemmer
 
@@ -30,14 +31,32 @@ def normalise(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()
 
 
-@lru_cache(maxsize=64)
+class _Pieces(dict[str, tuple[str, ...]]):
+    """Words of what stands between two spaces: most pieces recur, and no word has a space in it."""
+
+    most = 32_768
+    longest = 32
+
+    def __missing__(self, piece: str) -> tuple[str, ...]:
+        found = tuple(TOKEN.findall(piece))
+        if len(piece) <= self.longest:
+            if len(self) >= self.most:
+                self.clear()
+            self[piece] = found
+        return found
+
+
+_words_of_piece = _Pieces().__getitem__
+
+
+@lru_cache(maxsize=256)
 def words(text: str) -> tuple[str, ...]:
     """Lower-cased words and numbers; `1,234.5` and `4.25%` stay whole.
 
     >>> words("Net debt rose 4.25% to $1,234.5m")
     ('net', 'debt', 'rose', '4.25%', 'to', '1,234.5m')
     """
-    return tuple(TOKEN.findall(text.lower()))
+    return tuple(chain.from_iterable(map(_words_of_piece, text.lower().split())))
 
 
 def content_words(text: str) -> list[str]:
@@ -76,6 +95,8 @@ def terms(text: str, language: str) -> list[str]:
 
 def shingles(tokens: Sequence[str], size: int) -> set[str]:
     """Sets of `size` consecutive tokens; a text shorter than that is one shingle."""
+    if size == 1:
+        return set(tokens)
     if len(tokens) <= size:
         return {" ".join(tokens)} if tokens else set()
     return {" ".join(tokens[i : i + size]) for i in range(len(tokens) - size + 1)}

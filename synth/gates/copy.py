@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated
 
 from pydantic import Field
@@ -51,4 +52,5 @@ def _copied_share(query: tuple[str, ...], passage: str) -> float:
     if not query:
         return 0.0
     copied = copied_pairs(query, passage)
-    return sum(before or after for before, after in zip([False, *copied], [*copied, False], strict=True)) / len(query)
+    beside: int = sum(map(operator.or_, (False, *copied), (*copied, False)))
+    return beside / len(query)

@@ -49,7 +49,8 @@ class Echo:
 
     def _echoed(self, record: Pair) -> str:
         told = _told(record.provenance.task, self.settings.run)
-        if told.markup and (found := told.markup.search(record.query)):
+        marked = ":" in record.query or "<" in record.query
+        if marked and told.markup and (found := told.markup.search(record.query)):
             return found[0].strip()
         query = words(record.query)
         runs = _runs(query, self.settings.run)

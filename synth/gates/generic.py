@@ -141,4 +141,4 @@ class Generic:
 
 
 def _telling(query: str) -> int:
-    return len({word for word in words(query) if len(word) > 1 and word not in _EMPTY})
+    return sum(len(word) > 1 for word in set(words(query)) - _EMPTY)

@@ -13,7 +13,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
 from synth.language import primary
-from synth.overlap import copied_pairs, distinct_words
+from synth.overlap import copied_pairs, distinct_words, is_whole
 from synth.text import STOP_WORDS, TOKEN, words
 
 __all__ = ["Leak"]
@@ -91,7 +91,7 @@ class Leak:
         tokens = words(query)
         runs, figures = _runs(tokens, passage), _figures(tokens, passage)
         for start, stop in runs:
-            if stop - start < len(tokens) and tokens[start:stop] == words(passage):
+            if stop - start < len(tokens) and is_whole(tokens[start:stop], passage):
                 return " ".join(tokens[start:stop])
         runs = [(start, stop) for start, stop in runs if self._says_enough(tokens[start:stop])]
         if not runs and not figures:
@@ -115,7 +115,7 @@ _ANNOUNCING = ("answer", "response", "solution", "a:", "a :", "=>", "→")
 def _announced(query: str) -> str:
     """Words that announce an answer, where something follows them."""
     lower = query.lower()
-    if not any(mark in lower for mark in _ANNOUNCING):
+    if not any(map(lower.__contains__, _ANNOUNCING)):
         return ""
     said = _ANSWER.search(query)
     return said[0].strip() if said and said.end() < len(query.rstrip()) else ""

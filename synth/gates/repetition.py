@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -46,8 +47,7 @@ class Repetition:
         found = words(record.query)
         detail, times = self._loop(found)
         if not detail:
-            long = [word for word in found if len(word) > _SHORTEST_LOOP]
-            detail = next((word[:80] for word in long if 2 * len(set(word)) < len(word) and _LETTERS.search(word)), "")
+            detail = next(filter(_stutters, found), "")[:80]
         return verdict(self.name, "repetition" if detail else "", float(times), detail)
 
     def _loop(self, found: Sequence[str]) -> tuple[str, int]:
@@ -64,6 +64,12 @@ class Repetition:
         if len(found) >= 12 and distinct < self.settings.min_distinct * len(found):
             return f"{distinct} different words of {len(found)}", 1
         return "", 1
+
+
+@lru_cache(maxsize=65_536)
+def _stutters(word: str) -> bool:
+    """Whether letters of a word repeat in a loop."""
+    return len(word) > _SHORTEST_LOOP and 2 * len(set(word)) < len(word) and _LETTERS.search(word) is not None
 
 
 def _longest(found: Sequence[str], size: int) -> tuple[int, int]:

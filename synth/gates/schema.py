@@ -19,7 +19,7 @@ _CHAT_MARKER = re.compile(
       | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:""",
     re.VERBOSE | re.IGNORECASE,
 )
-_MARKER_STARTS = "<[#"
+_MARKER_STARTS = ("<", "[", "#")
 _STRUCTURED = re.compile(
     r"""^\s*(?: ``` | \{\s*["'}] | \[\s*\{ | \["     # a code fence, an object, a list
       | "\w+"\s*: )                                  # a lone "query": ...""",
@@ -53,7 +53,7 @@ def _fault(query: str, instruction: str) -> tuple[str, str]:
         reason, detail = _unreadable(query)
         if reason:
             return reason, detail
-    if any(char in query for char in _MARKER_STARTS) and (marker := _CHAT_MARKER.search(query)):
+    if any(map(query.__contains__, _MARKER_STARTS)) and (marker := _CHAT_MARKER.search(query)):
         return "chat_marker", marker[0].strip()
     if start := _STRUCTURED.match(query):
         return "structured", start[0].strip()

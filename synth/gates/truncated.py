@@ -19,7 +19,7 @@ _LANGUAGE = "en"
 _OPEN_END = re.compile(r"""[,;:(\[{–—‘“„«-]$ | (?:^|[\s(])["'`]$""", re.VERBOSE)
 _STOPS = tuple(".?!。？！؟")
 _CLOSING = "\"'”’)]"
-_OPENING = frozenset(",;:([{–—‘“„«-\"'`")
+_OPENING = re.compile(r"""[,;:(\[{–—‘“„«"'`-]""")
 """Without any of these nothing is left open."""
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"), ("«", "»"))
 _OPENED_QUOTE = re.compile(r"(?:^|[\s(])['`](?!s\b)(?=\w)[^'`’]*$")
@@ -66,9 +66,9 @@ class Truncated:
 
 
 def _open_end(query: str) -> str:
-    if _OPENING.isdisjoint(query):
+    if not _OPENING.search(query):
         return ""
-    if found := _OPEN_END.search(query):
+    if found := _OPEN_END.search(query, max(len(query) - 2, 0)):
         return f"ends with {found[0].strip()!r}"
     if query.count('"') % 2 or _OPENED_QUOTE.search(query):
         return "a quotation mark is not closed"
@@ -85,7 +85,7 @@ def _english_end(query: str, passage: str) -> str:
         return ""
     if _QUESTION.match(query):
         return "a question without its mark"
-    found = _LAST_WORD.search(query.split()[-1])
+    found = _LAST_WORD.search(query.rsplit(None, 1)[-1])
     if found is None:
         return ""
     last = found[1]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -147,6 +147,7 @@ class _Talk:
     ) -> None:
         self._recipe, self._revisions = recipe, revisions
         self._open_client, self._archive, self._reporter = open_client, archive, reporter
+        self._bodies = cache(partial(_body, sampling=recipe.sampling))
         self._stream: Stream | None = None
         self._ready: list[Request] = []
         self._unread: deque[Reply] = deque()
@@ -162,7 +163,8 @@ class _Talk:
         source = iter(calls)
         more = True
         while more or self._open:
-            while more and self._asked < self._room:
+            room = self._room
+            while more and self._asked < room:
                 call = next(source, None)
                 if call is None:
                     more = False
@@ -206,7 +208,7 @@ class _Talk:
         item = turn.call.input.item
         if not turn.messages:
             turn.messages = _render(turn.step, turn.call, turn.outputs)
-        bodies = _body(turn.model, turn.step.output, self._recipe.sampling)
+        bodies = self._bodies(turn.model, turn.step.output)
         body, scorable = bodies.of(turn.messages), self._scorable(turn, bodies)
         key = request_key(body, item.id, turn.attempt, scorable)
         said = self._archive.find(item.position, key)
@@ -304,7 +306,7 @@ class _Talk:
 
 def steps_of_call(call: Call) -> tuple[Step, ...]:
     """All that may be asked about an item, in order."""
-    return (*steps_of(call.task), *call.more)
+    return steps_of(call.task) + call.more
 
 
 def first_messages(call: Call) -> list[Message]:
@@ -345,7 +347,6 @@ def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:
     return replace(turn, messages=messages, attempt=turn.attempt + 1)
 
 
-@lru_cache(maxsize=256)
 def _body(model: str, output: type[BaseModel], sampling: SamplingSettings) -> Body:
     return Body(model, output.model_json_schema(), sampling)
 

@@ -34,7 +34,7 @@ class Purse:
     @property
     def spent(self) -> bool:
         """Whether not even an item that was begun may ask once more; the time bound lets it finish."""
-        return self._reached(self._sent, self._tokens + self._expected)
+        return self.is_bounded and self._reached(self._sent, self._tokens + self._expected)
 
     @property
     def is_closed(self) -> bool:

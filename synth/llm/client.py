@@ -27,7 +27,7 @@ from synth.llm.link import Link, Patience
 from synth.llm.pool import Pool
 from synth.llm.requests import Reply, Request
 from synth.llm.stream import Stream
-from synth.llm.transport import Response, connections_allowed, new_loop
+from synth.llm.transport import Lull, Response, connections_allowed, new_loop
 
 COMMIT_ANSWERS, COMMIT_SECONDS = 64, 0.02
 LOOKAHEAD = 256
@@ -132,6 +132,7 @@ class Client:
         try:
             self._loop = loop = new_loop()
             loop.set_exception_handler(self._unexpected)
+            self._lull = Lull(loop)
             self._journal = Journal(self._journal_path)
             self._stopping = asyncio.Event()
             loop.run_until_complete(self._work())
@@ -242,18 +243,20 @@ class Client:
 
     def _hear(self, link: Link, request: Request, response: Response) -> None:
         """A reply came, or the connection went."""
+        self._lull.begin()
         if response.error:
             self._health.failed(link, response.error, reached=response.connected)
             self._try_again(link, request, "connection", response.error)
+            self._pump()
         else:
             self._receive(link, request, response)
-        self._pump()
 
     def _receive(self, link: Link, request: Request, response: Response) -> None:
         seconds = self._now - link.out[request][1]
         answer = read_completion(response.status, response.body)
         if isinstance(answer, Bad):
             self._refused(link, request, response, answer)
+            self._pump()
             return
         said = Said(
             request.key,
@@ -274,8 +277,7 @@ class Client:
         if bad.reason == "overloaded":
             link.limit.overloaded(self._now)
             self._health.failed(link, bad.detail)
-            wait = _seconds((response.headers or {}).get(b"retry-after"))
-            self._try_again(link, request, bad.reason, bad.detail, wait=wait)
+            self._try_again(link, request, bad.reason, bad.detail, wait=response.retry_after)
         elif bad.is_final:
             self._final(link, request, response.status, bad)
         else:
@@ -393,8 +395,3 @@ class Client:
         failure = RunError(f"the client failed: {context.get('message')}: {error!r}; `synth resume` goes on")
         failure.__cause__ = error
         self._fail(failure)
-
-
-def _seconds(header: bytes | None) -> float | None:
-    """A Retry-After in seconds, at most a minute; None where there is none."""
-    return min(float(header), 60.0) if header and header.replace(b".", b"", 1).isdigit() else None

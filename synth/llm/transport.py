@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -37,6 +38,12 @@ class Response:
     connected: bool = True
     """False when the server could not even be reached."""
 
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to wait, at most a minute; None where it does not say."""
+        said = (self.headers or {}).get(b"retry-after", b"")
+        return min(float(said), 60.0) if said.replace(b".", b"", 1).isdigit() else None
+
 
 Done = Callable[[Response], None]
 
@@ -61,6 +68,29 @@ def new_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
+
+
+class Lull:
+    """A pause in which answers gather, unread.
+
+    A thread that wakes for each of a thousand answers a second takes the processor from all
+    others; what waits for the next commit may as well wait in its socket.
+    """
+
+    SECONDS = 0.01
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._is_due = loop, False
+
+    def begin(self) -> None:
+        """Once what has come by now is read; several calls before that are one."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._rest)
+
+    def _rest(self) -> None:
+        self._is_due = False
+        time.sleep(self.SECONDS)
 
 
 class Exchange:

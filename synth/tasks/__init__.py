@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -159,6 +160,7 @@ def extractive_rule(task: Any) -> Extract | None:
     return rule
 
 
+@cache
 def steps_of(task: Any) -> tuple[Step, ...]:
     """All that a task asks of an LLM, in order."""
     own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder)

@@ -31,6 +31,13 @@ def test_a_passage_is_found_by_its_row(tmp_path: Path) -> None:
     assert [text for _, _, text in corpus.labelled_texts()] == texts
 
 
+def test_passages_that_were_let_go_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.corpus.PASSAGES_KEPT", 2)
+    corpus = build_corpus(tmp_path, ["Bonds fell sharply in May.", "Rates rose by half a point.", "Gold did nothing."])
+    for wanted in ([0, 1], [1], [2, 0], [0, 2, 1, 0]):
+        assert [passage.id for passage in corpus.passages(wanted)] == [corpus.ids[n] for n in wanted]
+
+
 def test_titles_and_headings_travel_with_their_passage(tmp_path: Path) -> None:
     corpus = build_corpus(tmp_path, ["# Risks\n\nRates may rise.\n\n# Outlook\n\nNobody can know."])
     assert [(heading, text) for _, heading, text in corpus.labelled_texts()] == [

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from synth.overlap import copied_pairs, distinct_words
+from synth.overlap import copied_pairs, distinct_words, is_whole
 from synth.text import words
 
 PASSAGE = "Net sales rose 8%. Sales of iPhone fell."
@@ -20,3 +20,8 @@ def test_one_word_has_no_neighbour() -> None:
 
 def test_distinct_words_have_no_order() -> None:
     assert distinct_words("Sales of sales") == {"sales", "of"}
+
+
+def test_a_stretch_is_the_whole_passage_only_with_all_its_words() -> None:
+    assert is_whole(("net", "debt"), "Net debt.")
+    assert not is_whole(("net", "debt"), "Net debt fell.")

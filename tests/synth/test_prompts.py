@@ -27,6 +27,30 @@ def test_a_prompt_is_rendered_to_one_message_a_role(tmp_path: Path) -> None:
     assert (prompt.name, prompt.version, prompt.inputs) == ("ask", 2, frozenset({"passage"}))
 
 
+PASSAGE_AND_PERSONA = "---\nname: ask\nversion: 1\ninputs: [passage, persona]\n---\n"
+
+
+def test_what_stands_before_the_end_of_the_passage_is_rendered_once_for_all_its_items(tmp_path: Path) -> None:
+    prompt = write(
+        tmp_path,
+        PASSAGE_AND_PERSONA + "## user\n\n About {{ passage }}.\n\n{% if persona %}For {{ persona }}{% endif %}\n",
+    )
+    (first,), (second,), (nobody,) = (
+        prompt.render({"passage": "bonds", "persona": persona}) for persona in ("Ana", "Bo", "")
+    )
+    assert [first.content, second.content] == ["About bonds.\n\nFor Ana", "About bonds.\n\nFor Bo"]
+    assert first.head is second.head
+    assert nobody.content == "About bonds."
+
+
+def test_a_name_that_a_prompt_sets_holds_to_its_end(tmp_path: Path) -> None:
+    prompt = write(
+        tmp_path,
+        PASSAGE_AND_PERSONA + "## user\n{% set who = persona %}{{ passage }}\n{% if who %}{{ who }}{% endif %}",
+    )
+    assert prompt.render({"passage": "bonds", "persona": "Ana"}) == [Message("user", "bonds\nAna")]
+
+
 def test_the_hash_of_a_prompt_is_that_of_its_file(tmp_path: Path) -> None:
     prompt = prompt_of(tmp_path, "## user\n{{ passage }} é")
     assert prompt.sha256 == hashlib.sha256((tmp_path / "ask.j2").read_bytes()).hexdigest()

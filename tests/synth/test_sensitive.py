@@ -39,6 +39,8 @@ def masked(text: str) -> str:
         ("github_pat_" + "11ABC_" * 5, "[SECRET]"),
         ("hf_" + "aB3" * 11, "[SECRET]"),
         ("sk-" + "proj-aB3xY9" * 4, "[SECRET]"),
+        (f"the keys AKIA{'ABCD' * 4} and AIza{'abcde' * 7}", "the keys [SECRET] and [SECRET]"),
+        (f"a token eyJ{'abcd' * 4}.eyJ{'efgh' * 4}", "a token [SECRET]"),
         ("xoxb-" + "123456-abcdef", "[SECRET]"),
         (f"Authorization: Bearer {JWT}", "Authorization: Bearer [SECRET]"),
         ("curl -H 'authorization: bearer 0a1b2c3d4e5f6a7b8c9d'", "curl -H 'authorization: bearer [SECRET]'"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.text import STOP_WORDS, content_words, draw, hash64, jaccard, normalise, shingles, terms, words
+from synth.text import STOP_WORDS, TOKEN, content_words, draw, hash64, jaccard, normalise, shingles, terms, words
 
 TOKENS = st.lists(st.sampled_from("abcdefgh"), max_size=12)
 
@@ -35,6 +35,11 @@ def test_texts_that_differ_only_in_case_width_and_space_are_the_same(text: str) 
 )
 def test_words_keep_numbers_whole_and_drop_punctuation(text: str, expected: list[str]) -> None:
     assert list(words(text)) == expected
+
+
+@given(st.text(alphabet=st.sampled_from("aB9.,%_-'\u00a0\u2028\t\n \u0130\u03a3\u0661ß")))
+def test_no_word_is_lost_or_cut_because_a_text_is_read_piece_by_piece(text: str) -> None:
+    assert words(text) == tuple(TOKEN.findall(text.lower()))
 
 
 def test_content_words_are_neither_function_words_nor_single_characters() -> None:
