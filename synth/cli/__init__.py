@@ -9,6 +9,7 @@ import typer
 from synth.cli import (
     catalog,
     datasets,
+    dedup,
     domains,
     gate,
     generate,
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
+app.command()(dedup.dedup)
 app.command()(gate.gate)
 app.command()(mine.mine)
 app.command()(plan.plan)

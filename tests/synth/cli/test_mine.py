@@ -92,3 +92,40 @@ def test_gate_keeps_consistent_pairs_and_says_why_others_went(cli: Cli, pairs: P
 def test_a_k_without_a_source_is_refused(cli: Cli, pairs: Path, tmp_path: Path) -> None:
     done = cli("gate", pairs, "--out", tmp_path / "g", "--store", tmp_path / "s", "--source-k", "9")
     assert (done.code, "--source-k '9' is no SOURCE=K, such as forum=20" in done.err) == (2, True)
+
+
+def test_dedup_keeps_one_of_nearly_equal_queries_and_none_of_an_evaluation_set(
+    cli: Cli, pairs: Path, tmp_path: Path
+) -> None:
+    with pairs.open("a") as file:
+        for query in ("the price of gold in the year 2024 of our lord", "price of gold in the year 2024 of our lord"):
+            file.write(json.dumps({"query": query, "positive": f"Gold, {query}."}) + "\n")
+    exam = tmp_path / "exam.jsonl"
+    exam.write_text(json.dumps({"query": "price of TIN"}) + "\n")
+    flags = ["--store", tmp_path / "store", "--decontaminate", exam]
+    done = cli("dedup", pairs, "--out", tmp_path / "clean", *flags)
+    assert done.code == 0
+    assert "6 of 8 queries kept; contaminated_query 1; near_duplicate 1" in done.out
+    dropped = pq.read_table(tmp_path / "clean" / "dropped.parquet").to_pylist()
+    assert {row["reason"]: row["detail"] for row in dropped} == {
+        "contaminated_query": "exam, 1",
+        "near_duplicate": "the price of gold in the year 2024 of our lord",
+    }
+    assert pq.read_table(tmp_path / "clean" / "kept.parquet").num_rows == 6
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--near", "0.3"], "Error: --near: Input should be greater than 0.5"),
+        (["--cosine", "0.9"], "the teacher 'lexical' has no vectors"),
+        (["--against", "gold"], "against: no dataset 'gold'"),
+        (["--decontaminate", "nowhere.jsonl"], "--decontaminate: nowhere.jsonl does not exist"),
+    ],
+)
+def test_dedup_says_in_one_sentence_what_it_can_not_do(
+    cli: Cli, pairs: Path, tmp_path: Path, flags: list[str], message: str
+) -> None:
+    done = cli("dedup", pairs, "--out", tmp_path / "clean", "--store", tmp_path / "store", *flags)
+    assert (done.code, message in done.err) == (2, True), done.err
+    assert not (tmp_path / "clean").exists()
