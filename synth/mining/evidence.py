@@ -23,8 +23,7 @@ from synth.mining.guards import is_like_positive, is_positive
 from synth.mining.overlap import Overlap
 from synth.mining.signals import Evidence, Signals, compute_signals
 from synth.scores import read_candidates, read_texts
-from synth.search import score_pairs
-from synth.teachers import Embedder, Teacher
+from synth.teachers import Embedder, Teacher, round_scores
 
 NEAREST = 8
 """Positives of one query that candidates are compared with."""
@@ -82,14 +81,13 @@ def overlap_of(corpus: Corpus) -> Overlap:
 
 def _of_block(block: Candidates, texts: list[str], compare: Compare, overlap: Overlap) -> tuple[Floats, Floats, Floats]:
     starts, kept = _nearest(block)
-    between = np.full(len(block.query), -np.inf, dtype=np.float32)
-    alike = np.zeros(len(block.query), dtype=np.float32)
     which, places = spread(starts, block.query)
+    compared = np.empty((2, len(which)), dtype=np.float32)
     for start in range(0, len(which), _PAIRS):
-        rows = which[start : start + _PAIRS]
-        positive, candidate = kept[places[start : start + _PAIRS]], block.passage[rows]
-        np.maximum.at(between, rows, compare(positive, candidate))
-        np.maximum.at(alike, rows, overlap.between(positive, candidate))
+        pairs = slice(start, start + _PAIRS)
+        positive, candidate = kept[places[pairs]], block.passage[which[pairs]]
+        compared[:, pairs] = compare(positive, candidate), overlap.between(positive, candidate)
+    between, alike = np.maximum.reduceat(compared, np.searchsorted(which, np.arange(len(block.query))), axis=1)
     return between, overlap.with_queries(texts, block.query, block.passage), alike
 
 
@@ -110,9 +108,13 @@ def _comparer(teacher: Teacher, corpus: Corpus, overlap: Overlap) -> Compare:
         vectors = teacher.passage_vectors
 
         def cosine(first: Ints, second: Ints) -> Floats:
-            distinct, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-            found = vectors(distinct.tolist())
-            return score_pairs(found[places[: len(first)]], found[places[len(first) :]])
+            order = np.argsort(first, kind="stable")
+            distinct, begins = np.unique(first[order], return_index=True)
+            own, others = vectors(distinct), vectors(second[order])
+            cosines = np.empty(len(first), dtype=np.float32)
+            for vector, rows in zip(own, np.split(np.arange(len(first)), begins[1:]), strict=True):
+                cosines[order[rows]] = np.einsum("ij,j->i", others[rows[0] : rows[-1] + 1], vector)
+            return round_scores(cosines)
 
         return cosine
 

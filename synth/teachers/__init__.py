@@ -93,7 +93,7 @@ class Embedder(Protocol):
     def embed_queries(self, queries: Sequence[str]) -> Floats:
         """Vectors of queries; those that `search` was asked are not encoded again."""
 
-    def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
+    def passage_vectors(self, ordinals: Sequence[int] | Ints) -> Floats:
         """Vectors of passages of the corpus that was indexed."""
 
 

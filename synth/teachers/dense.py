@@ -111,8 +111,8 @@ class Dense:
     def embed_queries(self, queries: Sequence[str]) -> Floats:
         return self._embed(queries, "query")
 
-    def passage_vectors(self, ordinals: Sequence[int]) -> Floats:
-        return np.array(self._passages[list(ordinals)], dtype=np.float32)
+    def passage_vectors(self, ordinals: Sequence[int] | Ints) -> Floats:
+        return np.asarray(self._passages[np.asarray(ordinals, dtype=np.int64)], dtype=np.float32)
 
     @cached_property
     def _kept(self) -> dict[str, Any] | None:

@@ -1,9 +1,9 @@
 """The miner beside bare FAISS and sentence-transformers, and over score tables of a million queries.
 
-    python tests/benchmarks/mining.py [search] [remine] [peer] [--repeats 3]
+    python tests/benchmarks/mining.py [search] [peer] [remine] [--repeats 3]
 
 `search`: 20k queries x 100k passages x 384 dimensions, 100 deep: bare `faiss.knn`, then our search with
-`perc_pos`, in turn, each in a process of its own. `peer`: the same vectors through sentence-transformers'
+`perc_pos`, then with `multi_signal` (passages of 45 words), in turn, each in a process of its own. `peer`: the same vectors through sentence-transformers'
 `mine_hard_negatives`. `remine`: another strategy over a table of 1M queries x 100.
 """
 
@@ -52,6 +52,12 @@ class Given:
     def index(self, corpus: object, reporter: object) -> None:
         pass
 
+    def embed_queries(self, queries: Sequence[str]) -> np.ndarray:
+        raise NotImplementedError
+
+    def passage_vectors(self, ordinals: Sequence[int]) -> np.ndarray:
+        return self._passages[ordinals]
+
     def search(self, queries: Sequence[str], positives: np.ndarray, depth: int) -> Any:
         from synth.search import score_pairs, search_exactly
         from synth.teachers import Hits
@@ -63,20 +69,23 @@ class Given:
         return Hits(passages, scores, own[:, None])
 
 
-def write_corpus(folder: Path, count: int) -> Any:
-    """Passages that are all different, each in a document of its own."""
+def write_corpus(folder: Path, count: int, words: int = 0) -> Any:
+    """Passages that are all different, each in a document of its own, of so many random words if that is asked."""
     from schemas.arrow import arrow_schema
     from schemas.document import Passage
     from synth.corpus import Corpus
+    from synth.lexicon import build_lexicon
 
     names = [f"p{n:07d}" for n in range(count)]
     ones = np.ones(count, dtype=np.int64)
+    ranks = np.minimum(np.random.default_rng(1).zipf(1.2, (count, words)), 50_000)
+    texts = [[f"w{rank}" for rank in row] for row in ranks.tolist()]
     columns = {
         "id": names,
         "document_id": names,
         "title": [""] * count,
         "heading": [""] * count,
-        "text": names,
+        "text": [" ".join([name, *drawn]) for name, drawn in zip(names, texts, strict=True)],
         "start": 0 * ones,
         "end": ones,
         "split": ["train"] * count,
@@ -86,6 +95,8 @@ def write_corpus(folder: Path, count: int) -> Any:
     pq.write_table(pa.table(columns, schema=arrow_schema(Passage)), folder / "passages.parquet")
     none = pa.array([], type=pa.int64())
     pq.write_table(pa.table({"first": none, "second": none}), folder / "near_pairs.parquet")
+    if words:
+        build_lexicon((("", "", " ".join(text)) for text in texts), "en").save(folder)
     return Corpus(folder)
 
 
@@ -99,6 +110,15 @@ def bare() -> None:
 
 
 def ours() -> None:
+    mine("perc_pos")
+
+
+def multi_signal() -> None:
+    mine("multi_signal", words=45)
+
+
+def mine(strategy: str, words: int = 0) -> None:
+    from synth.mining.evidence import overlap_of, write_evidence
     from synth.mining.miner import HardNegativeMiner
     from synth.mining.table import ScoreTable
     from synth.pairs import Pairs
@@ -106,23 +126,31 @@ def ours() -> None:
 
     queries, passages = vectors()
     with tempfile.TemporaryDirectory() as folder:
-        corpus = write_corpus(Path(folder) / "pool", PASSAGES)
-        texts = [f"q{n}" for n in range(QUERIES)]
+        corpus = write_corpus(Path(folder) / "pool", PASSAGES, words)
+        texts = corpus.texts(np.arange(QUERIES)) if words else [f"q{n}" for n in range(QUERIES)]
+        texts = [" ".join(text.split()[:8]) for text in texts]
         _ = corpus.text_key
         pairs = Pairs(queries=texts, query_ids=texts, sources=[""] * QUERIES, positives=[[n] for n in range(QUERIES)])
         questions = Questions.of(texts, pairs.positives)
-        began = cpu(), time.monotonic()
-        write_scores(Path(folder) / "scores", questions.blocks(), corpus, Given(queries, passages), DEPTH)
+        weighed = time.monotonic()
+        if words:
+            overlap_of(corpus)
+        weighed = time.monotonic() - weighed
+        began, teacher = (cpu(), time.monotonic()), Given(queries, passages)
+        write_scores(Path(folder) / "scores", questions.blocks(), corpus, teacher, DEPTH)
+        if words:
+            write_evidence(Path(folder) / "scores", corpus, teacher)
         table = ScoreTable(Path(folder) / "scores", corpus)
-        mined = HardNegativeMiner(negatives=7).mine(pairs, table)
-        searched = time.monotonic()
-        again = HardNegativeMiner(negatives=7, relative_margin=0.1).mine(pairs, table)
-        more = {"again": time.monotonic() - searched, "negatives": mined.report.negatives}
-        told(began, **more, stricter=again.report.negatives, until=searched)
+        mined = HardNegativeMiner(negatives=7, strategy=strategy).mine(pairs, table)
+        searched, used = time.monotonic(), cpu()
+        again = HardNegativeMiner(negatives=7, strategy=strategy, relative_margin=0.1).mine(pairs, table)
+        more = {"again": time.monotonic() - searched, "weighed": weighed, "negatives": mined.report.negatives}
+        told(began, (used, searched), **more, stricter=again.report.negatives)
 
 
 def peer() -> None:
     """Their function asks a model for vectors; this one hands out ours."""
+    import torch
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import mine_hard_negatives
@@ -132,7 +160,10 @@ def peer() -> None:
 
     class Handing(SentenceTransformer):
         def __init__(self) -> None:
-            super().__init__(modules=[], device="cpu")
+            super().__init__(modules=[torch.nn.Identity()], device="cpu")
+
+        def get_embedding_dimension(self) -> int:
+            return DIMENSION
 
         def encode(self, sentences: Any, **_: Any) -> Any:
             return np.stack([known[each] for each in sentences])
@@ -205,10 +236,10 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def told(began: tuple[float, float], until: float | None = None, **more: Any) -> None:
-    wall = (until or time.monotonic()) - began[1]
+def told(began: tuple[float, float], ended: tuple[float, float] | None = None, **more: Any) -> None:
+    used, at = ended or (cpu(), time.monotonic())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"wall": wall, "cpu": cpu() - began[0], "peak_gb": peak, **more}))
+    print(json.dumps({"wall": at - began[1], "cpu": used - began[0], "peak_gb": peak, **more}))
 
 
 def measure(names: Sequence[str], repeats: int) -> Iterator[tuple[str, dict[str, float]]]:
@@ -234,12 +265,19 @@ def main() -> None:
     if given.one:
         globals()[given.one]()
         return
-    names = [*(["bare", "ours"] if "search" in given.parts else []), *(["peer"] if "peer" in given.parts else [])]
+    names = [
+        *(["bare", "ours", "multi_signal"] if "search" in given.parts else []),
+        *(["peer"] if "peer" in given.parts else []),
+    ]
     rows = dict(measure(names, given.repeats))
     if "remine" in given.parts:
         rows |= dict(measure(["remine"], 1))
     for name, row in rows.items():
-        ratio = f"; {row['wall'] / rows['bare']['wall']:.2f} x bare" if "bare" in rows else ""
+        ratio = ""
+        if "bare" in rows:
+            ratio = "; {:.2f} x the time of bare, {:.2f} x its CPU".format(
+                *(row[k] / rows["bare"][k] for k in ("wall", "cpu"))
+            )
         print(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in row.items()) + ratio)
 
 
