@@ -20,7 +20,7 @@ from synth.view import Background, SetView
 
 SURPLUS = "surplus"
 
-_COLUMNS = ["position", "status", "reason", "passage", "query_key"]
+_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         fetch_queries=_QueryReader(workshop.folder, shards, position),
         fetch_positives=_PositiveReader(workshop, shards, position),
         background=background_of(workshop),
+        judged=items["judgement"].is_valid().to_numpy()[passed],
     )
 
 

@@ -65,6 +65,7 @@ class SetView:
     ahead: how many passages the teacher scores above the positive, equivalents of the
         positive not counted; never more than `depth`
     positive_score: the teacher's score of the positive, rounded
+    judged: shape (n,), whether an LLM judge kept the record; None where there is none
     """
 
     alive: npt.NDArray[np.bool_]
@@ -80,6 +81,7 @@ class SetView:
     fetch_positives: Callable[[Sequence[int]], Sequence[Sequence[str]]] = _no_texts
     """Texts of the positives in some rows, the first of each first."""
     background: Background = Background()
+    judged: npt.NDArray[np.bool_] | None = None
 
     def queries(self, rows: npt.NDArray[np.int64]) -> Iterator[str]:
         """Texts of the queries in many rows, streaming."""

@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from schemas.base import Strict
 from schemas.record import Verdict
+from synth.text import content_words
 from synth.view import Rejections, SetView
 
 __all__ = ["Consistency"]
@@ -28,6 +30,9 @@ class Consistency:
     class Settings(Strict):
         k: Annotated[int, Field(ge=1)] = 10
         min_score: float = 0.0
+        judged_overlap: Annotated[float, Field(ge=0, le=1)] = 0.3
+        """An LLM judge's word counts more than the rank where at most this share of the query's content words
+        stands in its positives: such a pair is hard to find, and need not be wrong."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -40,7 +45,8 @@ class Consistency:
     def judge_set(self, view: SetView) -> Rejections:
         low = view.positive_score <= self.settings.min_score
         beyond = view.ahead >= self.settings.k
-        for row in np.flatnonzero(view.alive & (low | beyond)).tolist():
+        failing = np.flatnonzero(view.alive & (low | beyond))
+        for row in failing[~self._left_to_judge(view, failing)].tolist():
             if low[row]:
                 reason, score = "low_score", float(view.positive_score[row])
             else:
@@ -55,3 +61,16 @@ class Consistency:
                     detail=f"k {self.settings.k}, pool {view.pool}, depth {view.depth}",
                 ),
             )
+
+    def _left_to_judge(self, view: SetView, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of some failing rows a judge kept although their words are not those of their positives."""
+        left = np.zeros(len(rows), dtype=bool)
+        if view.judged is None:
+            return left
+        places = np.flatnonzero(view.judged[rows])
+        texts = zip(view.queries(rows[places]), view.positives(rows[places]), strict=True)
+        for place, (query, positives) in zip(places.tolist(), texts, strict=True):
+            asked = set(content_words(query))
+            held = asked & {word for text in positives for word in content_words(text)}
+            left[place] = len(held) <= self.settings.judged_overlap * len(asked)
+        return left

@@ -118,3 +118,17 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) ->
 def test_a_set_gate_can_not_stand_among_the_record_gates() -> None:
     with pytest.raises(DomainError, match="set_gates"):
         build_record_gates([GateSettings(name="consistency")])
+
+
+def test_what_a_judge_kept_in_other_words_stays_whatever_its_rank() -> None:
+    queries = ["who pays for delays?", "gold price rose", "who pays for delays?", "gold price rose"]
+    positives = [["The contractor bears late completion."], ["The gold price rose."]] * 2
+    view = view_of([99, 99, 99, 99], [0.5, 0.5, 0.5, 0.0]).but(
+        fetch_queries=lambda rows: [queries[row] for row in rows],
+        fetch_positives=lambda rows: [positives[row] for row in rows],
+        judged=np.array([True, True, False, True]),
+    )
+    assert sorted(judge(view)) == [1, 2, 3]
+    assert sorted(judge(view, judged_overlap=0)) == [1, 2, 3]
+    assert sorted(judge(view, judged_overlap=1)) == [2]
+    assert sorted(judge(view.but(judged=None))) == [0, 1, 2, 3]
