@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -17,10 +18,15 @@ from schemas.recipe import MiningSettings
 from synth.errors import InputError, suggest
 from synth.export import FORMATS, convert
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints
+from synth.mining.candidates import Candidates, Floats, Ints, Positives
 from synth.mining.select import Fate, select
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
+from synth.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from synth.mining.calibrate import Calibration
+    from synth.mining.judging import Judge
 
 Shortfall = Literal["keep", "drop", "mark"]
 BINS = np.round(np.linspace(0, 1, 21), 2)
@@ -38,6 +44,7 @@ RECORDS = pa.schema(
         ("short", pa.bool_()),
     ]
 )
+_GRADED = pa.struct([*_TEXT, ("grade", pa.int8())])
 _ROWS = 10_000
 
 
@@ -85,6 +92,8 @@ class Report:
     by_source: dict[str, Counter[str]] = field(default_factory=dict)
     histogram: dict[str, list[int]] = field(default_factory=dict)
     """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
+    relabelled: dict[str, Any] | None = None
+    """What judges said of the negatives, and what was done about it (`synth.mining.relabel`)."""
 
     def as_dict(self) -> dict[str, Any]:
         by_source = {name: dict(counts) for name, counts in self.by_source.items()}
@@ -112,14 +121,30 @@ class HardNegativeMiner:
         how = {"seed": self.seed, "shortfall": self.shortfall}
         report = Report(settings | how, table.teacher, table.depth, len(table.corpus))
         parts = []
-        for numbers, candidates in table.blocks():
-            block = candidates
-            if self.settings.positive_anchor == "each":
-                numbers, block = numbers[block.positives.owner], block.each_positive()
+        for numbers, block in self.blocks(table):
             fate = select(table.corpus, self.settings, block, self.seed)
             _count(report, pairs, numbers, block, fate)
             parts.append(self._kept(report, numbers, block, fate))
         return MinedDataset(pairs, Negatives.joined(parts), report, self.settings.negatives)
+
+    def blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
+        """(numbers of the queries in the pairs, their candidates); as often as it has positives where `each` is mined for."""
+        for numbers, block in table.blocks():
+            if self.settings.positive_anchor == "each":
+                yield numbers[block.positives.owner], block.each_positive()
+            else:
+                yield numbers, block
+
+    def calibrate(
+        self, pairs: Pairs, table: ScoreTable, judge: Judge, *, reporter: Reporter | None = None, **wanted: Any
+    ) -> Calibration:
+        """How loose a bound may be for a wanted rate of false negatives, by a sample that a judge is asked about.
+
+        The fields of `Wanted` are the arguments: `target=0.05, n=500, bound="relative_margin"`, …
+        """
+        from synth.mining.calibrate import Wanted, calibrate
+
+        return calibrate(self, pairs, table, judge, Wanted(**wanted), reporter or Silent())
 
     def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> Negatives:
         """A row for every query of a block that has enough negatives, or whose shortfall is no reason to drop it."""
@@ -164,6 +189,11 @@ class HardNegativeMiner:
         }
 
 
+def _graded(schema: pa.Schema) -> pa.Schema:
+    place = schema.get_field_index("negatives")
+    return schema.set(place, pa.field("negatives", pa.list_(_GRADED)))
+
+
 def _count(report: Report, pairs: Pairs, numbers: Ints, block: Candidates, fate: Fate) -> None:
     anchors = block.positives.anchors(block.count, report.settings["positive_anchor"])
     report.candidates += fate.counts
@@ -192,6 +222,15 @@ class MinedDataset:
     report: Report
     asked: int
     """Negatives that a whole row has."""
+    grade: Ints | None = None
+    """2 answers, 1 disputed, 0 clear, below 0 unknown; shape (sum of found,). None where nobody graded."""
+
+    def anchors(self) -> npt.NDArray[np.float64]:
+        """The score of the positive that each row's negatives are compared with, shape (rows,)."""
+        known = self.negatives
+        owner = np.repeat(np.arange(len(known.query)), known.known)
+        positives = Positives(owner, known.positive, np.zeros_like(known.positive), known.positive_score)
+        return positives.anchors(len(known.query), self.report.settings["positive_anchor"])
 
     def records(self) -> Iterator[pa.Table]:
         """Rows with the columns of RECORDS, a few thousand at a time."""
@@ -212,19 +251,21 @@ class MinedDataset:
                         "query": self.pairs.queries[number],
                         "positive": positives[0],
                         "more_positives": positives[1:],
-                        "negatives": self._texts(
-                            negatives.passage[found], negatives.score[found], negatives.rank[found]
-                        ),
+                        "negatives": self._negatives(found),
                         "short": int(negatives.found[row]) < self.asked,
                     }
                 )
-            yield pa.Table.from_pylist(rows, schema=RECORDS)
+            yield pa.Table.from_pylist(rows, schema=RECORDS if self.grade is None else _graded(RECORDS))
 
     def write(self, folder: Path, format: str = "full") -> Path:  # noqa: A002
         """One Parquet file in a format of `synth.export`, or `full` with ids, scores and ranks; returns its path."""
         path = folder / f"{format}.parquet"
         if format not in FORMATS:
             raise InputError(f"there is no format {format!r}{suggest(format, FORMATS)}")
+        if self.grade is not None and format != "full":
+            raise InputError(
+                f"{format!r} has no place for grades, so false negatives would stand there as negatives; write `full`, or drop or promote them"
+            )
         tables = (convert(table, format, self.asked) for table in self.records())
         first = next(tables, None)
         if first is None:
@@ -233,6 +274,14 @@ class MinedDataset:
             for table in chain([first], tables):
                 sink.add_table(table)
         return path
+
+    def _negatives(self, found: slice) -> list[dict[str, Any]]:
+        own = self.negatives
+        texts = self._texts(own.passage[found], own.score[found], own.rank[found])
+        if self.grade is not None:
+            for text, grade in zip(texts, self.grade[found].tolist(), strict=True):
+                text["grade"] = grade if grade >= 0 else None
+        return texts
 
     def _texts(self, passages: Ints, scores: Floats, ranks: Ints | None = None) -> list[dict[str, Any]]:
         places = [0] * len(passages) if ranks is None else ranks.tolist()

@@ -33,6 +33,9 @@ NEGATIVE = ("negative", "negatives", "neg", "negative_passages")
 TEXT = ("text", "passage", "contents", "content", "body", "document")
 ID = ("id", "_id", "docid", "doc_id", "passage_id")
 GROUP = ("group", "document_id")
+ID_OF_QUERY = ("query_id", "query-id", "qid")
+ID_OF_PASSAGE = ("doc_id", "corpus-id", "docid", "corpus_id")
+LABEL = ("score", "relevance", "label")
 
 Row = dict[str, Any]
 
@@ -157,7 +160,7 @@ def _add_beir(pairs: Pairs, folder: Path) -> None:
     ordinals = {str(_first(row, ID)): _add_passage(pairs, where, row) for where, row in read_rows(corpus)}  # type: ignore[arg-type]
     texts = {str(_first(row, ID)): str(row.get("text") or "") for _, row in read_rows(queries)}  # type: ignore[arg-type]
     for where, row in read_rows(qrels):
-        query, passage, score = (_first(row, names) for names in _QRELS)
+        query, passage, score = (_first(row, names) for names in (ID_OF_QUERY, ID_OF_PASSAGE, LABEL))
         if str(query) not in texts or str(passage) not in ordinals:
             raise DocumentError(
                 f"{where} of {qrels.name} names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
@@ -166,13 +169,6 @@ def _add_beir(pairs: Pairs, folder: Path) -> None:
             pairs.add(texts[str(query)], [ordinals[str(passage)]], str(query))
         else:
             pairs.skipped["judged not relevant" if float(score or 0) <= 0 else "empty"] += 1
-
-
-_QRELS = (
-    ("query_id", "query-id", "qid"),
-    ("doc_id", "corpus-id", "docid", "corpus_id"),
-    ("score", "relevance", "label"),
-)
 
 
 def _add_version(pairs: Pairs, store: Store, reference: str) -> None:
