@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -113,8 +114,8 @@ def _in_band(mined: MinedDataset, row: Ints, band: tuple[float, float] | None) -
 def _questions(pairs: Pairs, keys: Ints) -> Iterator[Asked]:
     """One a query; candidates in the order of the passages, which says nothing of their scores."""
     query, passage = np.divmod(keys, max(len(pairs.passages), 1))
-    starts = np.flatnonzero(np.diff(query, prepend=-1))
-    for start, stop in zip(starts.tolist(), np.append(starts[1:], len(query)).tolist(), strict=True):
+    edges = np.flatnonzero(np.diff(query, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(edges):
         number = int(query[start])
         yield Asked(
             Named(pairs.query_ids[number], pairs.queries[number]),
