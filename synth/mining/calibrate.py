@@ -31,7 +31,8 @@ from synth.pairs import Pairs
 from synth.progress import Reporter
 from synth.text import draw
 
-BOUNDS = ("relative_margin", "absolute_margin", "max_score")
+BOUND_OF = {"perc_pos": "relative_margin", "margin_pos": "absolute_margin", "abs": "max_score"}
+"""Strategy -> the bound that makes it what it is, of those that can be calibrated."""
 _QUANTILES = (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.9)
 _MOST_QUERIES = 20_000
 """Drawn by hash where there are more."""
@@ -53,8 +54,8 @@ class Wanted:
     grid: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        if self.bound not in BOUNDS:
-            raise InputError(f"the bound {self.bound!r} can't be calibrated{suggest(self.bound, BOUNDS)}")
+        if self.bound not in BOUND_OF.values():
+            raise InputError(f"the bound {self.bound!r} can't be calibrated{suggest(self.bound, BOUND_OF.values())}")
         if not 0 < self.target < 1 or self.n < 1:
             raise InputError(f"a target rate is between 0 and 1 and needs judgements, not {self.target:g} of {self.n}")
 
@@ -131,7 +132,7 @@ def calibrate(
     answers.ask(_sample(np.arange(len(source)), stratum, picked.draw, (wanted.n + 1) // 2))
     focus = picked.member[:, _focus(answers.curve(wanted, grid, stratum, miner.seed), wanted)].any(axis=1)
     left = np.flatnonzero(focus & ~answers.asked)
-    answers.ask(_sample(left, stratum, picked.draw, wanted.n - int(answers.asked.sum())))
+    answers.ask(_sample(left, np.zeros_like(stratum), picked.draw, wanted.n - int(answers.asked.sum())))
     if not answers.known.any():
         raise InputError(
             f"the judge ({judge.name}) knows nothing of {answers.asked.sum():,} sampled candidates of these pairs"
@@ -198,7 +199,7 @@ def _distance(miner: HardNegativeMiner, bound: str, block: Candidates) -> Double
 
 
 def _settings(miner: HardNegativeMiner, bound: str, value: float) -> MiningSettings:
-    return MiningSettings(**(miner.settings.model_dump(exclude_none=True) | {bound: value}))
+    return miner.changed(**{bound: value}).settings
 
 
 def _grid(

@@ -15,8 +15,8 @@ import orjson
 import pyarrow as pa
 
 from schemas.recipe import MiningSettings
-from synth.errors import InputError, suggest
-from synth.export import FORMATS, convert
+from synth.errors import InputError
+from synth.export import check_format, convert
 from synth.files import ParquetSink
 from synth.mining.candidates import Candidates, Floats, Ints, Positives
 from synth.mining.select import Fate, select
@@ -92,6 +92,8 @@ class Report:
     by_source: dict[str, Counter[str]] = field(default_factory=dict)
     histogram: dict[str, list[int]] = field(default_factory=dict)
     """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
+    calibrated: dict[str, Any] | None = None
+    """How the bound was chosen (`synth.mining.calibrate`)."""
     relabelled: dict[str, Any] | None = None
     """What judges said of the negatives, and what was done about it (`synth.mining.relabel`)."""
 
@@ -114,6 +116,11 @@ class HardNegativeMiner:
         self.settings = MiningSettings(**settings)
         self.seed = seed
         self.shortfall = shortfall
+
+    def changed(self, **settings: Any) -> HardNegativeMiner:
+        """The same with other settings."""
+        own = self.settings.model_dump(exclude_none=True)
+        return HardNegativeMiner(seed=self.seed, shortfall=self.shortfall, **(own | settings))
 
     def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
         """Negatives of every query of `pairs`; none is asked of the teacher again."""
@@ -260,8 +267,7 @@ class MinedDataset:
     def write(self, folder: Path, format: str = "full") -> Path:  # noqa: A002
         """One Parquet file in a format of `synth.export`, or `full` with ids, scores and ranks; returns its path."""
         path = folder / f"{format}.parquet"
-        if format not in FORMATS:
-            raise InputError(f"there is no format {format!r}{suggest(format, FORMATS)}")
+        check_format(format)
         if self.grade is not None and format != "full":
             raise InputError(
                 f"{format!r} has no place for grades, so false negatives would stand there as negatives; write `full`, or drop or promote them"
