@@ -120,6 +120,10 @@ def calibrate(
 
     Raises InputError where the miner picks nothing, or the judge knows nothing of what was sampled.
     """
+    if "max_false_negative_rate" in miner.settings.bounds:
+        raise InputError(
+            "a miner that cuts by max_false_negative_rate is set by that already; calibrate another strategy, such as perc_pos"
+        )
     blocks = list(_sampled_blocks(miner, pairs, table))
     grid = _grid(miner, wanted, table, blocks)
     picked = _picked(miner, wanted.bound, grid, table, blocks)
