@@ -80,8 +80,7 @@ def export_version(version: VersionRef, format: str, folder: Path) -> ExportResu
     >>> export_version(store.find("finance@1"), "triplet", Path("out")).rows
     {'train': 199, 'test': 40}
     """
-    if format not in FORMATS:
-        raise InputError(f"there is no format {format!r}{suggest(format, FORMATS)}")
+    check_format(format)
     check_empty(folder)
     return write_format(version, format, folder)
 
@@ -99,6 +98,12 @@ def write_format(version: VersionRef, name: str, folder: Path) -> ExportResult:
     if not written.rows:
         raise StoreError(_explain_nothing(version, name, asked, written.left_out))
     return ExportResult(name, tuple(written.files), written.rows, written.columns, written.left_out)
+
+
+def check_format(name: str) -> None:
+    """InputError where there is no such format."""
+    if name not in FORMATS:
+        raise InputError(f"there is no format {name!r}{suggest(name, FORMATS)}")
 
 
 def check_empty(folder: Path) -> None:

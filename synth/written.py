@@ -1,7 +1,7 @@
 """Hard negatives that an LLM writes, and the check that they are none of the answers.
 
 A separate call after the record is judged: what invents a query should not invent its wrong answers
-in the same breath. The check shows all texts in two orders, since models favour places.
+in the same breath.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from pydantic import BaseModel, Field, create_model
 from schemas.base import Strict
 from schemas.recipe import Recipe, WritingSettings
 from schemas.record import Negative, Pair, Written
+from synth.answering import CHECK, ORDERS, Answering, found_in, in_order
 from synth.prompts import load_prompt
 from synth.tasks import Failure, Outputs, Step, TaskInput
 from synth.text import hash64, jaccard, normalise, shingles, words
 
 WRITE = "hard-negative"
-CHECK = "negative-check"
-ORDERS = (f"{CHECK}-1", f"{CHECK}-2")
-"""One step for each order of the texts; `--llm …,task=negative-check-1` keeps a server for the first."""
 COPIED = 0.8
 """Jaccard similarity of word 3-gram sets from which a text counts as a copy of the positive."""
 MOST_CHARS = 4_000
@@ -36,12 +34,6 @@ class Wrong(Strict):
 
     lacks: Annotated[str, Field(min_length=1, max_length=240)]
     text: Annotated[str, Field(min_length=20, max_length=MOST_CHARS)]
-
-
-class Answering(Strict):
-    """Numbers of the texts that answer the query."""
-
-    answering: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(max_length=8)]
 
 
 @cache
@@ -75,7 +67,7 @@ def writing_steps(recipe: Recipe, read: Read) -> tuple[Step, ...]:
 
     steps = [Step(WRITE, WRITE, wrong_texts(count), write_inputs, when=when, required=False)]
     if recipe.writing.check:
-        steps += [_check(name, read, is_reversed) for name, is_reversed in zip(ORDERS, (False, True), strict=True)]
+        steps += [_check(name, read, order) for order, name in enumerate(ORDERS)]
     return tuple(steps)
 
 
@@ -87,7 +79,7 @@ def writing_prompts(writing: WritingSettings) -> dict[str, str]:
     return {WRITE: load_prompt(WRITE).sha256, **checks}
 
 
-def _check(name: str, read: Read, is_reversed: bool) -> Step:
+def _check(name: str, read: Read, order: int) -> Step:
     def when(_: TaskInput, outputs: Outputs) -> bool:
         return isinstance(outputs.get(WRITE), BaseModel)
 
@@ -95,8 +87,7 @@ def _check(name: str, read: Read, is_reversed: bool) -> Step:
         record = read(task_input, outputs)
         assert record is not None
         texts = ["\n\n".join(record.positives), *(wrong.text for wrong in outputs[WRITE].negatives)]
-        shown = texts[::-1] if is_reversed else texts
-        return {"texts": shown, "query": record.query, "instruction": record.instruction}
+        return {"texts": in_order(texts, order), "query": record.query, "instruction": record.instruction}
 
     return Step(name, CHECK, Answering, inputs, in_language=False, when=when, required=False)
 
@@ -136,16 +127,12 @@ def negatives_of(written: Sequence[Mapping[str, Any]], positive: Mapping[str, An
 
 def _verdicts(outputs: Outputs, count: int) -> list[str]:
     """Of each negative: '' where both orders say that the positive answers and it does not."""
-    total, found = count + 1, [set[int](), set[int]()]
-    for order, name in enumerate(ORDERS):
-        said = outputs.get(name)
-        if not isinstance(said, Answering):
-            return [f"unchecked_{said.reason}" if isinstance(said, Failure) else "unchecked"] * count
-        found[order] = {total + 1 - number if order else number for number in said.answering}
-    both, either = found[0] & found[1], found[0] | found[1]
-    if 1 not in both:
-        return ["positive_doubted"] * count
-    return ["answers" if number in both else "disputed" if number in either else "" for number in range(2, total + 1)]
+    first, second = (outputs.get(name) for name in ORDERS)
+    if not isinstance(first, Answering) or not isinstance(second, Answering):
+        failed = next((said for said in (first, second) if isinstance(said, Failure)), None)
+        return [f"unchecked_{failed.reason}" if failed else "unchecked"] * count
+    positive, *others = found_in(first.answering, second.answering, count + 1)
+    return list(others) if positive == "answers" else ["positive_doubted"] * count
 
 
 def _alike(text: str, other: str) -> bool:

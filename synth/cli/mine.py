@@ -7,6 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth.cli.generate import MaxHoursOption, MaxRequestsOption, MaxTokensOption, TimeoutOption
+from synth.cli.judging import (
+    BandOption,
+    JudgedOption,
+    JudgeLlmOption,
+    JudgementsOption,
+    JudgeWithOption,
+    MaxFlaggedOption,
+    RelabelOption,
+    Spending,
+    TargetOption,
+    Wish,
+    bound_of,
+    choose_bound,
+    relabel,
+    show_calibration,
+    show_relabelled,
+)
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.pairs import (
     CorpusOption,
@@ -111,13 +129,30 @@ def mine(  # noqa: PLR0913 - one parameter a flag
             help="Queries with fewer negatives than wanted: keep them, drop them, or mark them (column `short` of full).",
         ),
     ] = Shortfall.keep,
+    target: TargetOption = None,
+    relabel_as: RelabelOption = None,
+    llm: JudgeLlmOption = None,
+    judge_with: JudgeWithOption = None,
+    judged: JudgedOption = None,
+    judgements: JudgementsOption = None,
+    band: BandOption = None,
+    max_flagged: MaxFlaggedOption = 8,
+    max_requests: MaxRequestsOption = None,
+    max_tokens_total: MaxTokensOption = None,
+    max_hours: MaxHoursOption = None,
+    request_timeout: TimeoutOption = 600.0,
     query_field: QueryFieldOption = None,
     positive_field: PositiveFieldOption = None,
     source_field: SourceFieldOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find hard negatives for your own pairs; asking again with other bounds searches nothing again."""
+    """Find hard negatives for your own pairs; asking again with other bounds searches nothing again.
+
+    With --llm or --judged the bound is chosen by a rate of false negatives, or false negatives are taken out.
+    What models answer is kept in the store: asking again pays once.
+    """
+    from synth.export import check_format
     from synth.files import write_bytes
     from synth.store import choose_store
 
@@ -141,14 +176,25 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         seed=seed,
         shortfall=shortfall.value,
     )
+    wish = Wish(llm or (), judge_with or (), judged, relabel_as, band, max_flagged, target, judgements)
+    check_format(format_name)
+    wish.check(format_name)
+    if target is not None:
+        bound_of(miner)
     chosen = choose_store(store)
+    judges = wish.judges(Spending(max_requests, max_tokens_total, max_hours, request_timeout), chosen)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    mined = miner.mine(pairs, ask_teacher(pairs, teacher, chosen, rank_max, miner.settings.needs_evidence))
+    table = ask_teacher(pairs, teacher, chosen, rank_max, miner.settings.needs_evidence)
+    miner, calibrated = choose_bound(wish, miner, pairs, table, judges)
+    mined = relabel(wish, miner.mine(pairs, table), judges)
+    mined.report.calibrated = calibrated.as_dict() if calibrated else None
     path = mined.write(folder, format_name)
     write_bytes(folder / "mining.json", mined.report.as_json())
     if as_json:
         show_json({"file": str(path), **mined.report.as_dict()})
         return
+    if calibrated is not None:
+        show_calibration(calibrated)
     show(mined)
     out.print(f"\nWritten: {path}, and what became of every candidate: {folder / 'mining.json'}")
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
@@ -183,6 +229,8 @@ def show(mined: MinedDataset) -> None:
         out.print(
             f"Left out: candidates more likely than {report.suspicion['bound']:.1%} to be unlabelled positives{note}"
         )
+    if report.relabelled is not None:
+        show_relabelled(report.relabelled)
     _draw(report.histogram.get("selected", []))
     if report.short > report.queries / 2:
         each = ", or, where queries have several positives, compare with --positive-anchor each"

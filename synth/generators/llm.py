@@ -118,6 +118,11 @@ class Llm:
             with closing(Journal(self._journal)) as journal:
                 journal.forget(rows)
 
+    @property
+    def paid(self) -> tuple[int, int]:
+        """(requests, tokens) of the servers in use; (0, 0) before anything was asked and after `close`."""
+        return self._client.purse.paid if self._client is not None else (0, 0)
+
     def live(self) -> str:
         """Rates, tokens, slots and cache, in a few words."""
         client = self._client

@@ -10,6 +10,7 @@ from pydantic import Field
 from schemas.base import Strict
 
 _BYTES_PER_TOKEN = 4
+_NO_TIME = 1e-12
 
 
 class Budget(Strict):
@@ -23,6 +24,30 @@ class Budget(Strict):
     hours: Annotated[float, Field(gt=0)] | None = None
 
 
+class Allowance:
+    """A budget that several clients spend, one after another."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._started = time.monotonic()
+        self._requests = self._tokens = 0
+
+    @property
+    def left(self) -> Budget:
+        """What the next client may spend; where nothing is left, a budget under which nothing is asked."""
+        bounds = self._budget
+        requests = None if bounds.requests is None else bounds.requests - self._requests
+        tokens = None if bounds.tokens is None else bounds.tokens - self._tokens
+        hours = None if bounds.hours is None else bounds.hours - (time.monotonic() - self._started) / 3600
+        if any(each is not None and each <= 0 for each in (requests, tokens, hours)):
+            return Budget(hours=_NO_TIME)
+        return Budget(requests=requests, tokens=tokens, hours=hours)
+
+    def spend(self, requests: int, tokens: int) -> None:
+        self._requests += requests
+        self._tokens += tokens
+
+
 class Purse:
     """A budget being spent."""
 
@@ -30,6 +55,11 @@ class Purse:
         self._budget = budget
         self._started = time.monotonic()
         self._sent = self._answered = self._tokens = self._completion_tokens = self._prompts_out = 0
+
+    @property
+    def paid(self) -> tuple[int, int]:
+        """(requests, tokens) so far."""
+        return self._sent, self._tokens
 
     @property
     def spent(self) -> bool:

@@ -7,21 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
 from schemas.recipe import MiningSettings
-from synth.errors import InputError, suggest
-from synth.export import FORMATS, convert
+from synth.errors import InputError
+from synth.export import check_format, convert
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints
+from synth.mining.candidates import Candidates, Floats, Ints, Positives
 from synth.mining.select import Fate, select
 from synth.mining.suspicion import Suspicion, suspect
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
+from synth.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from synth.mining.calibrate import Calibration
+    from synth.mining.judging import Judge
 
 Shortfall = Literal["keep", "drop", "mark"]
 BINS = np.round(np.linspace(0, 1, 21), 2)
@@ -39,6 +45,7 @@ RECORDS = pa.schema(
         ("short", pa.bool_()),
     ]
 )
+_GRADED = pa.struct([*_TEXT, ("grade", pa.int8())])
 _ROWS = 10_000
 
 
@@ -88,6 +95,10 @@ class Report:
     """The model of `multi_signal` and the bound it cut at."""
     histogram: dict[str, list[int]] = field(default_factory=dict)
     """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
+    calibrated: dict[str, Any] | None = None
+    """How the bound was chosen (`synth.mining.calibrate`)."""
+    relabelled: dict[str, Any] | None = None
+    """What judges said of the negatives, and what was done about it (`synth.mining.relabel`)."""
 
     def as_dict(self) -> dict[str, Any]:
         by_source = {name: dict(counts) for name, counts in self.by_source.items()}
@@ -109,6 +120,11 @@ class HardNegativeMiner:
         self.seed = seed
         self.shortfall = shortfall
 
+    def changed(self, **settings: Any) -> HardNegativeMiner:
+        """The same with other settings."""
+        own = self.settings.model_dump(exclude_none=True)
+        return HardNegativeMiner(seed=self.seed, shortfall=self.shortfall, **(own | settings))
+
     def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
         """Negatives of every query of `pairs`; none is asked of the teacher again."""
         settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
@@ -118,7 +134,7 @@ class HardNegativeMiner:
         if suspicion is not None:
             report.suspicion, bounds = suspicion.told, suspicion.settings
         parts = []
-        for numbers, block in self._blocks(table):
+        for numbers, block in self.blocks(table):
             if suspicion is not None:
                 block = suspicion.of(table.corpus, block)
             fate = select(table.corpus, bounds, block, self.seed)
@@ -126,7 +142,8 @@ class HardNegativeMiner:
             parts.append(self._kept(report, numbers, block, fate))
         return MinedDataset(pairs, Negatives.joined(parts), report, self.settings.negatives)
 
-    def _blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
+    def blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
+        """(numbers of the queries in the pairs, their candidates); as often as it has positives where `each` is mined for."""
         each = self.settings.positive_anchor == "each"
         for numbers, block in table.blocks_with_evidence() if self.settings.needs_evidence else table.blocks():
             yield (numbers[block.positives.owner], block.each_positive()) if each else (numbers, block)
@@ -134,7 +151,18 @@ class HardNegativeMiner:
     def _suspicion(self, table: ScoreTable) -> Suspicion | None:
         if not self.settings.asks_probability:
             return None
-        return suspect(self.settings, table.corpus, table.teacher, (block for _, block in self._blocks(table)))
+        return suspect(self.settings, table.corpus, table.teacher, (block for _, block in self.blocks(table)))
+
+    def calibrate(
+        self, pairs: Pairs, table: ScoreTable, judge: Judge, *, reporter: Reporter | None = None, **wanted: Any
+    ) -> Calibration:
+        """How loose a bound may be for a wanted rate of false negatives, by a sample that a judge is asked about.
+
+        The fields of `Wanted` are the arguments: `target=0.05, n=500, bound="relative_margin"`, …
+        """
+        from synth.mining.calibrate import Wanted, calibrate
+
+        return calibrate(self, pairs, table, judge, Wanted(**wanted), reporter or Silent())
 
     def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> Negatives:
         """A row for every query of a block that has enough negatives, or whose shortfall is no reason to drop it."""
@@ -179,6 +207,11 @@ class HardNegativeMiner:
         }
 
 
+def _graded(schema: pa.Schema) -> pa.Schema:
+    place = schema.get_field_index("negatives")
+    return schema.set(place, pa.field("negatives", pa.list_(_GRADED)))
+
+
 def _count(report: Report, pairs: Pairs, numbers: Ints, block: Candidates, fate: Fate) -> None:
     anchors = block.positives.anchors(block.count, report.settings["positive_anchor"])
     report.candidates += fate.counts
@@ -207,6 +240,15 @@ class MinedDataset:
     report: Report
     asked: int
     """Negatives that a whole row has."""
+    grade: Ints | None = None
+    """2 answers, 1 disputed, 0 clear, below 0 unknown; shape (sum of found,). None where nobody graded."""
+
+    def anchors(self) -> npt.NDArray[np.float64]:
+        """The score of the positive that each row's negatives are compared with, shape (rows,)."""
+        known = self.negatives
+        owner = np.repeat(np.arange(len(known.query)), known.known)
+        positives = Positives(owner, known.positive, np.zeros_like(known.positive), known.positive_score)
+        return positives.anchors(len(known.query), self.report.settings["positive_anchor"])
 
     def records(self) -> Iterator[pa.Table]:
         """Rows with the columns of RECORDS, a few thousand at a time."""
@@ -227,19 +269,20 @@ class MinedDataset:
                         "query": self.pairs.queries[number],
                         "positive": positives[0],
                         "more_positives": positives[1:],
-                        "negatives": self._texts(
-                            negatives.passage[found], negatives.score[found], negatives.rank[found]
-                        ),
+                        "negatives": self._negatives(found),
                         "short": int(negatives.found[row]) < self.asked,
                     }
                 )
-            yield pa.Table.from_pylist(rows, schema=RECORDS)
+            yield pa.Table.from_pylist(rows, schema=RECORDS if self.grade is None else _graded(RECORDS))
 
     def write(self, folder: Path, format: str = "full") -> Path:  # noqa: A002
         """One Parquet file in a format of `synth.export`, or `full` with ids, scores and ranks; returns its path."""
         path = folder / f"{format}.parquet"
-        if format not in FORMATS:
-            raise InputError(f"there is no format {format!r}{suggest(format, FORMATS)}")
+        check_format(format)
+        if self.grade is not None and format != "full":
+            raise InputError(
+                f"{format!r} has no place for grades, so false negatives would stand there as negatives; write `full`, or drop or promote them"
+            )
         tables = (convert(table, format, self.asked) for table in self.records())
         first = next(tables, None)
         if first is None:
@@ -248,6 +291,14 @@ class MinedDataset:
             for table in chain([first], tables):
                 sink.add_table(table)
         return path
+
+    def _negatives(self, found: slice) -> list[dict[str, Any]]:
+        own = self.negatives
+        texts = self._texts(own.passage[found], own.score[found], own.rank[found])
+        if self.grade is not None:
+            for text, grade in zip(texts, self.grade[found].tolist(), strict=True):
+                text["grade"] = grade if grade >= 0 else None
+        return texts
 
     def _texts(self, passages: Ints, scores: Floats, ranks: Ints | None = None) -> list[dict[str, Any]]:
         places = [0] * len(passages) if ranks is None else ranks.tolist()

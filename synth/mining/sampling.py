@@ -20,7 +20,7 @@ def choose(settings: MiningSettings, candidates: Candidates, left: Mask, corpus:
         return _first(candidates.query, left, settings.negatives)
     pool = _first(candidates.query, left, settings.sample_pool)
     keys = corpus.passage_key[candidates.passage]
-    drawn = _uniform(candidates.query_key[candidates.query] ^ mix(keys), seed)
+    drawn = uniform(candidates.query_key[candidates.query] ^ mix(keys), seed)
     if settings.sampling == "uniform":
         key = drawn
     else:  # the Gumbel-top-k trick: n draws without replacement, in proportion to exp(score / temperature)
@@ -43,7 +43,7 @@ def mix(keys: Keys) -> Keys:
     return z ^ (z >> np.uint64(31))
 
 
-def _uniform(keys: Keys, seed: int) -> np.typing.NDArray[np.float64]:
+def uniform(keys: Keys, seed: int) -> np.typing.NDArray[np.float64]:
     """In the open interval (0, 1)."""
     hashed = mix(mix(keys) ^ mix(np.asarray([seed], dtype=np.uint64)))
     return ((hashed >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)

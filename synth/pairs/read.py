@@ -33,6 +33,9 @@ NEGATIVE = ("negative", "negatives", "neg", "negative_passages")
 TEXT = ("text", "passage", "contents", "content", "body", "document")
 ID = ("id", "_id", "docid", "doc_id", "passage_id")
 GROUP = ("group", "document_id")
+ID_OF_QUERY = ("query_id", "query-id", "qid")
+ID_OF_PASSAGE = ("doc_id", "corpus-id", "docid", "corpus_id")
+LABEL = ("score", "relevance", "label")
 
 Row = dict[str, Any]
 Rows = Iterable[tuple[str, Row]]
@@ -174,7 +177,7 @@ def _add_beir(pairs: Pairs, corpus: Rows, queries: Rows, qrels: Rows) -> None:
     ordinals = {str(_first(row, ID)): _add_passage(pairs, where, row) for where, row in corpus}
     texts = {str(_first(row, ID)): str(row.get("text") or "") for _, row in queries}
     for where, row in qrels:
-        query, passage, score = (_first(row, names) for names in _QRELS)
+        query, passage, score = (_first(row, names) for names in (ID_OF_QUERY, ID_OF_PASSAGE, LABEL))
         if str(query) not in texts or str(passage) not in ordinals:
             raise DocumentError(
                 f"{where} of the qrels names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
@@ -183,13 +186,6 @@ def _add_beir(pairs: Pairs, corpus: Rows, queries: Rows, qrels: Rows) -> None:
             pairs.add(texts[str(query)], [ordinals[str(passage)]], str(query))
         else:
             pairs.skipped["judged not relevant" if float(score or 0) <= 0 else "empty"] += 1
-
-
-_QRELS = (
-    ("query_id", "query-id", "qid"),
-    ("doc_id", "corpus-id", "docid", "corpus_id"),
-    ("score", "relevance", "label"),
-)
 
 
 def _add_version(pairs: Pairs, store: Store, reference: str) -> None:

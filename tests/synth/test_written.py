@@ -13,6 +13,7 @@ import pytest
 from fake_llm import FakeLlm, Fill, Say, Script, fake_llm
 
 from schemas.record import Written
+from synth.answering import ORDERS, Answering
 from synth.errors import DomainError
 from synth.export import export_version
 from synth.llm.settings import reach
@@ -21,7 +22,7 @@ from synth.run import create_run, execute
 from synth.store import Store, VersionRef
 from synth.tasks import Failure
 from synth.verify import verify_version
-from synth.written import ORDERS, WRITE, Answering, Wrong, read_written, wrong_texts
+from synth.written import WRITE, Wrong, read_written, wrong_texts
 
 POSITIVE = "The revolving facility matures in June 2027 and carries interest at SONIA plus 1.75 percent a year."
 OTHER = "The term loan was drawn in March by the parent and is repaid in five equal parts from next year on."
