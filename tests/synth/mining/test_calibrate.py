@@ -230,6 +230,13 @@ def test_what_can_not_be_calibrated_is_one_sentence(
         HardNegativeMiner().calibrate(pairs, table, judge, **wanted)
 
 
+def test_a_miner_that_cuts_by_probability_has_nothing_to_calibrate(
+    pairs: Pairs, table: ScoreTable, judge: LabelJudge
+) -> None:
+    with pytest.raises(InputError, match="a miner that cuts by max_false_negative_rate is set by that already"):
+        HardNegativeMiner(strategy="multi_signal").calibrate(pairs, table, judge)
+
+
 def test_small_strata_give_what_they_do_not_need_to_the_others() -> None:
     sizes = np.asarray([2, 100, 0, 100, 5])
     shares = _shares(sizes, 60)
