@@ -182,10 +182,6 @@ class _Picked:
 
 
 def _sampled_blocks(miner: HardNegativeMiner, pairs: Pairs, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
-    if "max_false_negative_rate" in miner.settings.bounds:
-        raise InputError(
-            "a miner that cuts by max_false_negative_rate is set by that already; calibrate another strategy, such as perc_pos"
-        )
     count = len(pairs.queries)
     wanted = np.ones(count, dtype=bool)
     if count > _MOST_QUERIES:
