@@ -34,6 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(path, folder / "filings")
     notes = [json.dumps({"id": path.stem, "text": path.read_text(encoding="utf-8")}) for path in shipped[1:20:5]]
     (folder / "notes.jsonl").write_text("\n".join(notes) + "\n", encoding="utf-8")
+    pairs = [{"query": " ".join(note.split()[20:28]), "positive": note[:900]} for note in notes]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
     return folder
 
 
