@@ -60,7 +60,7 @@ def test_what_is_left_short_is_told_with_what_to_do(cli: Cli, pairs: Path, tmp_p
         (["--rank-min", "50", "--rank-max", "9"], "Error: rank_min (50) is above rank_max (9)"),
         (["--relative-margin", "2"], "Error: --relative-margin: Input should be less than 1"),
         (["--format", "tripled"], "Error: there is no format 'tripled'; did you mean 'triplet'?"),
-        (["--teacher", "lexicall"], "Error: can't load the teacher 'lexicall'"),
+        (["--teacher", "lexicall"], "Error: there is no teacher 'lexicall'; did you mean 'lexical'?"),
     ],
 )
 def test_a_wrong_flag_is_one_sentence_and_writes_nothing(
