@@ -7,6 +7,7 @@ import sys
 import typer
 
 from synth.cli import (
+    calibrate,
     catalog,
     datasets,
     dedup,
@@ -36,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
+app.command()(calibrate.calibrate)
 app.command()(dedup.dedup)
 app.command()(gate.gate)
 app.command()(mine.mine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,7 @@ from synth.errors import InputError
 
 if TYPE_CHECKING:
     from synth.mining.miner import HardNegativeMiner, MinedDataset
+    from synth.mining.model import FalseNegativeModel
 
 
 class Strategy(StrEnum):
@@ -96,6 +98,10 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     ] = None,
     relative_margin: Annotated[
         float | None, _bound("--relative-margin", "s(q,n) below s(q,p) by more than this share (`perc_pos`: 0.05).")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="Of `multi_signal`, by `synth calibrate`.", show_default=False),
     ] = None,
     max_similarity: Annotated[float | None, _bound("--max-similarity", "s(p,n) at most it.")] = None,
     max_false_negative_rate: Annotated[
@@ -175,6 +181,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         temperature=temperature,
         seed=seed,
         shortfall=shortfall.value,
+        model=_read_model(model),
     )
     wish = Wish(llm or (), judge_with or (), judged, relabel_as, band, max_flagged, target, judgements)
     check_format(format_name)
@@ -198,6 +205,14 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     show(mined)
     out.print(f"\nWritten: {path}, and what became of every candidate: {folder / 'mining.json'}")
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
+
+
+def _read_model(path: Path | None) -> FalseNegativeModel | None:
+    if path is None:
+        return None
+    from synth.mining.model import read_models
+
+    return read_models(path)[0]
 
 
 def _miner(**flags: Any) -> HardNegativeMiner:

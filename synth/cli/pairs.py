@@ -54,9 +54,17 @@ def open_pairs(
 ) -> Pairs:
     """The pairs that a user named, and one line about them; an output folder in use is refused before."""
     from synth.export import check_empty
-    from synth.pairs.read import Fields, read_pairs
 
     check_empty(folder)
+    return load_pairs(source, store, corpus, fields)
+
+
+def load_pairs(
+    source: str, store: Store, corpus: Path | None, fields: tuple[str | None, str | None, str | None]
+) -> Pairs:
+    """The pairs that a user named, and one line about them."""
+    from synth.pairs.read import Fields, read_pairs
+
     pairs = read_pairs(source, store, corpus, Fields(*fields))
     skipped = "".join(f"; {count:,} rows skipped: {reason}" for reason, count in pairs.skipped.items())
     err.print(f"{pairs.count:,} pairs of {len(pairs.queries):,} queries, {len(pairs.passages):,} passages{skipped}")

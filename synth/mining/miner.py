@@ -19,6 +19,7 @@ from synth.errors import InputError
 from synth.export import check_format, convert
 from synth.files import ParquetSink
 from synth.mining.candidates import Candidates, Floats, Ints, Positives
+from synth.mining.model import FalseNegativeModel
 from synth.mining.select import Fate, select
 from synth.mining.suspicion import Suspicion, suspect
 from synth.mining.table import ScoreTable
@@ -115,15 +116,24 @@ class HardNegativeMiner:
     >>> HardNegativeMiner(strategy="perc_pos", relative_margin=0.05, negatives=7)
     """
 
-    def __init__(self, *, seed: int = 0, shortfall: Shortfall = "keep", **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        shortfall: Shortfall = "keep",
+        model: FalseNegativeModel | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings = MiningSettings(**settings)
         self.seed = seed
         self.shortfall = shortfall
+        self.model = model
+        """Of `multi_signal`; None for the one that ships for the teacher's family."""
 
     def changed(self, **settings: Any) -> HardNegativeMiner:
         """The same with other settings."""
         own = self.settings.model_dump(exclude_none=True)
-        return HardNegativeMiner(seed=self.seed, shortfall=self.shortfall, **(own | settings))
+        return HardNegativeMiner(seed=self.seed, shortfall=self.shortfall, model=self.model, **(own | settings))
 
     def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
         """Negatives of every query of `pairs`; none is asked of the teacher again."""
@@ -151,7 +161,8 @@ class HardNegativeMiner:
     def _suspicion(self, table: ScoreTable) -> Suspicion | None:
         if not self.settings.asks_probability:
             return None
-        return suspect(self.settings, table.corpus, table.teacher, (block for _, block in self.blocks(table)))
+        blocks = (block for _, block in self.blocks(table))
+        return suspect(self.settings, table.corpus, table.teacher, blocks, self.model)
 
     def calibrate(
         self, pairs: Pairs, table: ScoreTable, judge: Judge, *, reporter: Reporter | None = None, **wanted: Any

@@ -55,13 +55,17 @@ class Suspicion:
 
 
 def suspect(
-    settings: MiningSettings, corpus: Corpus, teacher: dict[str, str], blocks: Iterable[Candidates]
+    settings: MiningSettings,
+    corpus: Corpus,
+    teacher: dict[str, str],
+    blocks: Iterable[Candidates],
+    own: FalseNegativeModel | None = None,
 ) -> Suspicion:
-    """The model for a teacher's identity, and a bound for these blocks, which hold evidence.
+    """The model for a teacher's identity, or one's own, and a bound for these blocks, which hold evidence.
 
     Blocks are gone through only where no rate is given.
     """
-    model, note = model_for(teacher, ("score", *FIELDS))
+    model, note = (own, "") if own else model_for(teacher, ("score", *FIELDS))
     if settings.max_false_negative_rate is not None:
         return Suspicion(model, settings, note)
     as_hard = settings.model_copy(

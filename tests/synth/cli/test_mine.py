@@ -321,3 +321,25 @@ def test_dedup_says_in_one_sentence_what_it_can_not_do(
     done = cli("dedup", pairs, "--out", tmp_path / "clean", "--store", tmp_path / "store", *flags)
     assert (done.code, message in done.err) == (2, True), done.err
     assert not (tmp_path / "clean").exists()
+
+
+def test_a_model_of_ones_own_is_fitted_and_used(cli: Cli, pairs: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    rows = [json.loads(line) for line in pairs.read_text().splitlines()]
+    judged = [{"query": row["query"], "text": other["positive"], "score": 0} for row in rows for other in rows]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in judged))
+    store = ["--store", tmp_path / "store"]
+    done = cli("calibrate", pairs, "--judged", labels, "--out", tmp_path / "model.json", *store)
+    assert done.code == 0
+    assert "30 candidates judged, 0 of them answer their query (1.6%)" in done.out
+    mined = cli(
+        "mine", pairs, "--out", tmp_path / "m", "--strategy", "multi_signal", "--model", tmp_path / "model.json", *store
+    )
+    assert mined.code == 0
+    for flags, message in (
+        ([], "calibrating needs a judge: give --judged LABELS"),
+        (["--judged", tmp_path / "none.jsonl"], "none.jsonl does not exist"),
+    ):
+        refused = cli("calibrate", pairs, "--out", tmp_path / "x.json", *flags, *store)
+        assert (refused.code, message in refused.err) == (2, True)
+    assert not (tmp_path / "x.json").exists()
