@@ -4,6 +4,7 @@ STORE/runs/RUN_ID/…            everything one execution made, stage by stage
 STORE/corpora/KEY/…            passages by the documents they are of, shared by all runs
 STORE/answers/GENERATION/…     what LLMs answered, shared by all runs
 STORE/personas/KEY.jsonl       personas derived for a run, by documents and settings
+STORE/pools/KEY/…              passages of pairs of one's own, and their score tables
 STORE/embeddings/TEACHER/…     vectors by content, shared by all runs
 STORE/versions/NAME/N/…        immutable versions: manifest.json and Parquet
 STORE/catalog.duckdb           a cache of the manifests
