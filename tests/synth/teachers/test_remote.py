@@ -95,8 +95,12 @@ def test_an_interruption_ends_what_is_in_flight_at_once(fake: FakeLlm) -> None:
 
     threading.Thread(target=interrupt).start()
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        Remote(fake.url, QUICK).post("/embeddings", bodies(5), bytes)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Remote(fake.url, QUICK).post("/embeddings", bodies(5), bytes)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert time.monotonic() - started < 5
     wait_for(lambda: threading.active_count() <= before)
 

@@ -288,6 +288,7 @@ def test_devices_and_batches_change_neither_the_teacher_nor_its_cache(tmp_path: 
     assert tiny.pools == [], "no process is started for texts that are known"
 
 
+@pytest.mark.slow
 def test_a_pool_is_started_once_and_stopped_at_the_end(tmp_path: Path, tiny: type[TinyModel]) -> None:
     teacher = SentenceTransformers("a/model", tmp_path / "run", tmp_path / "store", TeacherSettings(devices=2))
     teacher.index(build_corpus(tmp_path / "corpus", TEXTS), Silent())
@@ -302,6 +303,7 @@ def test_a_pool_is_started_once_and_stopped_at_the_end(tmp_path: Path, tiny: typ
     assert tiny.pools[2:] == ["start on 2", "stop the pool"], "one that nobody closed ends with its teacher"
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_out_of_memory_is_one_sentence_and_stops_the_pool(
     tmp_path: Path, tiny: type[TinyModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
