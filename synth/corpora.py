@@ -38,6 +38,7 @@ _OURS = (
     "chunk.py",
     "lexicon.py",
     "near.py",
+    "ragged.py",
     "sensitive.py",
     "shingle_sets.py",
     "text.py",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from schemas.document import Passage
 from synth.files import read_batches, replace_atomically
 from synth.lexicon import Lexicon
+from synth.ragged import ragged
 from synth.text import hash64, normalise
 
 Ordinals = npt.NDArray[np.int64]
@@ -72,8 +73,7 @@ class Corpus:
         """All passages nearly identical to some: (which of `passages`, the other's ordinal), both flat."""
         size = max(len(self.ids), 1)
         first, last = np.searchsorted(self._near_keys, np.stack([passages * size, (passages + 1) * size]))
-        which = np.repeat(np.arange(len(passages)), last - first)
-        offset = np.arange(len(which)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+        which, offset = ragged(last - first)
         return which, self._near_keys[first[which] + offset] % size
 
     def texts(self, ordinals: Sequence[int] | Ordinals) -> list[str]:

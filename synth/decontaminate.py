@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.near import find_nearest_of
-from synth.shingle_sets import Ints, ragged, read_shingles
+from synth.ragged import ragged
+from synth.shingle_sets import Ints, read_shingles
 from synth.text import hash64, jaccard, normalise, shingles, words
 
 GRAM = 13

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,17 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yields a hidden path beside `path`; the folder that was made there takes its name on success, and is gone otherwise."""
+    hidden = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        yield hidden
+        hidden.rename(path)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -19,7 +19,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from synth.shingle_sets import Ints, ShingleSets, Small, ragged
+from synth.ragged import ragged
+from synth.shingle_sets import Ints, ShingleSets, Small
 
 Pairs = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

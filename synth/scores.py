@@ -10,7 +10,7 @@ The teacher, the depth and the pool size are in the table's metadata.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 
 from synth.corpus import Corpus
 from synth.files import ParquetSink, read_batches
-from synth.mining.candidates import BEYOND, Candidates, Keys, Positives, spread
+from synth.mining.candidates import BEYOND, Candidates, Keys, Positives
 from synth.mining.guards import is_like_positive, is_positive
+from synth.ragged import ragged, spread
 from synth.teachers import Hits, Ints, Teacher
 from synth.text import hash64, normalise
 
@@ -91,14 +92,13 @@ def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teac
     `ahead` counts the passages that score strictly above a positive, the query's other known positives and
     whatever is equivalent to one of them left out.
     """
-    metadata = _metadata(teacher, depth, corpus)
     with ExitStack() as stack:
         sinks = [
             stack.enter_context(ParquetSink(folder / f"{name}.parquet", schema))
             for name, schema in (
                 ("queries", QUERIES),
                 ("positives", POSITIVES),
-                ("table", TABLE.with_metadata(metadata)),
+                ("table", table_schema(teacher.identity, depth, len(corpus))),
             )
         ]
         queries, positives, table = sinks
@@ -194,20 +194,17 @@ def _next_group(file: pq.ParquetFile, groups: Iterator[int]) -> pa.Table:
     return TABLE.empty_table()
 
 
-def _metadata(teacher: Teacher, depth: int, corpus: Corpus) -> dict[str, bytes]:
-    return {
-        "teacher": orjson.dumps(dict(teacher.identity)),
-        "depth": str(depth).encode(),
-        "pool": str(len(corpus)).encode(),
-    }
+def table_schema(identity: Mapping[str, str], depth: int, pool: int) -> pa.Schema:
+    """The schema of `table` with what it says of itself; `read_metadata` reads it back."""
+    told = {"teacher": orjson.dumps(dict(identity)), "depth": str(depth).encode(), "pool": str(pool).encode()}
+    return TABLE.with_metadata(told)
 
 
 def _pad(block: Questions) -> Ints:
     """Positives as a matrix, shape (queries, most positives of one), -1 where there are fewer."""
     held = np.bincount(block.owner, minlength=len(block.number))
-    place = np.arange(len(block.owner)) - np.repeat(np.cumsum(held) - held, held)
     padded = np.full((len(block.number), int(held.max(initial=1))), -1, dtype=np.int64)
-    padded[block.owner, place] = block.positive
+    padded[ragged(held)] = block.positive
     return padded
 
 

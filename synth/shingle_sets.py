@@ -167,9 +167,3 @@ def _codes(words: Small, counts: Small, size: int) -> tuple[Ints, Small]:
     begins = left >= size
     begins[(ends - counts)[counts > 0]] = True
     return codes[begins], owner[begins]
-
-
-def ragged(counts: Ints) -> tuple[Ints, Ints]:
-    """Each number n repeated counts[n] times, and 0 … counts[n] - 1 beside it."""
-    owner = np.repeat(np.arange(len(counts)), counts)
-    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from synth.ragged import spread
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.uint64]
@@ -135,25 +137,3 @@ class Candidates:
             self.query_key[kept],
             *self._beside(rows),
         )
-
-
-def place_in_group(group: Ints, left: Mask) -> Ints:
-    """For sorted groups: how many rows of the own group come before, of those that are left; -1 for the others."""
-    rows = np.flatnonzero(left)
-    place = np.full(len(group), -1, dtype=np.int64)
-    if len(rows):
-        owner = group[rows]
-        first = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
-        place[rows] = np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))
-    return place
-
-
-def spread(starts: Ints, wanted: Ints) -> tuple[Ints, Ints]:
-    """All members of the groups `wanted`: (which of `wanted`, row of the member), both flat.
-
-    starts: where each group begins in some sorted rows, and where the last one ends.
-    """
-    sizes = starts[wanted + 1] - starts[wanted]
-    which = np.repeat(np.arange(len(wanted)), sizes)
-    offset = np.arange(len(which)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return which, starts[wanted][which] + offset

@@ -18,13 +18,16 @@ import pyarrow.parquet as pq
 
 from synth.corpus import Corpus
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints, spread
+from synth.mining.candidates import Candidates, Floats, Ints
 from synth.mining.guards import is_like_positive, is_positive
 from synth.mining.overlap import Overlap
 from synth.mining.signals import Evidence, Signals, compute_signals
+from synth.ragged import place_in_group, spread
 from synth.scores import read_candidates, read_texts
 from synth.teachers import Embedder, Teacher, round_scores
 
+BEST = 30
+"""Candidates of a query, its positives left out, by which hardness is compared and that judges see."""
 NEAREST = 8
 """Positives of one query that candidates are compared with."""
 FIELDS = ("between", "overlap", "overlap_between")
@@ -71,6 +74,13 @@ def signals_of(corpus: Corpus, block: Candidates) -> tuple[Ints, Signals]:
     return rows, compute_signals(evidence)
 
 
+def best_signals(corpus: Corpus, block: Candidates) -> tuple[Ints, Signals]:
+    """The same of the BEST that score highest of each query."""
+    rows, signals = signals_of(corpus, block)
+    best = place_in_group(block.query[rows]) < BEST
+    return rows[best], Signals(signals.names, signals.values[best])
+
+
 def overlap_of(corpus: Corpus) -> Overlap:
     """Term weights of all passages, kept beside them: weighing 100,000 takes half a minute."""
     folder = corpus.folder / "overlap"
@@ -95,9 +105,7 @@ def _nearest(block: Candidates) -> tuple[Ints, Ints]:
     """(where each query's positives begin, their passages): at most NEAREST of each, those that score highest."""
     known = block.positives
     order = np.lexsort((known.passage, -np.nan_to_num(known.score, nan=-np.inf), known.owner))
-    owner = known.owner[order]
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    order = order[place < NEAREST]
+    order = order[place_in_group(known.owner[order]) < NEAREST]
     starts = np.searchsorted(known.owner[order], np.arange(block.count + 1)).astype(np.int64)
     return starts, known.passage[order]
 

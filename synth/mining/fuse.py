@@ -8,23 +8,21 @@ teachers that have the passage in their list. A passage that a teacher did not l
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow.parquet as pq
 
 from schemas.base import sha256_of
 from synth.errors import InputError
-from synth.files import ParquetSink, write_parquet
-from synth.mining.candidates import BEYOND, Candidates, Ints, Positives, place_in_group
+from synth.files import ParquetSink, new_folder, write_parquet
+from synth.mining.candidates import BEYOND, Candidates, Ints, Positives
 from synth.mining.table import ScoreTable
-from synth.scores import POSITIVES, TABLE, positives_of, rows_of
+from synth.ragged import place_in_group
+from synth.scores import POSITIVES, positives_of, rows_of, table_schema
 from synth.teachers import round_scores
 
 Method = Literal["rrf", "weighted", "agreement"]
@@ -54,25 +52,16 @@ def fuse(
     key = sha256_of([identity, [table.folder.name for table in tables]])[:32]
     folder = first.folder.with_name(key)
     if not folder.exists():
-        half = folder.with_name(f".{uuid.uuid4().hex}.tmp")
-        try:
-            depth = max(table.depth for table in tables)
-            metadata = {
-                "teacher": orjson.dumps(identity),
-                "depth": str(depth).encode(),
-                "pool": str(len(first.corpus)).encode(),
-            }
-            with ExitStack() as stack:
-                positives = stack.enter_context(ParquetSink(half / "positives.parquet", POSITIVES))
-                table = stack.enter_context(ParquetSink(half / "table.parquet", TABLE.with_metadata(metadata)))
-                for numbers, blocks in _together(tables):
-                    fused = _fuse(blocks, method, share, k, depth)
-                    table.add_table(rows_of(numbers, fused), one_row_group=True)
-                    positives.add_table(positives_of(first.corpus, numbers, fused))
-            write_parquet(half / "queries.parquet", pq.read_table(first.folder / "queries.parquet"))
-            half.rename(folder)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
+        depth = max(table.depth for table in tables)
+        with new_folder(folder) as hidden, ExitStack() as stack:
+            positives = stack.enter_context(ParquetSink(hidden / "positives.parquet", POSITIVES))
+            schema = table_schema(identity, depth, len(first.corpus))
+            table = stack.enter_context(ParquetSink(hidden / "table.parquet", schema))
+            for numbers, blocks in _together(tables):
+                fused = _fuse(blocks, method, share, k, depth)
+                table.add_table(rows_of(numbers, fused), one_row_group=True)
+                positives.add_table(positives_of(first.corpus, numbers, fused))
+            write_parquet(hidden / "queries.parquet", pq.read_table(first.folder / "queries.parquet"))
     return ScoreTable(folder, first.corpus)
 
 
@@ -110,7 +99,7 @@ def _fuse(blocks: Sequence[Candidates], method: Method, share: Sequence[float], 
     query, passage = keys // size, keys % size
     order = np.lexsort((passage, -score, query))
     order = order[listed[order] > 0]
-    place_in = place_in_group(query[order], np.ones(len(order), dtype=bool))
+    place_in = place_in_group(query[order])
     order, rank = order[place_in < depth], place_in[place_in < depth] + 1
     ranks = np.full(len(keys), BEYOND)
     ranks[order] = rank

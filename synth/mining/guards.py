@@ -8,7 +8,8 @@ import numpy as np
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus, contains
-from synth.mining.candidates import Candidates, Ints, Mask, spread
+from synth.mining.candidates import Candidates, Ints, Mask
+from synth.ragged import spread
 
 
 def guarded(corpus: Corpus, settings: MiningSettings, candidates: Candidates) -> Iterator[tuple[str, Mask]]:

@@ -207,7 +207,7 @@ class HardNegativeMiner:
         own = self.settings.model_dump(exclude_none=True)
         if changes.get("strategy", own["strategy"]) != own["strategy"]:
             own = {name: value for name, value in own.items() if name not in self.settings.bounds}
-        mined = HardNegativeMiner(seed=self.seed, **(own | changes)).mine(pairs, table)
+        mined = HardNegativeMiner(seed=self.seed, model=self.model, **(own | changes)).mine(pairs, table)
         queries = max(mined.report.queries, 1)
         return {
             **changes,

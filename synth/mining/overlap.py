@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from synth.files import replace_atomically
 from synth.lexicon import Lexicon, count_terms
+from synth.ragged import spread
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -26,12 +27,6 @@ class _Weights:
     starts: Ints
     terms: npt.NDArray[np.int32]
     weights: Floats
-
-    def spread(self, texts: Ints) -> tuple[Ints, Ints]:
-        """All terms of some texts: (which of `texts`, row), both flat."""
-        sizes = self.starts[texts + 1] - self.starts[texts]
-        which = np.repeat(np.arange(len(texts)), sizes)
-        return which, np.arange(len(which)) + np.repeat(self.starts[texts] - np.cumsum(sizes) + sizes, sizes)
 
 
 class Overlap:
@@ -82,11 +77,11 @@ class Overlap:
         block = max(1, SCRATCH // max(len(self._lexicon.terms), 1))
         scratch = np.zeros((min(block, len(texts)), len(self._lexicon.terms)), dtype=np.float32)
         for start in range(0, len(texts), block):
-            own, of_text = left.spread(texts[start : start + block])
+            own, of_text = spread(left.starts, texts[start : start + block])
             scratch[own, left.terms[of_text]] = left.weights[of_text]
             rows = order[ends[start] : ends[min(start + block, len(texts))]]
             place = np.searchsorted(texts, first[rows]) - start
-            which, at = self._passages.spread(second[rows])
+            which, at = spread(self._passages.starts, second[rows])
             found = scratch.ravel()[place[which] * scratch.shape[1] + self._passages.terms[at]]
             products[rows] = np.bincount(which, found * self._passages.weights[at], minlength=len(rows))
             scratch[own, left.terms[of_text]] = 0.0

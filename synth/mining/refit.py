@@ -14,12 +14,11 @@ from itertools import groupby
 import numpy as np
 
 from synth.errors import InputError
-from synth.mining.evidence import FIELDS, signals_of
+from synth.mining.evidence import FIELDS, best_signals
 from synth.mining.judging import Asked, Judge, Named
 from synth.mining.model import FalseNegativeModel, Fitted, model_for
 from synth.mining.relabel import named
 from synth.mining.signals import Doubles, Ints, Mask, Signals
-from synth.mining.suspicion import BEST
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
 from synth.progress import Reporter, Silent
@@ -85,12 +84,10 @@ def _best(table: ScoreTable) -> tuple[Ints, Ints, Doubles, tuple[str, ...]]:
     query, passage, values = [], [], []
     names: tuple[str, ...] = ("score", *FIELDS)
     for numbers, block in table.blocks_with_evidence():
-        rows, signals = signals_of(table.corpus, block)
-        owner = block.query[rows]
-        best = np.arange(len(rows)) - np.searchsorted(owner, owner) < BEST
-        query.append(numbers[owner[best]])
-        passage.append(block.passage[rows[best]])
-        values.append(signals.values[best])
+        rows, signals = best_signals(table.corpus, block)
+        query.append(numbers[block.query[rows]])
+        passage.append(block.passage[rows])
+        values.append(signals.values)
         names = signals.names
     return np.concatenate(query), np.concatenate(passage), np.concatenate(values), names
 

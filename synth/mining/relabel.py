@@ -81,7 +81,7 @@ def relabel_false_negatives(
     keys = negatives.query[row] * len(mined.pairs.passages) + negatives.passage
     inside = _in_band(mined, row, band)
     pairs, places = np.unique(keys[inside], return_inverse=True)
-    asked = list(_questions(mined.pairs, pairs))
+    asked = list(questions(mined.pairs, pairs))
     judged = judge.judge(asked, reporter or Silent())
     graded = np.asarray([GRADES[v.said] for each in judged for v in each.verdicts], dtype=np.int64)
     grade = np.full(len(row), _OUTSIDE, dtype=np.int64)
@@ -111,8 +111,8 @@ def _in_band(mined: MinedDataset, row: Ints, band: tuple[float, float] | None) -
     return inside
 
 
-def _questions(pairs: Pairs, keys: Ints) -> Iterator[Asked]:
-    """One a query; candidates in the order of the passages, which says nothing of their scores."""
+def questions(pairs: Pairs, keys: Ints) -> Iterator[Asked]:
+    """One a query out of ascending keys (query * passages + passage), so that their order says nothing of scores."""
     query, passage = np.divmod(keys, max(len(pairs.passages), 1))
     edges = np.flatnonzero(np.diff(query, prepend=-1, append=-1)).tolist()
     for start, stop in pairwise(edges):

@@ -6,7 +6,8 @@ import numpy as np
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
-from synth.mining.candidates import Candidates, Ints, Keys, Mask, place_in_group
+from synth.mining.candidates import Candidates, Ints, Keys, Mask
+from synth.ragged import place_in_group
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -29,7 +30,7 @@ def choose(settings: MiningSettings, candidates: Candidates, left: Mask, corpus:
             key[_first(candidates.query, pool, 1)] = np.inf
     rows = np.flatnonzero(pool)
     order = rows[np.lexsort((candidates.rank[rows], -key[rows], candidates.query[rows]))]
-    place = place_in_group(candidates.query[order], np.ones(len(order), dtype=bool))
+    place = place_in_group(candidates.query[order])
     taken = np.zeros(len(left), dtype=bool)
     taken[order[place < settings.negatives]] = True
     return taken

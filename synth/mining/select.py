@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
-from synth.mining.candidates import BEYOND, Candidates, Mask, place_in_group
+from synth.mining.candidates import BEYOND, Candidates, Mask
 from synth.mining.guards import guarded
 from synth.mining.rules import refused
 from synth.mining.sampling import choose
+from synth.ragged import place_in_group
 
 SELECTED, NOT_NEEDED, OUTSIDE = "selected", "not_needed", "outside_rank_window"
 

@@ -15,13 +15,10 @@ import numpy as np
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
 from synth.mining.candidates import Candidates, Floats
-from synth.mining.evidence import FIELDS, signals_of
+from synth.mining.evidence import FIELDS, best_signals, signals_of
 from synth.mining.model import FalseNegativeModel, model_for
 from synth.mining.rules import refused
 from synth.mining.signals import Signals
-
-BEST = 30
-"""Candidates of a query, its positives left out, by which hardness is compared."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,10 @@ def suspect(
     )
     thrown, found = 0, [np.empty(0, dtype=np.float32)]
     for block in blocks:
-        rows, signals = signals_of(corpus, block)
-        owner = block.query[rows]
-        best = np.arange(len(rows)) - np.searchsorted(owner, owner) < BEST
+        rows, signals = best_signals(corpus, block)
         anchor = block.positives.anchors(block.count, settings.positive_anchor)[block.query]
-        ((_, dropped),) = ((name, mask) for name, mask in refused(as_hard, block, anchor) if name == "relative_margin")
-        thrown += int(dropped[rows[best]].sum())
-        found.append(_rounded(model, signals)[best])
+        thrown += int(dict(refused(as_hard, block, anchor))["relative_margin"][rows].sum())
+        found.append(_rounded(model, signals))
     return Suspicion(
         model, settings.model_copy(update={"max_false_negative_rate": _cut(np.concatenate(found), thrown)}), note
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from schemas.base import sha256_of
 from synth.corpus import Corpus
 from synth.errors import InputError
+from synth.files import new_folder
 from synth.mining.candidates import BEYOND, Candidates, Ints
 from synth.mining.evidence import has_evidence, with_evidence, write_evidence
 from synth.pairs import Pairs
@@ -86,13 +85,9 @@ def _write(folder: Path, pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: 
     reporter.stage("index passages", len(corpus))
     teacher.index(corpus, reporter)
     reporter.stage("search", len(pairs.queries))
-    half = folder.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
-        write_scores(half, _told(questions, reporter), corpus, teacher, depth)
-        half.rename(folder)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
+    questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
+    with new_folder(folder) as hidden:
+        write_scores(hidden, _told(questions, reporter), corpus, teacher, depth)
 
 
 def _told(questions: Questions, reporter: Reporter) -> Iterator[Questions]:

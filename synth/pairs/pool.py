@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from schemas.arrow import arrow_schema
 from schemas.base import sha256_of
 from schemas.document import Passage
 from synth.corpus import Corpus
-from synth.files import write_parquet
+from synth.files import new_folder, write_parquet
 from synth.ingest import compare_passages
 from synth.lexicon import build_lexicon
 from synth.pairs import Pairs
@@ -31,12 +29,8 @@ def make_pool(pairs: Pairs, folder: Path, reporter: Reporter, language: str = "e
     made = folder / sha256_of([LAYOUT, NEAR, language, *parts])[:32]
     if not made.exists():
         reporter.stage("compare passages", len(pairs.passages))
-        half = folder / f".{uuid.uuid4().hex}.tmp"
-        try:
-            _write(pairs, half, language)
-            half.rename(made)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
+        with new_folder(made) as hidden:
+            _write(pairs, hidden, language)
     return Corpus(made)
 
 

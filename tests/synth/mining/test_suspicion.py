@@ -11,11 +11,10 @@ import pytest
 
 from synth.corpus import Corpus
 from synth.errors import InputError
-from synth.mining.evidence import EVIDENCE, NEAREST, overlap_of, with_evidence
+from synth.mining.evidence import BEST, EVIDENCE, NEAREST, overlap_of, with_evidence
 from synth.mining.guards import is_like_positive, is_positive
 from synth.mining.miner import HardNegativeMiner
 from synth.mining.rules import refused
-from synth.mining.suspicion import BEST
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.store import Store
