@@ -7,17 +7,15 @@ keep the order of candidates, and only what their probabilities mean is set by t
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
 from synth.errors import InputError
 from synth.mining.evidence import FIELDS, best_signals
-from synth.mining.judging import Asked, Judge, Named
+from synth.mining.judging import Judge
 from synth.mining.model import FalseNegativeModel, Fitted, model_for
-from synth.mining.relabel import named
+from synth.mining.relabel import questions
 from synth.mining.signals import Doubles, Ints, Mask, Signals
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
@@ -103,16 +101,10 @@ def _drawn(pairs: Pairs, query: Ints, passage: Ints, judgements: int | None, see
 
 def _labels(pairs: Pairs, query: Ints, passage: Ints, judge: Judge, reporter: Reporter) -> Doubles:
     """1 for what answers, 0 for what is clear, NaN for the rest, shape (rows,)."""
-    groups = [
-        (number, [p for _, p in rows])
-        for number, rows in groupby(zip(query.tolist(), passage.tolist(), strict=True), lambda row: row[0])
-    ]
-    asked = [_asked(pairs, number, candidates) for number, candidates in groups]
-    found = judge.judge(asked, reporter)
+    keys = query * len(pairs.passages) + passage
+    order = np.argsort(keys)
+    found = judge.judge(list(questions(pairs, keys[order])), reporter)
     worth = {"answers": 1.0, "clear": 0.0}
-    return np.asarray([worth.get(verdict.said, np.nan) for each in found for verdict in each.verdicts])
-
-
-def _asked(pairs: Pairs, number: int, candidates: Sequence[int]) -> Asked:
-    query = Named(pairs.query_ids[number], pairs.queries[number])
-    return Asked(query, named(pairs, pairs.positives[number]), named(pairs, candidates))
+    labels = np.empty(len(keys))
+    labels[order] = [worth.get(verdict.said, np.nan) for each in found for verdict in each.verdicts]
+    return labels

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.shingle_sets import ragged, read_shingles
+from synth.shingle_sets import read_shingles
 from synth.text import jaccard, shingles, words
 
 TEXTS = st.lists(st.lists(st.sampled_from("a b c D é 4.5% i j k l m n o p q".split()), max_size=40).map(" ".join))
@@ -41,9 +41,3 @@ def test_long_texts_are_compared_as_well(length: int) -> None:
     text = " ".join(f"w{n}" for n in range(length))
     pair = np.array([0], dtype=np.int32), np.array([1], dtype=np.int32)
     assert read_shingles([text, f"{text} more"], 1).jaccard(*pair).tolist() == [length / (length + 1)]
-
-
-def test_ragged_counts_up_within_each_number() -> None:
-    owner, offset = ragged(np.array([2, 0, 3]))
-    assert owner.tolist() == [0, 0, 2, 2, 2]
-    assert offset.tolist() == [0, 1, 0, 1, 2]
