@@ -212,7 +212,7 @@ def parameters_of(run: Run) -> GenerateParameters:
         id_field=info.id_field,
         name=info.name,
         limit=recipe.limit,
-        teacher=info.teacher.flag(recipe.teacher),
+        teacher=run.scoring.flags()["teacher"][0],
         seed=recipe.seed,
         llm=[endpoint.url for endpoint in info.llm.endpoints] if info.llm else [],
         store=str(run.store.root),

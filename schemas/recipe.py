@@ -174,6 +174,48 @@ class PerturbationSettings(Strict):
     """Relative weights of what is changed; empty for every kind that the facts file knows, alike."""
 
 
+FusionMethod = Literal["rrf", "weighted", "agreement"]
+
+
+class FusionSettings(Strict):
+    """Further teachers, whose rankings are fused with that of `teacher`; see `synth.teachers.fused`."""
+
+    teachers: list[str] = []
+    """Besides `teacher`; empty for none."""
+    method: FusionMethod = "rrf"
+    weights: list[Annotated[float, Field(gt=0)]] = []
+    """One a teacher, that of `teacher` first; empty for all alike."""
+
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        if self.weights and (not self.teachers or len(self.weights) != len(self.teachers) + 1):
+            raise ValueError(
+                f"{len(self.weights)} weights for {len(self.teachers) + 1} teachers; give one a teacher, that of `teacher` first"
+            )
+        return self
+
+
+class ScoringSettings(Strict):
+    """Who scores; how each of them is reached is no part of it."""
+
+    teacher: str = "lexical"
+    fusion: FusionSettings = FusionSettings()
+    rescorer: str = ""
+    """Scores what the teachers rank first anew, query and passage together; '' for none."""
+    rescore_depth: Annotated[int, Field(ge=1, le=65_534)] = 50
+    """How many of the first are rescored; the others are left out."""
+
+    @property
+    def scored_by(self) -> str:
+        """All of them in words, such as `rrf of lexical and acme/embed, the first 50 rescored by acme/rank`."""
+        names = [self.teacher, *self.fusion.teachers]
+        if self.fusion.weights:
+            names = [f"{name} ({weight:g})" for name, weight in zip(names, self.fusion.weights, strict=True)]
+        several = f"{self.fusion.method} of {', '.join(names[:-1])} and {names[-1]}"
+        said = several if len(names) > 1 else names[0]
+        return f"{said}, the first {self.rescore_depth} rescored by {self.rescorer}" if self.rescorer else said
+
+
 class SplitSettings(Strict):
     """Share of documents held out for test, by hash of the document id."""
 
@@ -215,7 +257,7 @@ class ModelChoice(Strict):
     """Tasks that it writes for; empty for all."""
 
 
-class Domain(Strict):
+class Domain(ScoringSettings):
     """One declarative file: everything that is particular to a field of knowledge."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -254,13 +296,12 @@ class Domain(Strict):
     writing: WritingSettings = WritingSettings()
     perturbation: PerturbationSettings = PerturbationSettings()
     splits: SplitSettings = SplitSettings()
-    teacher: str = "lexical"
     generator: str = "extractive"
     sampling: SamplingSettings = SamplingSettings()
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class Recipe(Strict):
+class Recipe(ScoringSettings):
     """The frozen, fully resolved configuration of what is made."""
 
     domain: str
@@ -286,7 +327,6 @@ class Recipe(Strict):
     facts_sha256: str = ""
     """Content of the facts file, '' where nothing is perturbed."""
     splits: SplitSettings
-    teacher: str
     generator: str
     models: list[ModelChoice] = []
     """Models of the LLM generator; an item's model is drawn by weight."""

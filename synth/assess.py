@@ -122,7 +122,7 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
 
 def background_of(workshop: Workshop) -> Background:
     """What set gates may ask of the run."""
-    return Background(workshop.folder, workshop.recipe.teacher, workshop.teacher)
+    return Background(workshop.folder, workshop.recipe.scored_by, workshop.teacher)
 
 
 @dataclass(frozen=True)

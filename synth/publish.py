@@ -314,7 +314,7 @@ def _manifest(
         splits=dict(sorted(tally.splits.items())),
         methods=dict(sorted(tally.methods.items())),
         teacher=TeacherCard(
-            name=recipe.teacher,
+            name=recipe.scored_by,
             identity=read_metadata(assessment.shards[0].scores_folder(workshop.folder)).teacher,
             pool=len(workshop.corpus),
             depth=workshop.depth,

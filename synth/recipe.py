@@ -12,16 +12,17 @@ from pydantic import ValidationError
 from schemas.base import sha256_of
 from schemas.facts import Facts
 from schemas.persona import Persona
-from schemas.recipe import Domain, GateSettings, ModelChoice, Recipe
+from schemas.recipe import Domain, FusionMethod, GateSettings, ModelChoice, Recipe, ScoringSettings
 from synth import registry
 from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
 from synth.errors import DomainError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
 from synth.prompts import load_prompt
+from synth.scale import on_scale
 from synth.steps import step_prompts
 from synth.tasks import extractive_rule, steps_of
-from synth.teachers.settings import TeacherSettings, reach_teacher
+from synth.teachers.scoring import Scoring, choose_scoring, reach_scoring
 from synth.yaml_model import load_yaml_model, read_yaml
 
 LLM = "llm"
@@ -43,7 +44,11 @@ class Choices:
     name: str | None = None
     limit: int | None = None
     seed: int | None = None
-    teacher: str | None = None
+    teacher: str | Sequence[str] | None = None
+    """One or several."""
+    fuse: FusionMethod | None = None
+    rescore: str | None = None
+    rescore_depth: int | None = None
     personas: Path | None = None
     config: Path | None = None
     decontaminate: tuple[str, ...] = ()
@@ -62,8 +67,8 @@ class Resolved:
     documents: tuple[Path, ...]
     licence: str
     """Licence of the documents where the domain's own corpus is used, else ''."""
-    teacher: TeacherSettings
-    """How the teacher is reached."""
+    scoring: Scoring
+    """Who scores, and how each is reached."""
     decontaminate: tuple[str, ...] = ()
     evaluations: tuple[EvaluationSet, ...] = ()
     """What lies there."""
@@ -92,7 +97,8 @@ def resolve(choices: Choices) -> Resolved:
     limit = choices.limit if choices.limit is not None else (domain.limit if shipped else None)
     if limit is not None and limit < 1:
         raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
-    teacher, settings = reach_teacher(domain.teacher)
+    scoring = reach_scoring(domain)
+    domain = on_scale(domain, scoring)
     recipe = Recipe(
         domain=domain.name,
         instruction=domain.instruction,
@@ -102,7 +108,7 @@ def resolve(choices: Choices) -> Resolved:
         limit=limit,
         facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
-        **shared_settings(domain) | {"teacher": teacher},
+        **shared_settings(domain) | scoring.settings,
     )
     return Resolved(
         name=choices.name or domain.name,
@@ -110,7 +116,7 @@ def resolve(choices: Choices) -> Resolved:
         personas=personas,
         documents=(loaded.corpus,) if shipped else choices.documents,
         licence=domain.corpus_licence if shipped else "",
-        teacher=settings,
+        scoring=scoring,
         facts=facts,
         decontaminate=choices.decontaminate,
         evaluations=evaluations,
@@ -144,6 +150,7 @@ def shared_settings(domain: Domain) -> dict[str, Any]:
 
 
 _SHARED = (
+    *ScoringSettings.model_fields,
     "stop",
     "chunk",
     "plan",
@@ -154,7 +161,6 @@ _SHARED = (
     "writing",
     "perturbation",
     "splits",
-    "teacher",
     "generator",
     "sampling",
     "seed",
@@ -172,8 +178,10 @@ def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
         merged = _merge(domain.model_dump(mode="json"), changes)
         domain = load_yaml_model(choices.config, Domain, merged)
     generator = LLM if choices.models else None
-    chosen = (("seed", choices.seed), ("teacher", choices.teacher), ("generator", generator))
-    flags = {k: v for k, v in chosen if v is not None}
+    named = [choices.teacher] if isinstance(choices.teacher, str) else choices.teacher or ()
+    scoring = choose_scoring(named, choices.fuse, choices.rescore, choices.rescore_depth, domain)
+    chosen = (("seed", choices.seed), ("generator", generator))
+    flags = scoring.model_dump(mode="json") | {k: v for k, v in chosen if v is not None}
     try:
         return LoadedDomain(Domain.model_validate(domain.model_dump(mode="json") | flags), loaded.path)
     except ValidationError as error:

@@ -46,8 +46,9 @@ from synth.recipe import LLM, Resolved, task_prompts
 from synth.shard import Shard, Workshop, make_shards
 from synth.steps import step_prompts
 from synth.store import Store, VersionRef
-from synth.teachers import build_teacher, close_teacher
-from synth.teachers.settings import TeacherSettings, check_same
+from synth.teachers import close_teacher
+from synth.teachers.scoring import ReachSettings, Scoring, build_scoring, change_scoring
+from synth.teachers.settings import TeacherSettings
 from synth.view import EVALUATIONS
 
 DEFAULT_SHARD_SIZE = 1_000
@@ -75,6 +76,8 @@ class RunInfo(Strict):
     """Servers and budget, where the generator asks an LLM."""
     teacher: TeacherSettings = TeacherSettings()
     """Server, devices and batches of the teacher."""
+    scoring: ReachSettings = ReachSettings()
+    """The same of further teachers and of a rescorer."""
 
 
 class Result(Strict):
@@ -102,6 +105,11 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         return Recipe.model_validate_json((self.folder / "recipe.json").read_bytes())
+
+    @property
+    def scoring(self) -> Scoring:
+        """Who scores, and how each is reached."""
+        return Scoring.of(self.recipe, self.info.teacher, self.info.scoring)
 
     @functools.cached_property
     def personas(self) -> list[Persona]:
@@ -151,7 +159,8 @@ def create_run(
         licence=resolved.licence,
         shard_size=shard_size,
         llm=llm,
-        teacher=resolved.teacher,
+        teacher=resolved.scoring.reached[0],
+        scoring=resolved.scoring.others,
     )
     write_bytes(
         run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas)
@@ -219,10 +228,11 @@ def change_llm(run: Run, reached: LlmSettings | None, changes: Mapping[str, Any]
     del run.__dict__["info"]
 
 
-def change_teacher(run: Run, flag: str) -> None:
-    """Another server or other devices for the same teacher. Raises InputError where it is another teacher."""
-    settings = check_same(run.recipe.teacher, flag)
-    write_model(run.folder / "run.json", run.info.model_copy(update={"teacher": settings}))
+def change_teachers(run: Run, flags: Sequence[str], rescore: str | None = None) -> None:
+    """Other servers or devices for the same teachers and rescorer. Raises InputError where it is another one."""
+    changed = change_scoring(run.scoring, flags, rescore)
+    info = run.info.model_copy(update={"teacher": changed.reached[0], "scoring": changed.others})
+    write_model(run.folder / "run.json", info)
     del run.__dict__["info"]
 
 
@@ -311,7 +321,7 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     if not recipe.corpus_sha256:
         raise RunError(f"the run {run.id} has no passages yet; run `synth resume {run.id}`")
     reporter.stage("index passages", len(corpus))
-    teacher = build_teacher(recipe.teacher, run.folder / "teacher", run.store.embeddings, run.info.teacher)
+    teacher = build_scoring(run.scoring, run.folder / "teacher", run.store.embeddings)
     teacher.index(corpus, reporter)
     nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)

@@ -27,7 +27,7 @@ from synth.files import ParquetSink, read_batches
 from synth.mining.candidates import BEYOND, Candidates, Keys, Positives
 from synth.mining.guards import is_like_positive, is_positive
 from synth.ragged import ragged, spread
-from synth.teachers import Hits, Ints, Teacher
+from synth.teachers import Hits, Ints, Teacher, ranked
 from synth.text import hash64, normalise
 
 TABLE = pa.schema([("query", pa.int32()), ("passage", pa.int32()), ("rank", pa.uint16()), ("score", pa.float32())])
@@ -98,7 +98,7 @@ def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teac
             for name, schema in (
                 ("queries", QUERIES),
                 ("positives", POSITIVES),
-                ("table", table_schema(teacher.identity, depth, len(corpus))),
+                ("table", table_schema(teacher.identity, ranked(teacher, depth), len(corpus))),
             )
         ]
         queries, positives, table = sinks
@@ -177,6 +177,15 @@ def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
                     key[start : start + BLOCK],
                 ),
             )
+
+
+def read_questions(folder: Path) -> Iterator[Questions]:
+    """What was asked for every BLOCK of a table, in order."""
+    batches = read_batches(folder / "queries.parquet", ["id", "text"], BLOCK)
+    for (numbers, block), batch in zip(read_candidates(folder), batches, strict=True):
+        known = block.positives
+        ids, texts = (batch.column(name).to_pylist() for name in ("id", "text"))
+        yield Questions(numbers, ids, texts, block.query_key, known.owner, known.passage)
 
 
 def read_texts(folder: Path) -> Iterator[list[str]]:

@@ -36,7 +36,7 @@ from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
 from synth.scores import Questions, write_scores
 from synth.steps import recipe_steps
 from synth.tasks import Failure, TaskInput
-from synth.teachers import Teacher
+from synth.teachers import Teacher, ranked
 
 WINDOW = 256
 """Items whose passages are read from disk at a time."""
@@ -78,9 +78,14 @@ class Workshop:
     def gates(self) -> list[RecordGate]:
         return build_record_gates(self.recipe.gates)
 
-    @cached_property
+    @property
     def depth(self) -> int:
-        """How many passages the teacher ranks for each query: enough for the miner and for every set gate.
+        """How many passages the teacher ranks for each query."""
+        return ranked(self.teacher, self.asked)
+
+    @cached_property
+    def asked(self) -> int:
+        """How many it is asked for: enough for the miner and for every set gate.
 
         Twice what a gate needs, because equivalents of the positive take places without counting.
         """
@@ -176,7 +181,7 @@ def _score(workshop: Workshop, shard: Shard) -> None:
     folder = shard.scores_folder(workshop.folder)
     if not shard.is_made(workshop.folder):
         questions = _questions(shard.items_path(workshop.folder))
-        write_scores(folder, questions.blocks(), workshop.corpus, workshop.teacher, workshop.depth)
+        write_scores(folder, questions.blocks(), workshop.corpus, workshop.teacher, workshop.asked)
     if workshop.recipe.mining.needs_evidence and not has_evidence(folder):
         write_evidence(folder, workshop.corpus, workshop.teacher)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from synth.corpus import Corpus
 from synth.shard import Workshop
-from synth.teachers import DECIMALS, Embedder, Floats
+from synth.teachers import DECIMALS, Embedder, Floats, vectors_of
 from synth.text import hash64
 
 DIMENSION = 512
@@ -34,7 +34,9 @@ class Space(Protocol):
 def space_of(workshop: Workshop) -> Space:
     """The space in which the queries of a run are compared."""
     if isinstance(workshop.teacher, Embedder):
-        return _Embedded(workshop.recipe.teacher, workshop.teacher)
+        lender = vectors_of(workshop.teacher)
+        is_lent = lender is not workshop.teacher
+        return _Embedded(lender.identity["model"] if is_lent else workshop.recipe.teacher, workshop.teacher)
     return HashedTerms(workshop.corpus)
 
 

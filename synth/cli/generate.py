@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.output import JsonOption, StoreOption, command, err, show_json
 from synth.cli.quick import leave_pandas_out
 from synth.errors import InputError, StoreError
@@ -49,11 +50,11 @@ LimitOption = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of every draw. Default: the domain file's.")]
 TeacherOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--teacher",
         metavar="NAME|URL",
-        help="'lexical' (BM25), a sentence-transformers model by name or folder, or a server that embeds: http://HOST:8001/v1. Options behind it: ,query_prompt=… ,max_tokens=… ,dtype=float16 ,devices=2 (docs/teachers.md). Default: the domain file's.",
+        help="'lexical' (BM25), a sentence-transformers model by name or folder, or a server that embeds: http://HOST:8001/v1. Options behind it: ,query_prompt=… ,max_tokens=… ,dtype=float16 ,devices=2 (docs/teachers.md). Repeat for several, which are fused: ,weight=0.3. Default: the domain file's.",
         show_default=False,
     ),
 ]
@@ -114,6 +115,9 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     limit: LimitOption = None,
     seed: SeedOption = None,
     teacher: TeacherOption = None,
+    fuse: FuseOption = None,
+    rescore: RescoreOption = None,
+    rescore_depth: RescoreDepthOption = None,
     personas: PersonasOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
@@ -150,6 +154,9 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         limit=limit,
         seed=seed,
         teacher=teacher,
+        fuse=fuse.value if fuse else None,
+        rescore=rescore,
+        rescore_depth=rescore_depth,
         personas=personas,
         config=config,
         models=tuple(settings.models),

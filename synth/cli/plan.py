@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.generate import (
     ConfigOption,
     DocumentsOption,
@@ -48,6 +49,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     limit: LimitOption = None,
     seed: SeedOption = None,
     teacher: TeacherOption = None,
+    fuse: FuseOption = None,
+    rescore: RescoreOption = None,
+    rescore_depth: RescoreDepthOption = None,
     personas: PersonasOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
@@ -75,6 +79,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         limit=limit,
         seed=seed,
         teacher=teacher,
+        fuse=fuse.value if fuse else None,
+        rescore=rescore,
+        rescore_depth=rescore_depth,
         personas=personas,
         config=config,
         models=tuple(settings.models),
@@ -101,14 +108,14 @@ def planned(
     from synth.corpora import make_corpus
     from synth.personas.match import match_without_run
     from synth.plan import Plan
-    from synth.teachers import build_teacher
+    from synth.teachers.scoring import build_scoring
 
     people = resolved.personas
     with tempfile.TemporaryDirectory(prefix="synth-plan-") as name:
         folder = Path(name)
         corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, folder / "corpus", reporter, keep=False)
         recipe = recipe.model_copy(update={"corpus_sha256": sha256})
-        teacher = build_teacher(recipe.teacher, folder / "teacher", store.embeddings, resolved.teacher)
+        teacher = build_scoring(resolved.scoring, folder / "teacher", store.embeddings)
         nearest = match_without_run(recipe, corpus, people, teacher, folder, reporter)
         yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in people], nearest)
 

@@ -17,11 +17,20 @@ from synth.cli.generate import (
 from synth.cli.output import JsonOption, StoreOption, err
 
 SameTeacherOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--teacher",
         metavar="NAME|URL",
-        help="Another server of the same teacher, or other devices for it: http://HOST:8001/v1, or NAME,devices=4. Default: as it was started.",
+        help="Another server of the same teacher, or other devices for it: http://HOST:8001/v1, or NAME,devices=4. Repeat for several. Default: as it was started.",
+        show_default=False,
+    ),
+]
+SameRescorerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rescore",
+        metavar="NAME|URL",
+        help="The same for the rescorer: http://HOST:8002/v1, or NAME,devices=4.",
         show_default=False,
     ),
 ]
@@ -33,6 +42,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     ] = None,
     llm: LlmOption = None,
     teacher: SameTeacherOption = None,
+    rescore: SameRescorerOption = None,
     max_requests: MaxRequestsOption = None,
     max_tokens_total: MaxTokensOption = None,
     max_hours: MaxHoursOption = None,
@@ -54,7 +64,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     from synth.cli.generate import finish
     from synth.llm.budget import Budget
     from synth.llm.settings import reach
-    from synth.run import change_llm, change_teacher, check_unchanged, find_run
+    from synth.run import change_llm, change_teachers, check_unchanged, find_run
     from synth.store import choose_store
 
     chosen = choose_store(store)
@@ -67,7 +77,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
         "metrics_port": metrics_port,
     }
     change_llm(run, reach(llm) if llm else None, {name: value for name, value in changes.items() if value is not None})
-    if teacher:
-        change_teacher(run, teacher)
+    if teacher or rescore:
+        change_teachers(run, teacher or (), rescore)
     err.print(f"Resuming {run.id}")
     finish(run, chosen, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)

@@ -71,7 +71,7 @@ def show_next_steps(version: VersionRef, manifest: Manifest, store: str) -> None
         )
         if any(gate.name == JUDGE for gate in manifest.recipe.gates):
             out.print("Nobody judged them: the gate `judge` asks an LLM, and there was none.")
-    if manifest.recipe.teacher == "lexical":
+    if manifest.teacher.name == "lexical":
         out.print(
             f"The teacher was BM25. A real embedder finds harder negatives and false ones: {command('pip')} install 'synth\\[teacher]', then add `--teacher sentence-transformers/all-MiniLM-L6-v2` (or any model name or folder)."
         )

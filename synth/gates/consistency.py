@@ -29,7 +29,8 @@ class Consistency:
 
     class Settings(Strict):
         k: Annotated[int, Field(ge=1)] = 10
-        min_score: float = 0.0
+        min_score: float | None = 0.0
+        """None for no floor, as for logits, which have no zero."""
         judged_overlap: Annotated[float, Field(ge=0, le=1)] = 0.3
         """An LLM judge's word counts more than the rank where at most this share of the query's content words
         stands in its positives: such a pair is hard to find, and need not be wrong."""
@@ -43,7 +44,8 @@ class Consistency:
         return self.settings.k
 
     def judge_set(self, view: SetView) -> Rejections:
-        low = view.positive_score <= self.settings.min_score
+        floor = self.settings.min_score
+        low = view.positive_score <= (-np.inf if floor is None else floor)
         beyond = view.ahead >= self.settings.k
         failing = np.flatnonzero(view.alive & (low | beyond))
         for row in failing[~self._left_to_judge(view, failing)].tolist():

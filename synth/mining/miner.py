@@ -25,6 +25,8 @@ from synth.mining.suspicion import Suspicion, suspect
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
 from synth.progress import Reporter, Silent
+from synth.scale import check_bounds
+from synth.teachers.scoring import scale_of
 
 if TYPE_CHECKING:
     from synth.mining.calibrate import Calibration
@@ -140,6 +142,7 @@ class HardNegativeMiner:
         settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
         how = {"seed": self.seed, "shortfall": self.shortfall}
         report = Report(settings | how, table.teacher, table.depth, len(table.corpus))
+        check_bounds(self.settings, scale_of(table.teacher))
         suspicion, bounds = self._suspicion(table), self.settings
         if suspicion is not None:
             report.suspicion, bounds = suspicion.told, suspicion.settings

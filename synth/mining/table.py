@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
+
 from schemas.base import sha256_of
+from schemas.recipe import ScoringSettings
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.files import new_folder
@@ -15,10 +20,10 @@ from synth.mining.evidence import has_evidence, with_evidence, write_evidence
 from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
 from synth.progress import Reporter, Silent
-from synth.scores import Questions, read_candidates, read_metadata, write_scores
+from synth.scores import Questions, read_candidates, read_metadata, read_questions, write_scores
 from synth.store import Store
-from synth.teachers import Teacher, build_teacher, close_teacher
-from synth.teachers.settings import reach_teacher
+from synth.teachers import Embedder, Hits, Teacher, build_teacher, close_teacher
+from synth.teachers.scoring import Scoring, index_folder, reach_scoring
 
 
 @dataclass(frozen=True)
@@ -48,49 +53,95 @@ class ScoreTable:
         return read_metadata(self.folder).depth
 
 
+class Kept:
+    """A score table as the teacher that it is of: tells again what was told, block by block."""
+
+    def __init__(self, table: ScoreTable) -> None:
+        self.identity = table.teacher
+        self._blocks = table.blocks()
+
+    def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        """It is asked about the passages that it has ranked."""
+
+    def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        _, block = next(self._blocks)
+        passages = np.full((len(queries), depth), -1, dtype=np.int64)
+        scores = np.zeros((len(queries), depth), dtype=np.float32)
+        first = block.rank <= depth
+        place = block.query[first], block.rank[first] - 1
+        passages[place], scores[place] = block.passage[first], block.score[first]
+        positive_scores = np.zeros(positives.shape, dtype=np.float32)
+        positive_scores[positives >= 0] = block.positives.score
+        return Hits(passages, scores, positive_scores)
+
+
+def derive(tables: Sequence[ScoreTable], teacher: Teacher, depth: int, reporter: Reporter) -> ScoreTable:
+    """What a teacher made of `Kept` tables of the same pairs says; kept beside them, made once."""
+    first = tables[0]
+    key = sha256_of([dict(teacher.identity), [table.folder.name for table in tables], depth])[:32]
+    folder = first.folder.with_name(key)
+    if not folder.exists():
+        reporter.stage("score again", pq.read_metadata(first.folder / "queries.parquet").num_rows)
+        teacher.index(first.corpus, reporter)
+        with new_folder(folder) as hidden:
+            write_scores(hidden, _told(read_questions(first.folder), reporter), first.corpus, teacher, depth)
+    return ScoreTable(folder, first.corpus)
+
+
 def retrieve(
     pairs: Pairs,
-    teacher: str,
+    teacher: str | Scoring,
     *,
     store: Store,
     depth: int = 100,
     evidence: bool = False,
     reporter: Reporter | None = None,
 ) -> ScoreTable:
-    """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query.
+    """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query; or several and a rescorer.
 
-    Equal pairs, teacher and depth find the table that is there already, without a search. `evidence` is
-    what `multi_signal` and `max_similarity` need besides. Raises InputError where the teacher can't be loaded.
+    Equal pairs, teacher and depth find the table that is there already, without a search; each teacher's own is
+    kept too. `evidence` is what `multi_signal` and `max_similarity` need besides, by the vectors of the first teacher
+    that has any. Raises InputError where a model can't be loaded.
     """
     reporter = reporter or Silent()
     corpus = make_pool(pairs, store.root / "pools", reporter)
-    name, settings = reach_teacher(teacher)
-    built = build_teacher(name, corpus.folder / "teachers" / sha256_of(name)[:16], store.embeddings, settings)
-    try:
+    scoring = reach_scoring(ScoringSettings(teacher=teacher)) if isinstance(teacher, str) else teacher
+    with ExitStack() as stack:
+        teachers = [
+            build_teacher(name, index_folder(corpus.folder / "teachers", name), store.embeddings, reached)
+            for name, reached in zip(scoring.teachers, scoring.reached, strict=True)
+        ]
+        rescorer = scoring.build_rescorer(store.embeddings)
+        for each in (*teachers, rescorer):
+            stack.callback(close_teacher, each)
         depth = min(depth, len(corpus), BEYOND - 1)
-        key = sha256_of([pairs.queries, pairs.positives, dict(built.identity), depth])[:32]
-        folder = corpus.folder / "scores" / key
-        if not folder.exists():
-            _write(folder, pairs, corpus, built, depth, reporter)
-        if evidence and not has_evidence(folder):
+        table, *more = [_search(pairs, corpus, each, depth, reporter) for each in teachers]
+        if not scoring.is_single:
+            tables = [table, *more]
+            table = derive(tables, scoring.compose([Kept(each) for each in tables], rescorer), depth, reporter)
+        if evidence and not has_evidence(table.folder):
             reporter.stage("compare candidates with positives")
-            built.index(corpus, Silent())
-            write_evidence(folder, corpus, built)
-    finally:
-        close_teacher(built)
+            comparing = next((each for each in teachers if isinstance(each, Embedder)), teachers[0])
+            comparing.index(corpus, Silent())
+            write_evidence(table.folder, corpus, comparing)
+    return table
+
+
+def _search(pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: int, reporter: Reporter) -> ScoreTable:
+    """The table of a single teacher."""
+    key = sha256_of([pairs.queries, pairs.positives, dict(teacher.identity), depth])[:32]
+    folder = corpus.folder / "scores" / key
+    if not folder.exists():
+        reporter.stage("index passages", len(corpus))
+        teacher.index(corpus, reporter)
+        reporter.stage("search", len(pairs.queries))
+        questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
+        with new_folder(folder) as hidden:
+            write_scores(hidden, _told(questions.blocks(), reporter), corpus, teacher, depth)
     return ScoreTable(folder, corpus)
 
 
-def _write(folder: Path, pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: int, reporter: Reporter) -> None:
-    reporter.stage("index passages", len(corpus))
-    teacher.index(corpus, reporter)
-    reporter.stage("search", len(pairs.queries))
-    questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
-    with new_folder(folder) as hidden:
-        write_scores(hidden, _told(questions, reporter), corpus, teacher, depth)
-
-
-def _told(questions: Questions, reporter: Reporter) -> Iterator[Questions]:
-    for block in questions.blocks():
+def _told(blocks: Iterable[Questions], reporter: Reporter) -> Iterator[Questions]:
+    for block in blocks:
         yield block
         reporter.advance(len(block.number))

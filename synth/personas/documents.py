@@ -21,8 +21,8 @@ from synth.progress import Reporter
 from synth.prompts import load_prompt
 from synth.recipe import Choices, override, shared_settings
 from synth.store import Store
-from synth.teachers import build_teacher, close_teacher, comparing
-from synth.teachers.settings import TeacherSettings, reach_teacher
+from synth.teachers import close_teacher, comparing
+from synth.teachers.scoring import Scoring, build_scoring, reach_scoring
 
 
 def settings_of(choices: Choices) -> LoadedDomain:
@@ -74,8 +74,8 @@ class Source:
     licence: str
     """Of documents that state none themselves."""
     recipe: Recipe
-    teacher: TeacherSettings
-    """How the recipe's teacher is reached."""
+    scoring: Scoring
+    """How the recipe's teachers are reached; the first that can compares personas."""
 
 
 def source_of(choices: Choices, fields: Documents) -> Source:
@@ -83,9 +83,9 @@ def source_of(choices: Choices, fields: Documents) -> Source:
     loaded = settings_of(choices)
     documents = replace(fields, paths=choices.documents or (loaded.corpus,))
     licence = "" if choices.documents else loaded.domain.corpus_licence
-    teacher, settings = reach_teacher(loaded.domain.teacher)
-    domain = loaded.domain.model_copy(update={"teacher": teacher})
-    return Source(documents, licence, request_recipe(domain, choices.models), settings)
+    scoring = reach_scoring(loaded.domain)
+    domain = loaded.domain.model_copy(update=scoring.settings)
+    return Source(documents, licence, request_recipe(domain, choices.models), scoring)
 
 
 def derive_personas(
@@ -100,8 +100,8 @@ def derive_personas(
         here = Path(folder)
         corpus, _, sha256 = make_corpus(source.documents, source.recipe, store.corpora, here / "corpus", reporter)
         recipe = source.recipe.model_copy(update={"corpus_sha256": sha256})
-        teacher = build_teacher(recipe.teacher, here / "teacher", store.embeddings, source.teacher)
-        comparer = comparing(teacher, recipe.teacher)
+        teacher = build_scoring(source.scoring, here / "teacher", store.embeddings)
+        comparer = comparing(teacher, recipe.scored_by)
         generator = build_generator(Equipment(recipe, corpus.lexicon, store.answers, here, settings))
         try:
             return derive(recipe, corpus, source.licence, wanted, generator, comparer, reporter)

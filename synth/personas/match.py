@@ -42,7 +42,7 @@ def match_personas(
         ordered = sorted(personas, key=lambda persona: persona.id)
         count = min(recipe.persona.k, len(ordered))
         texts = ["\n".join([persona.text, *persona.asks]) for persona in ordered]
-        blocks = comparing(teacher, recipe.teacher).nearest(corpus, texts, count)
+        blocks = comparing(teacher, recipe.scored_by).nearest(corpus, texts, count)
         reporter.stage("match personas", len(corpus))
         with replace_atomically(path) as temporary:
             table = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int32, shape=(len(corpus), count))

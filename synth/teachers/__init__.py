@@ -46,8 +46,9 @@ class Hits:
 class Teacher(Protocol):
     """Scores queries against the passages of a corpus."""
 
-    identity: Mapping[str, str]
-    """What must be equal for two scores to be comparable: model, revision, prompts ..."""
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What must be equal for two scores to be comparable: model, revision, prompts ..."""
 
     def index(self, corpus: Corpus, reporter: Reporter) -> None:
         """Prepare the corpus; what it writes under its folder is reused by the next call."""
@@ -95,6 +96,34 @@ class Embedder(Protocol):
 
     def passage_vectors(self, ordinals: Sequence[int] | Ints) -> Floats:
         """Vectors of passages of the corpus that was indexed."""
+
+
+def lend(borrower: object, lenders: Sequence[Teacher]) -> None:
+    """Give a teacher that is made of others the vectors of the first that has any, and what compares personas."""
+    for protocol, names in (
+        (Embedder, ("embed_queries", "passage_vectors")),
+        (Comparing, ("compares", "alike", "nearest")),
+    ):
+        lender = next((each for each in lenders if isinstance(each, protocol)), None)
+        if lender is not None:
+            for name in names:
+                setattr(borrower, name, getattr(lender, name))
+            if protocol is Embedder:
+                setattr(borrower, _LENDER, getattr(lender, _LENDER, lender))
+
+
+_LENDER = "vectors_of"
+
+
+def vectors_of(teacher: Teacher) -> Teacher:
+    """Whose vectors a teacher has: its own, or those of one that it is made of."""
+    lender: Teacher = getattr(teacher, _LENDER, teacher)
+    return lender
+
+
+def ranked(teacher: Teacher, depth: int) -> int:
+    """How many passages a teacher ranks that is asked for `depth`: one whose hits are rescored may rank fewer."""
+    return min(depth, getattr(teacher, "most", depth))
 
 
 def build_teacher(name: str, folder: Path, embeddings: Path, settings: TeacherSettings | None = None) -> Teacher:

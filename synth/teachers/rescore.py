@@ -16,9 +16,11 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from synth.corpus import Corpus
 from synth.embeddings import EmbeddingCache, key_of
 from synth.errors import InputError
-from synth.teachers import Floats, Hits, Ints, round_scores
+from synth.progress import Reporter
+from synth.teachers import Floats, Hits, Ints, Teacher, close_teacher, lend, round_scores
 from synth.teachers.settings import SERVED, TeacherSettings, find_served, parse_model
 
 Range = Literal["unit", "logit", "cosine"]
@@ -30,8 +32,9 @@ PAIRS = 4_096
 class Rescorer(Protocol):
     """Scores pairs of texts."""
 
-    identity: Mapping[str, str]
-    """What must be equal for two scores to be comparable."""
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What must be equal for two scores to be comparable."""
 
     @property
     def range(self) -> Range:
@@ -149,14 +152,51 @@ def rescore_hits(
     positives: Ints,
     depth: int,
 ) -> Hits:
-    """The first `depth` passages of each query and its positive on the rescorer's scale, best first.
+    """The first `depth` passages of each query and its positives on the rescorer's scale, best first.
 
-    positives: shape (queries,), ordinals. What lies deeper is left out.
+    positives: ordinals as `Teacher.search` takes them. What lies deeper is left out.
     """
     top = hits.passages[:, :depth]
-    scores = rescore(rescorer, queries, passages, np.concatenate([top, positives[:, None]], axis=1))
-    missing = top < 0
-    order = np.lexsort((top, -scores[:, :-1], missing), axis=1)
+    both = np.concatenate([top, positives.reshape(len(positives), -1)], axis=1)
+    scores, known = np.split(rescore(rescorer, queries, passages, both), [top.shape[1]], axis=1)
+    order = np.lexsort((top, -scores, top < 0), axis=1)
     return Hits(
-        np.take_along_axis(top, order, axis=1), np.take_along_axis(scores[:, :-1], order, axis=1), scores[:, -1]
+        np.take_along_axis(top, order, axis=1),
+        np.take_along_axis(scores, order, axis=1),
+        known.reshape(positives.shape),
     )
+
+
+class Rescored:
+    """A teacher whose first `most` passages of a query are scored anew, with its positives; it lists no others."""
+
+    def __init__(self, teacher: Teacher, rescorer: Rescorer, most: int) -> None:
+        self.most = most
+        self._teacher = teacher
+        self._rescorer = rescorer
+        lend(self, [teacher])
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        first, own = dict(self._teacher.identity), dict(self._rescorer.identity)
+        return {
+            "model": f"{own.get('model', '?')} over {first.get('model', '?')}",
+            "range": self._rescorer.range,
+            "rescored": str(self.most),
+            **{f"rescorer.{name}": value for name, value in own.items()},
+            **{f"teacher.{name}": value for name, value in first.items()},
+        }
+
+    def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        self._texts = corpus.texts
+        self._teacher.index(corpus, reporter)
+
+    def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        hits = self._teacher.search(queries, positives, depth)
+        found = rescore_hits(self._rescorer, queries, self._texts, hits, positives, self.most)
+        room = ((0, 0), (0, depth - found.passages.shape[1]))
+        return Hits(np.pad(found.passages, room, constant_values=-1), np.pad(found.scores, room), found.positive_scores)
+
+    def close(self) -> None:
+        close_teacher(self._teacher)
+        close_teacher(self._rescorer)

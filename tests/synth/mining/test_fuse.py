@@ -17,7 +17,8 @@ from synth.mining.miner import HardNegativeMiner, MinedDataset
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.store import Store
-from synth.teachers import Hits
+from synth.teachers import Hits, scoring
+from synth.teachers.settings import TeacherSettings
 
 LETTERS = "abcdefgh"
 Ask = Callable[..., Any]
@@ -46,7 +47,7 @@ PAIRS = Pairs.of(["one?", "two?"], [["h"], ["a", "h"]], LETTERS).by_text()
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     monkeypatch.setattr(tables, "build_teacher", lambda name, *_: Told(name))
-    monkeypatch.setattr(tables, "reach_teacher", lambda name: (name, None))
+    monkeypatch.setattr(scoring, "reach_teacher", lambda name: (name, TeacherSettings()))
     return lambda order, depth=4, pairs=PAIRS: retrieve(pairs, order, store=Store(tmp_path), depth=depth)
 
 

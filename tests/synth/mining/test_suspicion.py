@@ -177,12 +177,14 @@ class Vectors:
 
 def test_an_embedder_compares_passages_by_their_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synth.mining import table as tables
+    from synth.teachers import scoring
+    from synth.teachers.settings import TeacherSettings
 
     random_vectors = np.random.default_rng(0).standard_normal((11, 8)).astype(np.float32)
     random_vectors /= np.linalg.norm(random_vectors, axis=1, keepdims=True)
     teacher = Vectors(random_vectors[:1], random_vectors[1:])
     monkeypatch.setattr(tables, "build_teacher", lambda *_: teacher)
-    monkeypatch.setattr(tables, "reach_teacher", lambda name: (name, None))
+    monkeypatch.setattr(scoring, "reach_teacher", lambda name: (name, TeacherSettings()))
     pairs = Pairs.of(["q"], [["a"]], "bcdefghij").by_text()
     table = retrieve(pairs, "vectors", store=Store(tmp_path), depth=10, evidence=True)
     ((_, block),) = with_evidence(table.folder)
