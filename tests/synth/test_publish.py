@@ -384,6 +384,7 @@ def test_a_number_taken_meanwhile_is_left_to_who_took_it(
     assert [found.number for found in store.iterate("finance")] == [1, 2]
 
 
+@pytest.mark.slow
 def test_readers_never_see_half_a_version(new_run: Make, make_texts: Make, store: Store) -> None:
     stop = threading.Event()
     seen: set[str] = set()
