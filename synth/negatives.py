@@ -15,6 +15,7 @@ from schemas.record import Negative
 from synth.assess import Assessment
 from synth.mining.candidates import BEYOND, Candidates, Ints
 from synth.mining.evidence import with_evidence
+from synth.mining.in_batch import InBatchMask, in_batch_mask
 from synth.mining.select import select
 from synth.mining.suspicion import Suspicion, suspect
 from synth.scores import read_candidates, read_metadata
@@ -23,6 +24,20 @@ from synth.shard import Shard, Workshop
 Texts = list[dict[str, Any]]
 _NONE = np.empty(0, dtype=np.int64)
 _MINED = Negative(passage_id="", document_id="", text="-").model_dump()
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What the score table gives a record, as the record holds it.
+
+    positives: the record's own, then other passages that the same query was made from
+    in_batch_mask, in_batch_complete: see `schemas.record.NTuple`
+    """
+
+    positives: Texts
+    negatives: Texts
+    in_batch_mask: list[str]
+    in_batch_complete: bool
 
 
 @dataclass(frozen=True)
@@ -44,18 +59,16 @@ class RunMiner:
         blocks = (block for shard in self.assessment.shards for block in self._blocks(shard))
         return suspect(mining, self.workshop.corpus, identity, blocks)
 
-    def mine(self, shard: Shard) -> Iterator[tuple[Texts, Texts]]:
-        """(positives, hard negatives) of every accepted record of a shard, as the record holds them.
-
-        The positives are the record's own, then other passages that the same query was made from.
-        """
+    def mine(self, shard: Shard) -> Iterator[Mined]:
+        """What is found for every accepted record of a shard."""
         corpus, mining = self.workshop.corpus, self.workshop.recipe.mining
         for block in self._blocks(shard):
             judged = block if self.suspicion is None else self.suspicion.of(corpus, block)
             bounds = mining if self.suspicion is None else self.suspicion.settings
             fate = select(corpus, bounds, judged, self.workshop.recipe.seed)
             self.fates.update(fate.counts)
-            yield from self._texts(block, np.flatnonzero(fate.selected))
+            masked = in_batch_mask(corpus, bounds, judged)
+            yield from self._texts(block, np.flatnonzero(fate.selected), masked)
 
     def _blocks(self, shard: Shard) -> Iterator[Candidates]:
         """The candidates of accepted records, with every passage that is known to answer their query."""
@@ -72,17 +85,19 @@ class RunMiner:
             owner = np.repeat(np.arange(block.count), [len(each) for each in more])
             yield replace(block, positives=block.positives.known_besides(owner, np.concatenate([_NONE, *more])))
 
-    def _texts(self, block: Candidates, rows: Ints) -> Iterator[tuple[Texts, Texts]]:
+    def _texts(self, block: Candidates, rows: Ints, masked: InBatchMask) -> Iterator[Mined]:
         known, corpus = block.positives, self.workshop.corpus
         needed = np.unique(np.concatenate([known.passage, block.passage[rows]]))
         passages = dict(zip(needed.tolist(), corpus.passages(needed), strict=True))
-        texts: list[tuple[Texts, Texts]] = [([], []) for _ in range(block.count)]
+        texts = [Mined([], [], [], complete) for complete in masked.complete.tolist()]
         ranks = np.where(known.rank == BEYOND, 0, known.rank)
         for owner, passage, score, rank in _lists(known.owner, known.passage, np.nan_to_num(known.score), ranks):
-            texts[owner][0].append(_text(passages[passage], score, rank))
+            texts[owner].positives.append(_text(passages[passage], score, rank))
         found = (column[rows] for column in (block.query, block.passage, block.score, block.rank))
         for owner, passage, score, rank in _lists(*found):
-            texts[owner][1].append(_MINED | _text(passages[passage], score, rank))
+            texts[owner].negatives.append(_MINED | _text(passages[passage], score, rank))
+        for owner, passage in _lists(masked.owner, masked.passage):
+            texts[owner].in_batch_mask.append(corpus.ids[passage])
         yield from texts
 
 

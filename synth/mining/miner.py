@@ -18,7 +18,8 @@ from schemas.recipe import MiningSettings
 from synth.errors import InputError
 from synth.export import check_format, convert
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints, Positives
+from synth.mining.candidates import Candidates, Floats, Ints, Mask, Positives
+from synth.mining.in_batch import InBatchMask, in_batch_mask
 from synth.mining.model import FalseNegativeModel
 from synth.mining.select import Fate, select
 from synth.mining.suspicion import Suspicion, suspect
@@ -44,6 +45,8 @@ RECORDS = pa.schema(
         ("more_positives", pa.list_(_TEXT)),
         ("negatives", pa.list_(_TEXT)),
         ("short", pa.bool_()),
+        ("in_batch_mask", pa.list_(pa.string())),
+        ("in_batch_complete", pa.bool_()),
     ]
 )
 _GRADED = pa.struct([*_TEXT, ("grade", pa.int8())])
@@ -143,14 +146,16 @@ class HardNegativeMiner:
         suspicion, bounds = self._suspicion(table), self.settings
         if suspicion is not None:
             report.suspicion, bounds = suspicion.told, suspicion.settings
-        parts = []
+        parts, masks = [], []
         for numbers, block in self.blocks(table):
             if suspicion is not None:
                 block = suspicion.of(table.corpus, block)
             fate = select(table.corpus, bounds, block, self.seed)
             _count(report, pairs, numbers, block, fate)
-            parts.append(self._kept(report, numbers, block, fate))
-        return MinedDataset(pairs, Negatives.joined(parts), report, self.settings.negatives)
+            kept, rows = self._kept(report, numbers, block, fate)
+            parts.append(rows)
+            masks.append(in_batch_mask(table.corpus, bounds, block).only(kept))
+        return MinedDataset(pairs, Negatives.joined(parts), InBatchMask.joined(masks), report, self.settings.negatives)
 
     def blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
         """(numbers of the queries in the pairs, their candidates); as often as it has positives where `each` is mined for."""
@@ -175,8 +180,8 @@ class HardNegativeMiner:
 
         return calibrate(self, pairs, table, judge, Wanted(**wanted), reporter or Silent())
 
-    def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> Negatives:
-        """A row for every query of a block that has enough negatives, or whose shortfall is no reason to drop it."""
+    def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> tuple[Mask, Negatives]:
+        """(which queries of a block have enough negatives, or a shortfall that is no reason to drop them; their rows)."""
         found = np.bincount(block.query[fate.selected], minlength=block.count)
         short = found < self.settings.negatives
         kept = ~short if self.shortfall == "drop" else np.ones(block.count, dtype=bool)
@@ -188,7 +193,7 @@ class HardNegativeMiner:
         known = kept[block.positives.owner]
         if self.settings.positive_anchor == "each":
             known &= np.diff(block.positives.owner, prepend=-1) > 0
-        return Negatives(
+        return kept, Negatives(
             numbers[kept],
             np.bincount(block.positives.owner[known], minlength=block.count)[kept],
             block.positives.passage[known],
@@ -248,6 +253,8 @@ class MinedDataset:
 
     pairs: Pairs
     negatives: Negatives
+    in_batch: InBatchMask
+    """What no row may take from another as a negative."""
     report: Report
     asked: int
     """Negatives that a whole row has."""
@@ -265,6 +272,7 @@ class MinedDataset:
         """Rows with the columns of RECORDS, a few thousand at a time."""
         negatives = self.negatives
         ends = np.cumsum(negatives.found), np.cumsum(negatives.known)
+        masked, ids = np.cumsum(self.in_batch.held), self.pairs.passage_ids
         for start in range(0, len(negatives.query), _ROWS):
             stop = min(start + _ROWS, len(negatives.query))
             rows = []
@@ -282,6 +290,10 @@ class MinedDataset:
                         "more_positives": positives[1:],
                         "negatives": self._negatives(found),
                         "short": int(negatives.found[row]) < self.asked,
+                        "in_batch_mask": [
+                            ids[n] for n in self.in_batch.passage[masked[row] - self.in_batch.held[row] : masked[row]]
+                        ],
+                        "in_batch_complete": bool(self.in_batch.complete[row]),
                     }
                 )
             yield pa.Table.from_pylist(rows, schema=RECORDS if self.grade is None else _graded(RECORDS))

@@ -72,7 +72,8 @@ def relabel_false_negatives(
 
     `drop` takes out what `answers` or is `disputed`; `promote` makes what answers a positive of its row and takes out
     what is disputed; `grade` keeps all with a grade in `full`. With `band` only negatives are asked about whose score
-    is between these shares of the positive's, or of unknown share. A query with more than `max_flagged` is dropped.
+    is between these shares of the positive's, or of unknown share. What is taken out must not come back as an in-batch
+    negative, so it is masked there. A query with more than `max_flagged` is dropped.
     Raises InputError for an unknown action, a band that is none, or without judges.
     """
     _check(action, band, judges)
@@ -180,7 +181,9 @@ def _changed(mined: MinedDataset, report: Relabelled, row: Ints, grade: Ints, cr
         negatives=len(after.passage),
         relabelled=report.as_dict(),
     )
-    return replace(mined, negatives=after, report=told, grade=grade[stays] if report.action == "grade" else None)
+    grades = grade[stays] if report.action == "grade" else None
+    masked = mined.in_batch.besides(row[goes], before.passage[goes]).only(kept)
+    return replace(mined, negatives=after, in_batch=masked, report=told, grade=grades)
 
 
 def _short_before(mined: MinedDataset) -> int:
