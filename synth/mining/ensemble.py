@@ -63,7 +63,7 @@ def combine(
 def _gathered(mined: Sequence[MinedDataset], found: Ints, sources: Ints, places: Ints) -> MinedDataset:
     first = mined[0]
     columns = {}
-    for name in ("passage", "rank", "score"):
+    for name in ("passage", "rank", "score", "probability"):
         column = np.empty(len(places), dtype=getattr(first.negatives, name).dtype)
         for number, each in enumerate(mined):
             own = sources == number

@@ -59,6 +59,7 @@ class Negatives:
 
     query: number in the pairs, shape (rows,); known, found: positives and negatives of each row, shape (rows,)
     positive, positive_score: shape (sum of known,); passage, rank, score: shape (sum of found,), best first
+    probability: of being an unlabelled positive, shape (sum of found,); NaN where that was not asked
     """
 
     query: Ints
@@ -69,6 +70,7 @@ class Negatives:
     passage: Ints
     rank: Ints
     score: Floats
+    probability: Floats
 
     @staticmethod
     def joined(parts: Sequence[Negatives]) -> Negatives:
@@ -202,6 +204,7 @@ class HardNegativeMiner:
             block.passage[rows],
             block.rank[rows],
             block.score[rows],
+            np.full(len(rows), np.nan, dtype=np.float32) if block.probability is None else block.probability[rows],
         )
 
     def sweep(self, pairs: Pairs, table: ScoreTable, grid: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
