@@ -167,6 +167,8 @@ class NTuple(_Record):
     positive: PassageText
     more_positives: list[PassageText] = []
     negatives: list[Negative] = []
+    short: bool = False
+    """Whether fewer hard negatives were mined than the recipe asked for."""
     in_batch_mask: list[str] = []
     """Ids of passages that must not count as negatives of this query where they stand in other rows of a batch
     (docs/mining.md says which), its own positives among them."""

@@ -211,6 +211,7 @@ def _record(row: dict[str, Any], mined: Mined, workshop: Workshop, licence: str)
         "positive": positives[0],
         "more_positives": positives[1:],
         "negatives": [*mined.negatives, *(each.model_dump() for each in negatives_of(row["written"], positives[0]))],
+        "short": len(mined.negatives) < workshop.recipe.mining.negatives,
         "in_batch_mask": mined.in_batch_mask,
         "in_batch_complete": mined.in_batch_complete,
     }

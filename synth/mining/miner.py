@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from synth.mining.calibrate import Calibration
     from synth.mining.judging import Judge
 
-Shortfall = Literal["keep", "drop", "mark"]
 BINS = np.round(np.linspace(0, 1, 21), 2)
 """Edges of the histogram of (s(q,p) - s(q,n)) / |s(q,p)|; what lies beyond them is in its first or last bin."""
 
@@ -125,26 +124,23 @@ class HardNegativeMiner:
         self,
         *,
         seed: int = 0,
-        shortfall: Shortfall = "keep",
         model: FalseNegativeModel | None = None,
         **settings: Any,
     ) -> None:
         self.settings = MiningSettings(**settings)
         self.seed = seed
-        self.shortfall = shortfall
         self.model = model
         """Of `multi_signal`; None for the one that ships for the teacher's family."""
 
     def changed(self, **settings: Any) -> HardNegativeMiner:
         """The same with other settings."""
         own = self.settings.model_dump(exclude_none=True)
-        return HardNegativeMiner(seed=self.seed, shortfall=self.shortfall, model=self.model, **(own | settings))
+        return HardNegativeMiner(seed=self.seed, model=self.model, **(own | settings))
 
     def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
         """Negatives of every query of `pairs`; none is asked of the teacher again."""
         settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
-        how = {"seed": self.seed, "shortfall": self.shortfall}
-        report = Report(settings | how, table.teacher, table.depth, len(table.corpus))
+        report = Report(settings | {"seed": self.seed}, table.teacher, table.depth, len(table.corpus))
         suspicion, bounds = self._suspicion(table), self.settings
         if suspicion is not None:
             report.suspicion, bounds = suspicion.told, suspicion.settings
@@ -186,7 +182,7 @@ class HardNegativeMiner:
         """(which queries of a block have enough negatives, or a shortfall that is no reason to drop them; their rows)."""
         found = np.bincount(block.query[fate.selected], minlength=block.count)
         short = found < self.settings.negatives
-        kept = ~short if self.shortfall == "drop" else np.ones(block.count, dtype=bool)
+        kept = ~short if self.settings.shortfall == "drop" else np.ones(block.count, dtype=bool)
         report.queries += block.count
         report.short += int(short.sum())
         report.dropped += int((~kept).sum())
@@ -212,7 +208,7 @@ class HardNegativeMiner:
         return [self._tried(pairs, table, dict(changes)) for changes in grid]
 
     def _tried(self, pairs: Pairs, table: ScoreTable, changes: dict[str, Any]) -> dict[str, Any]:
-        own = self.settings.model_dump(exclude_none=True)
+        own = self.settings.model_dump(exclude_none=True, exclude={"shortfall"})
         if changes.get("strategy", own["strategy"]) != own["strategy"]:
             own = {name: value for name, value in own.items() if name not in self.settings.bounds}
         mined = HardNegativeMiner(seed=self.seed, model=self.model, **(own | changes)).mine(pairs, table)
