@@ -147,7 +147,7 @@ def create_run(
         text_field=text_field,
         title_field=title_field,
         id_field=id_field,
-        decontaminate=[_absolute(place) for place in resolved.decontaminate],
+        decontaminate=[absolute_set(place) for place in resolved.decontaminate],
         licence=resolved.licence,
         shard_size=shard_size,
         llm=llm,
@@ -165,7 +165,8 @@ def create_run(
     return run
 
 
-def _absolute(place: str) -> str:
+def absolute_set(place: str) -> str:
+    """Where an evaluation set is, whatever folder a process starts in."""
     return place if place.startswith(HUB) else str(Path(place).expanduser().absolute())
 
 
