@@ -21,7 +21,7 @@ from synth.view import Background, SetView
 
 SURPLUS = "surplus"
 
-_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement"]
+_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement", "task"]
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,13 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         fetch_positives=_PositiveReader(workshop, shards, position),
         background=background_of(workshop),
         judged=items["judgement"].is_valid().to_numpy()[passed],
+        task=np.asarray(items["task"].to_pylist(), dtype=np.str_)[passed],
     )
 
 
 def background_of(workshop: Workshop) -> Background:
     """What set gates may ask of the run."""
-    return Background(workshop.folder, workshop.recipe.teacher, workshop.teacher)
+    return Background(workshop.folder, workshop.recipe.teacher, workshop.teacher, workshop.teacher_flag)
 
 
 @dataclass(frozen=True)
