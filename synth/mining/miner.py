@@ -279,6 +279,7 @@ class MinedDataset:
                 number = int(negatives.query[row])
                 found = slice(int(ends[0][row] - negatives.found[row]), int(ends[0][row]))
                 known = slice(int(ends[1][row] - negatives.known[row]), int(ends[1][row]))
+                hidden = slice(int(masked[row] - self.in_batch.held[row]), int(masked[row]))
                 positives = self._texts(negatives.positive[known], negatives.positive_score[known])
                 rows.append(
                     {
@@ -289,9 +290,7 @@ class MinedDataset:
                         "more_positives": positives[1:],
                         "negatives": self._negatives(found),
                         "short": int(negatives.found[row]) < self.asked,
-                        "in_batch_mask": [
-                            ids[n] for n in self.in_batch.passage[masked[row] - self.in_batch.held[row] : masked[row]]
-                        ],
+                        "in_batch_mask": [ids[n] for n in self.in_batch.passage[hidden].tolist()],
                         "in_batch_complete": bool(self.in_batch.complete[row]),
                     }
                 )
