@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.recipe import MiningSettings
 from synth.corpus import Corpus
@@ -26,21 +27,21 @@ class InBatchMask:
     """
 
     held: Ints
-    passage: Ints
+    passage: npt.NDArray[np.int32]
     complete: Mask
 
     @staticmethod
-    def of(owner: Ints, passage: Ints, complete: Mask) -> InBatchMask:
+    def of(owner: Ints, passage: Ints | npt.NDArray[np.int32], complete: Mask) -> InBatchMask:
         """From pairs of a row and a passage, in any order and some of them several times."""
         size = int(passage.max(initial=0)) + 1
         row, ordinal = np.divmod(np.unique(owner * size + passage), size)
-        return InBatchMask(np.bincount(row, minlength=len(complete)), ordinal, complete)
+        return InBatchMask(np.bincount(row, minlength=len(complete)), ordinal.astype(np.int32), complete)
 
     @staticmethod
     def joined(parts: Sequence[InBatchMask]) -> InBatchMask:
         """One after the other."""
         none = np.empty(0, dtype=np.int64)
-        nothing = InBatchMask(none, none, none.astype(bool))
+        nothing = InBatchMask(none, none.astype(np.int32), none.astype(bool))
         return InBatchMask(*(np.concatenate([getattr(p, f.name) for p in (nothing, *parts)]) for f in fields(nothing)))
 
     @property
@@ -52,7 +53,7 @@ class InBatchMask:
         """Of some rows, shape (n,)."""
         return InBatchMask(self.held[kept], self.passage[kept[self.owner]], self.complete[kept])
 
-    def besides(self, owner: Ints, passage: Ints, complete: Mask | bool = True) -> InBatchMask:
+    def besides(self, owner: Ints, passage: Ints | npt.NDArray[np.int32], complete: Mask | bool = True) -> InBatchMask:
         """These and more of the same rows."""
         both = np.concatenate([self.owner, owner]), np.concatenate([self.passage, passage])
         return InBatchMask.of(*both, self.complete & complete)
