@@ -73,6 +73,8 @@ class Workshop:
     personas: Mapping[str, Persona]
     teacher: Teacher
     generator: Generator
+    teacher_flag: str = ""
+    """How the teacher is reached, as `--teacher` names it."""
 
     @cached_property
     def gates(self) -> list[RecordGate]:

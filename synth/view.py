@@ -35,6 +35,8 @@ class Background:
     """The run's; its evaluation sets lie in it, its store is two folders above."""
     teacher_name: str = ""
     teacher: Teacher | None = None
+    teacher_flag: str = ""
+    """How the teacher is reached again, as `--teacher` names it."""
 
     @property
     def evaluations(self) -> Path:
@@ -65,6 +67,7 @@ class SetView:
     ahead: how many passages the teacher scores above the positive, equivalents of the
         positive not counted; never more than `depth`
     positive_score: the teacher's score of the positive, rounded
+    task: what each record is, shape (n,); None where there are no tasks
     judged: shape (n,), whether an LLM judge kept the record; None where there is none
     """
 
@@ -82,6 +85,7 @@ class SetView:
     """Texts of the positives in some rows, the first of each first."""
     background: Background = Background()
     judged: npt.NDArray[np.bool_] | None = None
+    task: npt.NDArray[np.str_] | None = None
 
     def queries(self, rows: npt.NDArray[np.int64]) -> Iterator[str]:
         """Texts of the queries in many rows, streaming."""

@@ -56,29 +56,30 @@ def retrieve(
     depth: int = 100,
     evidence: bool = False,
     reporter: Reporter | None = None,
+    folder: Path | None = None,
 ) -> ScoreTable:
     """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query.
 
     Equal pairs, teacher and depth find the table that is there already, without a search. `evidence` is
-    what `multi_signal` and `max_similarity` need besides. Raises InputError where the teacher can't be loaded.
+    what `multi_signal` and `max_similarity` need besides. `folder` is where pools and tables are kept instead. Raises InputError where the teacher can't be loaded.
     """
     reporter = reporter or Silent()
-    corpus = make_pool(pairs, store.root / "pools", reporter)
+    corpus = make_pool(pairs, folder or store.root / "pools", reporter)
     name, settings = reach_teacher(teacher)
     built = build_teacher(name, corpus.folder / "teachers" / sha256_of(name)[:16], store.embeddings, settings)
     try:
         depth = min(depth, len(corpus), BEYOND - 1)
         key = sha256_of([pairs.queries, pairs.positives, dict(built.identity), depth])[:32]
-        folder = corpus.folder / "scores" / key
-        if not folder.exists():
-            _write(folder, pairs, corpus, built, depth, reporter)
-        if evidence and not has_evidence(folder):
+        scores = corpus.folder / "scores" / key
+        if not scores.exists():
+            _write(scores, pairs, corpus, built, depth, reporter)
+        if evidence and not has_evidence(scores):
             reporter.stage("compare candidates with positives")
             built.index(corpus, Silent())
-            write_evidence(folder, corpus, built)
+            write_evidence(scores, corpus, built)
     finally:
         close_teacher(built)
-    return ScoreTable(folder, corpus)
+    return ScoreTable(scores, corpus)
 
 
 def _write(folder: Path, pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: int, reporter: Reporter) -> None:
