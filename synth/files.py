@@ -101,7 +101,7 @@ class ParquetSink:
             self.rows += table.num_rows
 
     def tell(self, metadata: dict[str, bytes]) -> None:
-        """Add to the schema's metadata, also after rows were written."""
+        """Add to the file's metadata (`pq.read_metadata`), also after rows were written."""
         self._writer.add_key_value_metadata({name: value.decode() for name, value in metadata.items()})
 
     def _flush(self) -> None:

@@ -161,7 +161,7 @@ class TableMetadata:
 
 
 def read_metadata(folder: Path) -> TableMetadata:
-    metadata = pq.read_schema(folder / "table.parquet").metadata
+    metadata = pq.read_metadata(folder / "table.parquet").metadata
     recall = orjson.loads(metadata.get(b"recall", b"null"))
     return TableMetadata(orjson.loads(metadata[b"teacher"]), int(metadata[b"depth"]), int(metadata[b"pool"]), recall)
 
