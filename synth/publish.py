@@ -26,7 +26,7 @@ from schemas.arrow import arrow_schema
 from schemas.base import canonical_json
 from schemas.document import Passage
 from schemas.facts import Facts
-from schemas.manifest import FileEntry, Manifest, SourceCount, SuspicionCard, TeacherCard
+from schemas.manifest import FileEntry, Manifest, RecallCard, SourceCount, SuspicionCard, TeacherCard
 from schemas.record import NTuple, PassageText, Reject, Verdict
 from synth.assess import SURPLUS, Assessment
 from synth.contaminated import count_contamination
@@ -41,6 +41,7 @@ from synth.rows import ItemRow, make_provenance
 from synth.scores import read_metadata
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
+from synth.teachers import recall_of
 from synth.written import negatives_of
 
 if TYPE_CHECKING:
@@ -319,6 +320,7 @@ def _manifest(
             identity=read_metadata(assessment.shards[0].scores_folder(workshop.folder)).teacher,
             pool=len(workshop.corpus),
             depth=workshop.depth,
+            recall=RecallCard.model_validate(recall) if (recall := recall_of(workshop.teacher)) else None,
         ),
         licences=dict(sorted(tally.licences.items())),
         decontamination=count_contamination(workshop, assessment),

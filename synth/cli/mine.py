@@ -240,6 +240,10 @@ def show(mined: MinedDataset) -> None:
     report = mined.report
     total = max(sum(report.candidates.values()), 1)
     out.print(f"\nCandidates of {report.queries:,} rows, {report.depth} a query, by {report.teacher.get('model', '?')}")
+    if report.recall:
+        out.print(
+            f"  found by index={report.teacher['index']}: {report.recall['mean']:.1%} of the exact best ({report.recall['low']:.1%} to {report.recall['high']:.1%}, {report.recall['queries']:,} queries)"
+        )
     for name, count in report.candidates.most_common():
         out.print(f"  {name:<24}{count:>12,}  {count / total:6.1%}")
     out.print(

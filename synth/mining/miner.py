@@ -104,6 +104,8 @@ class Report:
     """How the bound was chosen (`synth.mining.calibrate`)."""
     relabelled: dict[str, Any] | None = None
     """What judges said of the negatives, and what was done about it (`synth.mining.relabel`)."""
+    recall: dict[str, float] | None = None
+    """Of the teacher's approximate index against an exact search; None where all passages were looked at."""
 
     def as_dict(self) -> dict[str, Any]:
         by_source = {name: dict(counts) for name, counts in self.by_source.items()}
@@ -140,7 +142,8 @@ class HardNegativeMiner:
     def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
         """Negatives of every query of `pairs`; none is asked of the teacher again."""
         settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
-        report = Report(settings | {"seed": self.seed}, table.teacher, table.depth, len(table.corpus))
+        how = {"seed": self.seed}
+        report = Report(settings | how, table.teacher, table.depth, len(table.corpus), recall=table.recall)
         suspicion, bounds = self._suspicion(table), self.settings
         if suspicion is not None:
             report.suspicion, bounds = suspicion.told, suspicion.settings

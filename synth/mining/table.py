@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
 from synth.progress import Reporter, Silent
 from synth.scores import Questions, read_candidates, read_metadata, write_scores
+from synth.search.parts import load_arrays, save_arrays
 from synth.store import Store
-from synth.teachers import Teacher, build_teacher, close_teacher
+from synth.teachers import Hits, Teacher, build_teacher, close_teacher, queries_at_a_time
 from synth.teachers.settings import reach_teacher
 
 
@@ -43,6 +45,11 @@ class ScoreTable:
         return read_metadata(self.folder).teacher
 
     @property
+    def recall(self) -> dict[str, float] | None:
+        """What share of the exact best an approximate index found; None where all passages were looked at."""
+        return read_metadata(self.folder).recall
+
+    @property
     def depth(self) -> int:
         """How many passages were ranked for a query."""
         return read_metadata(self.folder).depth
@@ -60,7 +67,8 @@ def retrieve(
 ) -> ScoreTable:
     """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query.
 
-    Equal pairs, teacher and depth find the table that is there already, without a search. `evidence` is
+    Equal pairs, teacher and depth find the table that is there already, without a search; a search that was
+    killed goes on after the last block of queries that it finished. `evidence` is
     what `multi_signal` and `max_similarity` need besides. `folder` is where pools and tables are kept instead. Raises InputError where the teacher can't be loaded.
     """
     reporter = reporter or Silent()
@@ -87,11 +95,37 @@ def _write(folder: Path, pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: 
     teacher.index(corpus, reporter)
     reporter.stage("search", len(pairs.queries))
     questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
+    parts = folder.with_name(f"{folder.name}.parts")
     with new_folder(folder) as hidden:
-        write_scores(hidden, _told(questions, reporter), corpus, teacher, depth)
+        write_scores(hidden, questions.blocks(), corpus, _Resumable(teacher, parts, reporter), depth)
+    shutil.rmtree(parts, ignore_errors=True)
 
 
-def _told(questions: Questions, reporter: Reporter) -> Iterator[Questions]:
-    for block in questions.blocks():
-        yield block
-        reporter.advance(len(block.number))
+class _Resumable:
+    """A teacher whose answers lie in a folder, one file a block of queries, until the table is whole."""
+
+    def __init__(self, teacher: Teacher, folder: Path, reporter: Reporter) -> None:
+        self._teacher, self._folder, self._reporter = teacher, folder, reporter
+        self.identity = teacher.identity
+
+    @property
+    def recall(self) -> object:
+        return getattr(self._teacher, "recall", None)
+
+    def queries_at_a_time(self, depth: int) -> int:
+        return queries_at_a_time(self._teacher, depth)
+
+    def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        self._teacher.index(corpus, reporter)
+
+    def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        asked = sha256_of([list(queries), positives.tolist(), depth])
+        path = self._folder / f"{asked[:32]}.npz"
+        kept = load_arrays(path, "passages", "scores", "positive_scores")
+        if kept is None:
+            hits = self._teacher.search(queries, positives, depth)
+            save_arrays(path, passages=hits.passages, scores=hits.scores, positive_scores=hits.positive_scores)
+        else:
+            hits = Hits(**kept)
+        self._reporter.advance(len(queries))
+        return hits
