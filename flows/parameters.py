@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
@@ -16,7 +16,7 @@ from synth.llm.settings import reach
 from synth.personas.documents import FROM_DOCUMENTS, with_derived
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
-from synth.run import DEFAULT_SHARD_SIZE, Run, check_unchanged, create_run, find_run
+from synth.run import DEFAULT_SHARD_SIZE, Run, absolute_set, check_unchanged, create_run, find_run
 from synth.store import choose_store
 
 
@@ -100,25 +100,56 @@ class GenerateParameters(Strict):
         str | None,
         Field(description="YAML file that changes settings of the domain.", json_schema_extra=_position(10)),
     ] = None
+    decontaminate: Annotated[
+        list[str],
+        Field(
+            default_factory=list,
+            description="Evaluation sets that the dataset must not hold: folders or files on the machine that runs the flow, or hf://ORG/NAME.",
+            json_schema_extra=_position(11),
+        ),
+    ]
     llm: Annotated[
         list[str],
         Field(
             default_factory=list,
             description="Servers that write, such as http://HOST:8000/v1, or vllm:MODEL to start one. None: queries are cut out of the documents. An API key comes from the environment of the worker.",
-            json_schema_extra=_position(11),
+            json_schema_extra=_position(12),
         ),
     ]
     max_requests: Annotated[
         int | None,
-        Field(ge=1, description="End the run cleanly after so many requests.", json_schema_extra=_position(12)),
+        Field(ge=1, description="End the run cleanly after so many requests.", json_schema_extra=_position(13)),
+    ] = None
+    max_tokens_total: Annotated[
+        int | None,
+        Field(
+            ge=1, description="End the run cleanly after so many tokens, in and out.", json_schema_extra=_position(14)
+        ),
     ] = None
     max_hours: Annotated[
         float | None,
-        Field(gt=0, description="End the run cleanly after so many hours.", json_schema_extra=_position(13)),
+        Field(gt=0, description="End the run cleanly after so many hours.", json_schema_extra=_position(15)),
+    ] = None
+    request_timeout: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="Seconds until a request is given up and sent again.",
+            json_schema_extra=_position(16),
+        ),
+    ] = 600.0
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65_535,
+            description="Serve live counters for Prometheus on this local port of the machine that runs the flow.",
+            json_schema_extra=_position(17),
+        ),
     ] = None
     store: Annotated[
         str | None,
-        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(14)),
+        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(18)),
     ] = None
     shard_size: Annotated[
         int,
@@ -126,14 +157,14 @@ class GenerateParameters(Strict):
             ge=1,
             le=100_000,
             description="Planned items a task makes. It changes nothing in the dataset; aim at minutes of work.",
-            json_schema_extra=_position(15),
+            json_schema_extra=_position(19),
         ),
     ] = DEFAULT_SHARD_SIZE
     run_id: Annotated[
         str | None,
         Field(
             description="Continue this unfinished run of the store; every other field but the store is then ignored.",
-            json_schema_extra=_position(16),
+            json_schema_extra=_position(20),
         ),
     ] = None
 
@@ -149,7 +180,17 @@ class GenerateParameters(Strict):
             personas=_path(self.personas),
             config=_path(self.config),
             models=models,
+            decontaminate=tuple(self.decontaminate),
         )
+
+    @property
+    def spending(self) -> dict[str, Any]:
+        """What a run may spend, and how it asks: fields of `LlmSettings`."""
+        return {
+            "budget": Budget(requests=self.max_requests, tokens=self.max_tokens_total, hours=self.max_hours),
+            "request_timeout": self.request_timeout,
+            "metrics_port": self.metrics_port,
+        }
 
     def anchored(self) -> GenerateParameters:
         """The same with absolute paths: a scheduled run may start in another folder."""
@@ -160,6 +201,7 @@ class GenerateParameters(Strict):
                 "documents": [_absolute(path) for path in self.documents],
                 "personas": self.personas and self._anchored_personas(self.personas),
                 "config": self.config and _absolute(self.config),
+                "decontaminate": [absolute_set(place) for place in self.decontaminate],
                 "store": str(choose_store(self.store).root),
             }
         )
@@ -186,8 +228,7 @@ def open_run(parameters: GenerateParameters) -> Run:
         run = find_run(store, parameters.run_id)
         check_unchanged(run)
         return run
-    budget = Budget(requests=parameters.max_requests, hours=parameters.max_hours)
-    llm = reach(parameters.llm).model_copy(update={"budget": budget})
+    llm = reach(parameters.llm).model_copy(update=parameters.spending)
     fields = Documents((), parameters.text_field, parameters.title_field, parameters.id_field)
     choices = with_derived(parameters.choices(tuple(llm.models)), fields, store, llm, Silent())
     return create_run(
@@ -212,8 +253,9 @@ def parameters_of(run: Run) -> GenerateParameters:
         id_field=info.id_field,
         name=info.name,
         limit=recipe.limit,
-        teacher=run.scoring.flags()["teacher"][0],
+        teacher=info.teacher.flag(recipe.teacher),
         seed=recipe.seed,
+        decontaminate=info.decontaminate,
         llm=[endpoint.url for endpoint in info.llm.endpoints] if info.llm else [],
         store=str(run.store.root),
         shard_size=info.shard_size,

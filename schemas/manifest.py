@@ -56,6 +56,16 @@ class SourceCount(Strict):
         return self
 
 
+class RecallCard(Strict):
+    """Share of the exact best that an approximate index found, with its 95 % interval."""
+
+    mean: Share
+    low: Share
+    high: Share
+    queries: Count
+    """So many were measured."""
+
+
 class TeacherCard(Strict):
     """Which embedder scored, on how many passages, to which depth."""
 
@@ -63,6 +73,8 @@ class TeacherCard(Strict):
     identity: dict[str, str]
     pool: Annotated[int, Field(ge=0)]
     depth: Annotated[int, Field(ge=0)]
+    recall: RecallCard | None = None
+    """None where every passage was looked at."""
 
 
 class SuspicionCard(Strict):

@@ -104,6 +104,11 @@ class MiningSettings(Strict):
     temperature: Annotated[float, Field(gt=0)] = 0.1
     same_document: bool = False
     """Whether other passages of the positive's document may be negatives."""
+    shortfall: Literal["keep", "drop", "mark"] = "keep"
+    """What becomes of a query with fewer negatives than asked for; `short` of the format `full` says which these are.
+    In a run `drop` rejects the record before N are counted."""
+    in_batch_margin: Annotated[float, Field(ge=0)] = 0.0
+    """What scores at or above s(q,p) less this must not count as an in-batch negative (GISTEmbed, arXiv 2402.16829)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -167,6 +167,13 @@ class NTuple(_Record):
     positive: PassageText
     more_positives: list[PassageText] = []
     negatives: list[Negative] = []
+    short: bool = False
+    """Whether fewer hard negatives were mined than the recipe asked for."""
+    in_batch_mask: list[str] = []
+    """Ids of passages that must not count as negatives of this query where they stand in other rows of a batch
+    (docs/mining.md says which), its own positives among them."""
+    in_batch_complete: bool = True
+    """Whether the teacher's list went deep enough to name all passages that score as high as `in_batch_mask` asks."""
 
 
 class ScoredPair(_Record):

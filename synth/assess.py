@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from schemas.manifest import Funnel
 from schemas.record import Verdict
 from synth.gates import build_set_gates
+from synth.mining.suspicion import Suspicion
 from synth.shard import Shard, Workshop
 from synth.view import Background, SetView
 
 SURPLUS = "surplus"
 
-_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement"]
+_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement", "task"]
 
 
 @dataclass(frozen=True)
@@ -40,21 +41,29 @@ class Assessment:
     def accepted(self) -> int:
         return len(self.positions)
 
+    suspicion: Suspicion | None = None
+    """The model and bound by which short records were found and are mined for; None where none were looked for."""
+
     def first(self, number: int, why: str) -> Assessment:
         """The same with at most `number` accepted records; the others are surplus, for the reason given."""
-        extra = self.positions[number:].tolist()
-        if not extra:
-            return self
         surplus = Verdict(gate="limit", keep=False, reason=SURPLUS, detail=why)
-        rejected = {**self.funnel.rejected, SURPLUS: self.funnel.rejected.get(SURPLUS, 0) + len(extra)}
+        return self.without(dict.fromkeys(self.positions[number:].tolist(), surplus))
+
+    def limited(self, limit: int | None) -> Assessment:
+        """The same with the first of the accepted records, as many as were asked for."""
+        return self if limit is None else self.first(limit, f"beyond the {limit} records asked for")
+
+    def without(self, verdicts: Mapping[int, Verdict]) -> Assessment:
+        """The same without some accepted records, given by position."""
+        rejected = Counter(self.funnel.rejected) + Counter(verdict.reason for verdict in verdicts.values())
+        positions = self.positions[~np.isin(self.positions, list(verdicts))]
         funnel = Funnel(
             planned=self.funnel.planned,
-            accepted=number,
+            accepted=len(positions),
             rejected=dict(sorted(rejected.items())),
             failed=self.funnel.failed,
         )
-        rejects = {**self.set_rejects, **dict.fromkeys(extra, surplus)}
-        return replace(self, positions=self.positions[:number], set_rejects=rejects, funnel=funnel)
+        return replace(self, positions=positions, set_rejects={**self.set_rejects, **verdicts}, funnel=funnel)
 
 
 def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> Assessment:
@@ -72,8 +81,7 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
             rejects[int(view.position[row])] = verdict
     positions = view.position[alive]
     funnel = _funnel(items, rejects, len(positions))
-    found = Assessment(shards, positions, rejects, funnel, _known_positives(items))
-    return found if limit is None else found.first(limit, f"beyond the {limit} records asked for")
+    return Assessment(shards, positions, rejects, funnel, _known_positives(items)).limited(limit)
 
 
 def check_set_gates(workshop: Workshop) -> None:
@@ -117,12 +125,13 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         fetch_positives=_PositiveReader(workshop, shards, position),
         background=background_of(workshop),
         judged=items["judgement"].is_valid().to_numpy()[passed],
+        task=np.asarray(items["task"].to_pylist(), dtype=np.str_)[passed],
     )
 
 
 def background_of(workshop: Workshop) -> Background:
     """What set gates may ask of the run."""
-    return Background(workshop.folder, workshop.recipe.scored_by, workshop.teacher)
+    return Background(workshop.folder, workshop.recipe.scored_by, workshop.teacher, workshop.scoring)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.manifest import Manifest
-from schemas.recipe import MiningSettings
 from synth.export import ExportResult, default_format
 from synth.resources import find_shipped
 
@@ -65,7 +64,7 @@ def render_card(manifest: Manifest, repo_id: str | None, configs: Sequence[Expor
         extractive=sum(count for method, count in manifest.methods.items() if method.startswith("extractive:")),
         records=_records(manifest),
         made=_made(manifest),
-        mining_rule=_mining_rule(manifest.recipe.mining),
+        mining_rule=_mining_rule(manifest),
         licences=[(_cell(licence), count) for licence, count in manifest.licences.items()],
         prompts=_prompts(manifest.recipe.instruction),
         instruction_by_persona=manifest.recipe.persona.scope in ("instruction", "both"),
@@ -134,8 +133,10 @@ def _made(manifest: Manifest) -> list[tuple[str, int]]:
     return [(_cell(method), count) for method, count in manifest.negatives.items() if method != "mined"]
 
 
-def _mining_rule(mining: MiningSettings) -> str:
-    bounds = [_BOUNDS[name].format(value) for name, value in mining.bounds.items()]
+def _mining_rule(manifest: Manifest) -> str:
+    chosen = {} if manifest.suspicion is None else {"max_false_negative_rate": manifest.suspicion.bound}
+    given = manifest.recipe.mining.bounds
+    bounds = [_BOUNDS[name].format(value) for name, value in (given | chosen).items()]
     return " and ".join(bounds) or "whatever its score (false negatives are likely)"
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from schemas.document import Passage
 from synth.files import read_batches, replace_atomically
 from synth.lexicon import Lexicon
-from synth.ragged import ragged
+from synth.ragged import ragged, spread
 from synth.text import hash64, normalise
 
 Ordinals = npt.NDArray[np.int64]
@@ -75,6 +75,15 @@ class Corpus:
         first, last = np.searchsorted(self._near_keys, np.stack([passages * size, (passages + 1) * size]))
         which, offset = ragged(last - first)
         return which, self._near_keys[first[which] + offset] % size
+
+    def equivalents(self, passages: Ordinals) -> tuple[Ordinals, Ordinals]:
+        """All passages equivalent to some, themselves included: (which of `passages`, the other's ordinal), both flat."""
+        near, twins = self.near(passages)
+        order, starts = self._by_document
+        which, rows = spread(starts, self.document[passages])
+        others = order[rows]
+        touching = self.overlap(passages[which], others)
+        return np.concatenate([near, which[touching]]), np.concatenate([twins, others[touching]])
 
     def texts(self, ordinals: Sequence[int] | Ordinals) -> list[str]:
         """Texts of some passages; only these are read from disk."""

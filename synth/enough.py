@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.recipe import Recipe
-from synth.assess import Assessment, assess
+from synth.assess import Assessment
 from synth.errors import RunError
 from synth.llm.budget import Budget
+from synth.negatives import accept
 from synth.novelty import End, Novelty
 from synth.progress import Reporter
 from synth.shard import Shard, Workshop
@@ -96,7 +97,7 @@ def _make(
     if cut is not None:
         shards = run.shards(cut)
     reporter.stage("judge the whole set")
-    return assess(workshop, shards, workshop.recipe.limit), cut
+    return accept(workshop, shards, workshop.recipe.limit), cut
 
 
 def _ended(assessment: Assessment, end: End, limit: int | None, reporter: Reporter) -> Enough:

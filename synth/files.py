@@ -100,6 +100,10 @@ class ParquetSink:
             )
             self.rows += table.num_rows
 
+    def tell(self, metadata: dict[str, bytes]) -> None:
+        """Add to the file's metadata (`pq.read_metadata`), also after rows were written."""
+        self._writer.add_key_value_metadata({name: value.decode() for name, value in metadata.items()})
+
     def _flush(self) -> None:
         if self._pending:
             self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self.schema))

@@ -134,10 +134,10 @@ def _check_arrived(repository: _Repository, commit: str, sent: dict[str, int]) -
         )
 
 
-def read_tables(reference: str, flag: str = "") -> dict[str, list[dict[str, Any]]]:
+def read_tables(reference: str, flag: str = "", prefer: str = "test") -> dict[str, list[dict[str, Any]]]:
     """The rows of `ORG/NAME[/CONFIG][:SPLIT]`: under `rows`, or `queries`, `corpus` and `qrels` where it has these configs.
 
-    Without SPLIT it is `test` where there is one, else all. Raises InputError where the Hub refuses or can't be
+    Without SPLIT it is the one to `prefer` where there is one, else all. Raises InputError where the Hub refuses or can't be
     reached; `flag` is what the message begins with.
     """
     repo, _, split = reference.partition(":")
@@ -151,16 +151,20 @@ def read_tables(reference: str, flag: str = "") -> dict[str, list[dict[str, Any]
         if not config and {"queries", "corpus"} <= set(names):
             qrels = next((name for name in ("qrels", "default", f"{repo_id}-qrels") if name in names), "")
             tables = {"queries": "queries", "corpus": "corpus", **({"qrels": qrels} if qrels else {})}
-            found = {table: _rows(repo_id, name, split if table == "qrels" else "") for table, name in tables.items()}
+            found = {
+                table: _rows(repo_id, name, (split, prefer) if table == "qrels" else ("", ""))
+                for table, name in tables.items()
+            }
             return {"qrels": []} | found
-        return {"rows": _rows(repo_id, config or None, split)}
+        return {"rows": _rows(repo_id, config or None, (split, prefer))}
 
 
-def _rows(repo_id: str, config: str | None, split: str) -> list[dict[str, Any]]:
+def _rows(repo_id: str, config: str | None, wanted: tuple[str, str]) -> list[dict[str, Any]]:
+    """Of the split that is wanted, or else preferred; of all where neither says."""
     from datasets import load_dataset
 
-    splits = load_dataset(repo_id, config)
-    chosen = [split] if split else ["test"] if "test" in splits else list(splits)
+    splits, (split, preferred) = load_dataset(repo_id, config), wanted
+    chosen = [split] if split else [preferred] if preferred in splits else list(splits)
     return [row for name in chosen for row in splits[name].to_list()]
 
 

@@ -26,7 +26,7 @@ from schemas.arrow import arrow_schema
 from schemas.base import canonical_json
 from schemas.document import Passage
 from schemas.facts import Facts
-from schemas.manifest import FileEntry, Manifest, SourceCount, SuspicionCard, TeacherCard
+from schemas.manifest import FileEntry, Manifest, RecallCard, SourceCount, SuspicionCard, TeacherCard
 from schemas.record import NTuple, PassageText, Reject, Verdict
 from synth.assess import SURPLUS, Assessment
 from synth.contaminated import count_contamination
@@ -34,13 +34,14 @@ from synth.diversity import measure_diversity
 from synth.errors import ConservationError, StoreError
 from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
 from synth.fingerprint import ContentHash
-from synth.negatives import RunMiner
+from synth.negatives import Mined, RunMiner
 from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
 from synth.rows import ItemRow, make_provenance
 from synth.scores import read_metadata
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
+from synth.teachers import recall_of
 from synth.written import negatives_of
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ _RECORD_TEXT = (
     "more_positives",
     "split",
     "negatives",
+    "in_batch_mask",
     "attributes",
     "judgement",
 )
@@ -170,10 +172,10 @@ def _records_of(
     own = positions[(positions >= shard.start) & (positions < shard.stop)]
     rows = items.take(pa.array(own - shard.start)).to_pylist()
     records: list[dict[str, Any]] = []
-    for row, (positives, negatives) in zip(rows, miner.mine(shard) if rows else (), strict=True):
-        positives[0]["text"] = row["positive"] or positives[0]["text"]
+    for row, mined in zip(rows, miner.mine(shard) if rows else (), strict=True):
+        mined.positives[0]["text"] = row["positive"] or mined.positives[0]["text"]
         licence = licences[row["passage"]]
-        records.append(_record(row, positives[: 1 + len(row["others"])], negatives, miner.workshop, licence))
+        records.append(_record(row, mined, miner.workshop, licence))
         tally.written.update(each["reason"] or "kept" for each in row["written"])
         tally.splits[row["split"]] += 1
         tally.methods[row["method"]] += 1
@@ -190,13 +192,8 @@ def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally
     tally.negatives.update(negative["method"] for negative in record["negatives"])
 
 
-def _record(
-    row: dict[str, Any],
-    positives: list[dict[str, Any]],
-    negatives: list[dict[str, Any]],
-    workshop: Workshop,
-    licence: str,
-) -> dict[str, Any]:
+def _record(row: dict[str, Any], mined: Mined, workshop: Workshop, licence: str) -> dict[str, Any]:
+    positives = mined.positives[: 1 + len(row["others"])]
     item = ItemRow(**{each.name: row[each.name] for each in fields(ItemRow)})
     provenance = make_provenance(
         item, workshop.recipe.generator, method=item.method, model=item.model, revision=item.revision, licence=licence
@@ -214,7 +211,10 @@ def _record(
         "query": row["query"],
         "positive": positives[0],
         "more_positives": positives[1:],
-        "negatives": [*negatives, *(each.model_dump() for each in negatives_of(row["written"], positives[0]))],
+        "negatives": [*mined.negatives, *(each.model_dump() for each in negatives_of(row["written"], positives[0]))],
+        "short": len(mined.negatives) < workshop.recipe.mining.negatives,
+        "in_batch_mask": mined.in_batch_mask,
+        "in_batch_complete": mined.in_batch_complete,
     }
 
 
@@ -255,6 +255,8 @@ def _hashable(records: pa.Table) -> pa.Table:
     joined = pc.binary_join_element_wise(positive.field("passage_id"), positive.field("text"), "\x1f")
     plain = {name: records[name] for name in ("id", "instruction", "query", "split")}
     lists = {name: _joined(records[name]) for name in ("more_positives", "negatives")}
+    masked = ["\x1e".join(row) for row in records["in_batch_mask"].to_pylist()]
+    lists["in_batch_mask"] = pa.array(masked, type=pa.string())
     said = {name: _as_json(records[name]) for name in ("attributes", "judgement")}
     return pa.table({**plain, "positive": joined, **lists, **said})
 
@@ -318,6 +320,7 @@ def _manifest(
             identity=read_metadata(assessment.shards[0].scores_folder(workshop.folder)).teacher,
             pool=len(workshop.corpus),
             depth=workshop.depth,
+            recall=RecallCard.model_validate(recall) if (recall := recall_of(workshop.teacher)) else None,
         ),
         licences=dict(sorted(tally.licences.items())),
         decontamination=count_contamination(workshop, assessment),

@@ -10,6 +10,7 @@ runs/RUN_ID/teacher/        the teacher's index of the passages
 runs/RUN_ID/nearest-personas.npy    the personas near to each passage, where they are matched
 runs/RUN_ID/items/          one file a shard: every planned item and what became of it
 runs/RUN_ID/scores/         one score table a shard
+runs/RUN_ID/consistency/    queries ranked for passages, where the gate asks for that
 runs/RUN_ID/result.json     the version it published: the last file a run writes
 """
 
@@ -155,7 +156,7 @@ def create_run(
         text_field=text_field,
         title_field=title_field,
         id_field=id_field,
-        decontaminate=[_absolute(place) for place in resolved.decontaminate],
+        decontaminate=[absolute_set(place) for place in resolved.decontaminate],
         licence=resolved.licence,
         shard_size=shard_size,
         llm=llm,
@@ -174,7 +175,8 @@ def create_run(
     return run
 
 
-def _absolute(place: str) -> str:
+def absolute_set(place: str) -> str:
+    """Where an evaluation set is, whatever folder a process starts in."""
     return place if place.startswith(HUB) else str(Path(place).expanduser().absolute())
 
 
@@ -326,6 +328,7 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)
     generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
-    workshop = Workshop(run.folder, recipe, corpus, plan, {p.id: p for p in run.personas}, teacher, generator)
+    personas = {persona.id: persona for persona in run.personas}
+    workshop = Workshop(run.folder, recipe, corpus, plan, personas, teacher, generator, run.scoring)
     check_set_gates(workshop)
     return workshop

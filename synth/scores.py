@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from synth.files import ParquetSink, read_batches
 from synth.mining.candidates import BEYOND, Candidates, Keys, Positives
 from synth.mining.guards import is_like_positive, is_positive
 from synth.ragged import ragged, spread
-from synth.teachers import Hits, Ints, Teacher, ranked
+from synth.teachers import Hits, Ints, Teacher, queries_at_a_time, ranked, recall_of
 from synth.text import hash64, normalise
 
 TABLE = pa.schema([("query", pa.int32()), ("passage", pa.int32()), ("rank", pa.uint16()), ("score", pa.float32())])
@@ -102,13 +103,32 @@ def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teac
             )
         ]
         queries, positives, table = sinks
-        for block in blocks:
-            padded = _pad(block)
-            found = _candidates(block, padded, teacher.search(block.texts, padded, depth))
+        for block, found in _searched(blocks, teacher, depth):
             table.add_table(rows_of(block.number, found), one_row_group=True)
             positives.add_table(positives_of(corpus, block.number, found))
             number = _typed(block.number, pa.int32())
             queries.add_table(pa.table([number, pa.array(block.ids), block.key, pa.array(block.texts)], schema=QUERIES))
+        if recall := recall_of(teacher):
+            table.tell({"recall": orjson.dumps(recall)})
+
+
+def _searched(blocks: Iterable[Questions], teacher: Teacher, depth: int) -> Iterator[tuple[Questions, Candidates]]:
+    """Each block with its candidates; as many blocks are searched together as suit the teacher."""
+    together = max(1, queries_at_a_time(teacher, depth) // BLOCK)
+    waiting = iter(blocks)
+    while group := list(islice(waiting, together)):
+        padded = [_pad(block) for block in group]
+        widest = max(each.shape[1] for each in padded)
+        known = np.concatenate(
+            [np.pad(each, ((0, 0), (0, widest - each.shape[1])), constant_values=-1) for each in padded]
+        )
+        hits = teacher.search([text for block in group for text in block.texts], known, depth)
+        start = 0
+        for block in group:
+            rows = slice(start, start + len(block.number))
+            own = Hits(hits.passages[rows], hits.scores[rows], hits.positive_scores[rows])
+            yield block, _candidates(block, known[rows], own)
+            start = rows.stop
 
 
 def rows_of(number: Ints, candidates: Candidates) -> pa.Table:
@@ -136,11 +156,14 @@ class TableMetadata:
     teacher: dict[str, str]
     depth: int
     pool: int
+    recall: dict[str, float] | None = None
+    """Of an approximate index, when the table was written: `mean`, its 95 % interval `low` to `high`, and of how many `queries`."""
 
 
 def read_metadata(folder: Path) -> TableMetadata:
-    metadata = pq.read_schema(folder / "table.parquet").metadata
-    return TableMetadata(orjson.loads(metadata[b"teacher"]), int(metadata[b"depth"]), int(metadata[b"pool"]))
+    metadata = pq.read_metadata(folder / "table.parquet").metadata
+    recall = orjson.loads(metadata.get(b"recall", b"null"))
+    return TableMetadata(orjson.loads(metadata[b"teacher"]), int(metadata[b"depth"]), int(metadata[b"pool"]), recall)
 
 
 def read_candidates(folder: Path) -> Iterator[tuple[Ints, Candidates]]:

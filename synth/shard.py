@@ -37,6 +37,7 @@ from synth.scores import Questions, write_scores
 from synth.steps import recipe_steps
 from synth.tasks import Failure, TaskInput
 from synth.teachers import Teacher, ranked
+from synth.teachers.scoring import LEXICAL, Scoring
 
 WINDOW = 256
 """Items whose passages are read from disk at a time."""
@@ -73,6 +74,8 @@ class Workshop:
     personas: Mapping[str, Persona]
     teacher: Teacher
     generator: Generator
+    scoring: Scoring = LEXICAL
+    """Who the teacher is made of, and how each is reached."""
 
     @cached_property
     def gates(self) -> list[RecordGate]:

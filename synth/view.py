@@ -14,6 +14,7 @@ from schemas.record import Verdict
 from synth.errors import InputError
 from synth.store import Store, VersionRef
 from synth.teachers import Embedder, Floats, Teacher
+from synth.teachers.scoring import LEXICAL, Scoring
 
 Rejections = Iterable[tuple[int, Verdict]]
 """(row of the view, verdict) for each record that a set gate drops."""
@@ -35,6 +36,8 @@ class Background:
     """The run's; its evaluation sets lie in it, its store is two folders above."""
     teacher_name: str = ""
     teacher: Teacher | None = None
+    scoring: Scoring = LEXICAL
+    """Who the teacher is made of, and how each is reached again."""
 
     @property
     def evaluations(self) -> Path:
@@ -65,6 +68,7 @@ class SetView:
     ahead: how many passages the teacher scores above the positive, equivalents of the
         positive not counted; never more than `depth`
     positive_score: the teacher's score of the positive, rounded
+    task: what each record is, shape (n,); None where there are no tasks
     judged: shape (n,), whether an LLM judge kept the record; None where there is none
     """
 
@@ -82,6 +86,7 @@ class SetView:
     """Texts of the positives in some rows, the first of each first."""
     background: Background = Background()
     judged: npt.NDArray[np.bool_] | None = None
+    task: npt.NDArray[np.str_] | None = None
 
     def queries(self, rows: npt.NDArray[np.int64]) -> Iterator[str]:
         """Texts of the queries in many rows, streaming."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import pytest
 
 from synth.search import has_faiss, search_exactly
 from synth.search.backends import GPU_DEPTH, Backend, Faiss, Found, Numpy
+from synth.search.tiles import Tile
 from synth.teachers import round_scores
 
 Floats = npt.NDArray[np.float32]
@@ -47,7 +50,7 @@ class Counting:
         self.name, self.device, self.error = backend.name, backend.device, backend.error
         self.tiles = 0
 
-    def search(self, queries: Floats, tile: Floats, wanted: int) -> Any:
+    def search(self, queries: Floats, tile: Tile, wanted: int) -> Any:
         self.tiles += 1
         return self._backend.search(queries, tile, wanted)
 
@@ -59,7 +62,7 @@ class Off:
         self._backend, self._by, self._says = backend, by, by if says is None else says
         self.name, self.device = f"{backend.name}, off by {by}", "cpu"
 
-    def search(self, queries: Floats, tile: Floats, wanted: int) -> Any:
+    def search(self, queries: Floats, tile: Tile, wanted: int) -> Any:
         found = self._backend.search(queries, tile, len(tile))
         noise = np.random.default_rng(found.ordinals.size).uniform(-self._by, self._by, found.scores.shape)
         scores = (found.scores + noise).astype(np.float32)
@@ -72,24 +75,40 @@ class Off:
         return self._backend.error(dimension)[0] + self._says, 0.0
 
 
+@dataclass(eq=False)
+class Shard:
+    """Vectors on a fake GPU."""
+
+    device: int
+    vectors: Floats
+
+
 class FakeGpus:
     """As FAISS does it on a GPU: vectors stored as float16, at most 2,048 hits."""
 
     version = "1.15.1"
 
-    def __init__(self, count: int, broken: int | None = None) -> None:
-        self._count, self._broken = count, broken
+    def __init__(self, count: int, broken: int | None = None, room: int | None = None) -> None:
+        self._count, self._broken, self._room = count, broken, room
         self.searched: list[tuple[int, int, int]] = []
+        self.uploaded: list[tuple[int, int]] = []
+        self.held: WeakSet[Shard] = WeakSet()
 
     def count(self) -> int:
         return self._count
 
-    def search(self, device: int, queries: Floats, shard: Floats, wanted: int) -> Any:
-        assert 0 < wanted <= min(GPU_DEPTH, len(shard))
-        if device == self._broken:
+    def hold(self, device: int, shard: Floats) -> Shard:
+        there = sum(len(other.vectors) for other in self.held if other.device == device)
+        if device == self._broken or (self._room is not None and there + len(shard) > self._room):
             raise RuntimeError("Error in cudaMalloc: out of memory\nat StandardGpuResources.cpp:452")
-        self.searched.append((device, len(shard), wanted))
-        halves = (array.astype(np.float16).astype(np.float32) for array in (queries, shard))
-        found = Numpy().search(*halves, wanted)
+        self.uploaded.append((device, len(shard)))
+        held = Shard(device, shard.astype(np.float16).astype(np.float32))
+        self.held.add(held)
+        return held
+
+    def search(self, held: Shard, queries: Floats, wanted: int) -> Any:
+        assert 0 < wanted <= min(GPU_DEPTH, len(held.vectors))
+        self.searched.append((held.device, len(held.vectors), wanted))
+        found = Numpy().search(queries.astype(np.float16).astype(np.float32), Tile(held.vectors), wanted)
         order = np.argsort(-found.scores, axis=1)
         return np.take_along_axis(found.scores, order, axis=1), np.take_along_axis(found.ordinals, order, axis=1)

@@ -55,7 +55,7 @@ BandOption = Annotated[
     typer.Option(
         "--band",
         metavar="LOW HIGH",
-        help="Ask only about negatives that score between these shares of the positive. Default: all.",
+        help="Ask only about negatives within the strategy's own measure: with multi_signal or --max-false-negative-rate P(n is an unlabelled positive), such as 0.1 0.5; otherwise the score as a share of the positive's, such as 0.8 1. Default: all.",
         show_default=False,
     ),
 ]
@@ -243,7 +243,9 @@ def show_relabelled(told: dict[str, Any]) -> None:
     said, negatives = told["verdicts"], told["negatives"]
     parts = " + ".join(f"{name} {said[name]:,}" for name in ("answers", "disputed", "clear", "unknown"))
     why = ", ".join(f"{reason} {count:,}" for reason, count in told["unknown"].items())
-    out.print(f"\nJudged by {told['judge']}: {said['asked']:,} asked = {parts}{f' ({why})' if why else ''}")
+    band, measure = told["band"], {"share": "score / positive's", "probability": "P(false negative)"}[told["band_of"]]
+    where = f" with {measure} in {band[0]:g} to {band[1]:g}" if band else ""
+    out.print(f"\nJudged by {told['judge']}: {said['asked']:,} asked{where} = {parts}{f' ({why})' if why else ''}")
     out.print(
         f"Kept as negatives {negatives['kept']:,}, dropped {negatives['dropped']:,}, made positives {negatives['promoted']:,}"
         + "".join(f"; queries dropped: {reason} {count:,}" for reason, count in told["dropped_queries"].items())

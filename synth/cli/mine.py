@@ -128,6 +128,12 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     sample_pool: Annotated[int, typer.Option("--sample-pool", min=1, help="Draw out of so many.")] = 10,
     temperature: Annotated[float, typer.Option("--temperature", help="Of `softmax` and `top1_sampled`.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Of what is drawn.")] = 0,
+    in_batch_margin: Annotated[
+        float,
+        typer.Option(
+            "--in-batch-margin", min=0, help="`in_batch_mask` of full: what scores at or above s(q,p) less this."
+        ),
+    ] = 0.0,
     shortfall: Annotated[
         Shortfall,
         typer.Option(
@@ -179,6 +185,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         sampling=sampling.value,
         sample_pool=max(sample_pool, negatives),
         temperature=temperature,
+        in_batch_margin=in_batch_margin,
         seed=seed,
         shortfall=shortfall.value,
         model=_read_model(model),
@@ -233,6 +240,10 @@ def show(mined: MinedDataset) -> None:
     report = mined.report
     total = max(sum(report.candidates.values()), 1)
     out.print(f"\nCandidates of {report.queries:,} rows, {report.depth} a query, by {report.teacher.get('model', '?')}")
+    if report.recall:
+        out.print(
+            f"  found by index={report.teacher['index']}: {report.recall['mean']:.1%} of the exact best ({report.recall['low']:.1%} to {report.recall['high']:.1%}, {report.recall['queries']:,} queries)"
+        )
     for name, count in report.candidates.most_common():
         out.print(f"  {name:<24}{count:>12,}  {count / total:6.1%}")
     out.print(

@@ -18,7 +18,7 @@ SourceArgument = Annotated[
     str,
     typer.Argument(
         metavar="PAIRS",
-        help="JSON Lines, CSV or Parquet with a query and its positive(s) a row, a folder of such files, a BEIR folder, hf://OWNER/NAME[:SPLIT], or a dataset of the store.",
+        help="JSON Lines, CSV or Parquet with a query and its positive(s) a row, a folder of such files, a BEIR folder, hf://OWNER/NAME[:SPLIT], or a dataset of the store, NAME[@N][:SPLIT]. Without SPLIT it is train.",
         show_default=False,
     ),
 ]

@@ -140,6 +140,11 @@ def _facts(manifest: Manifest) -> str:
     return (
         f"{sources.read:,} documents read{f' ({dropped})' if dropped else ''}, {manifest.passages:,} passages; "
         f"{splits}; {negatives:,} hard negatives by {manifest.recipe.mining.strategy} with {teacher.name} over {teacher.pool:,} passages"
+        + (
+            f" (its index found {teacher.recall.mean:.1%} of the exact best, {teacher.recall.low:.1%} to {teacher.recall.high:.1%} by {teacher.recall.queries:,} queries)"
+            if teacher.recall
+            else ""
+        )
         + (f"; made from positives: {made}" if made else "")
         + (f"; of {sum(manifest.written.values()):,} that an LLM wrote: {written}" if manifest.written else "")
     )

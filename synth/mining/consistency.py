@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.progress import Reporter
 from synth.store import Store
+from synth.teachers.scoring import Scoring
 
 Direction = Literal["query", "passage", "mutual"]
 
@@ -102,7 +104,7 @@ def consistency_filter(
     if direction != "query":
         if reverse is None:
             raise InputError(f"the direction {direction!r} needs the table of retrieve_reverse")
-        backward = _reversed_ranks(reverse, pairs, query, passage)
+        backward = reversed_ranks(reverse, pairs, query, passage)
         rank = backward if direction == "passage" else np.maximum(forward, backward)
     limits = _limits(pairs, query, rank, bounds)
     k = np.asarray([limits[pairs.sources[number]] for number in query.tolist()], dtype=np.int64)
@@ -111,9 +113,19 @@ def consistency_filter(
     return Filtered(pairs, query, passage, rank, score, reason.tolist(), limits)
 
 
-def retrieve_reverse(pairs: Pairs, teacher: str, *, store: Store, depth: int, reporter: Reporter) -> ScoreTable:
+def check_direction(direction: Direction, scoring: Scoring) -> None:
+    """InputError where a rescorer would be asked about queries for a passage, which it was not trained to read."""
+    if direction != "query" and scoring.chosen.rescorer:
+        raise InputError(
+            f"the direction {direction!r} ranks queries for a passage, and the rescorer {scoring.chosen.rescorer!r} reads a query first and a passage second: leave --rescore out, or take the direction 'query'"
+        )
+
+
+def retrieve_reverse(
+    pairs: Pairs, teacher: str | Scoring, *, store: Store, depth: int, reporter: Reporter, folder: Path | None = None
+) -> ScoreTable:
     """Queries ranked for every positive: the positives asked as queries, the queries as the pool."""
-    return retrieve(_reversed(pairs), teacher, store=store, depth=depth, reporter=reporter)
+    return retrieve(_reversed(pairs), teacher, store=store, depth=depth, reporter=reporter, folder=folder)
 
 
 def _reversed(pairs: Pairs) -> Pairs:
@@ -132,8 +144,8 @@ def _ranks(table: ScoreTable) -> tuple[Ints, Ints, Ints, npt.NDArray[np.float32]
     return query, passage, ahead + 1, known["score"].to_numpy()
 
 
-def _reversed_ranks(reverse: ScoreTable, pairs: Pairs, query: Ints, passage: Ints) -> Ints:
-    """Of the same pairs in the order of the forward table."""
+def reversed_ranks(reverse: ScoreTable, pairs: Pairs, query: Ints, passage: Ints) -> Ints:
+    """Ranks of the queries in [0, queries) for the passages beside them, shape (rows,), by the table of `retrieve_reverse`."""
     asked, found, rank, _ = _ranks(reverse)
     numbers = {ordinal: number for number, ordinal in enumerate(_order(pairs))}
     size = len(pairs.queries)
@@ -154,7 +166,13 @@ def _limits(pairs: Pairs, query: Ints, rank: Ints, bounds: Bounds) -> dict[str, 
     if unknown := sorted(set(bounds.per_source) - set(names)):
         there = suggest(unknown[0], names) if names != [""] else "; the pairs name no source, see --source-field"
         raise InputError(f"no pair has the source {unknown[0]!r}{there}")
+    return limits_of(sources, rank, bounds)
+
+
+def limits_of(sources: npt.NDArray[np.str_], rank: Ints, bounds: Bounds) -> dict[str, int]:
+    """k of every source, given the source and the rank of each pair."""
+    names = [str(name) for name in np.unique(sources)]
     if bounds.quantile is None:
         return {name: bounds.per_source.get(name, bounds.k) for name in names}
     reached = {name: int(np.quantile(rank[sources == name], bounds.quantile, method="inverted_cdf")) for name in names}
-    return reached | dict(bounds.per_source)
+    return reached | {name: k for name, k in bounds.per_source.items() if name in names}

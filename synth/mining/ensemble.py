@@ -27,7 +27,7 @@ def combine(
 
     `intra_sample`: every row takes the best of each teacher in turn; without `dedup` what two teachers
     found stands there twice, which weighs it. `cross_sample`: every row takes those of one teacher, drawn
-    by weight. Raises InputError where the rows are not the same, as after `shortfall="drop"`.
+    by weight. What any teacher masks in a batch is masked. Raises InputError where the rows are not the same, as after `shortfall="drop"`.
     """
     first = mined[0]
     if any(not np.array_equal(each.negatives.query, first.negatives.query) for each in mined):
@@ -63,7 +63,7 @@ def combine(
 def _gathered(mined: Sequence[MinedDataset], found: Ints, sources: Ints, places: Ints) -> MinedDataset:
     first = mined[0]
     columns = {}
-    for name in ("passage", "rank", "score"):
+    for name in ("passage", "rank", "score", "probability"):
         column = np.empty(len(places), dtype=getattr(first.negatives, name).dtype)
         for number, each in enumerate(mined):
             own = sources == number
@@ -71,7 +71,10 @@ def _gathered(mined: Sequence[MinedDataset], found: Ints, sources: Ints, places:
         columns[name] = column
     known = first.negatives
     negatives = Negatives(known.query, known.known, known.positive, known.positive_score, found, **columns)
-    return MinedDataset(first.pairs, negatives, first.report, first.asked)
+    masked = first.in_batch
+    for other in mined[1:]:
+        masked = masked.besides(other.in_batch.owner, other.in_batch.passage, other.in_batch.complete)
+    return MinedDataset(first.pairs, negatives, masked, first.report, first.asked)
 
 
 def _drawn(weights: Sequence[float], at: float) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from schemas.recipe import MiningSettings
 from synth.errors import InputError
 from synth.export import check_format, convert
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints, Positives
+from synth.mining.candidates import Candidates, Floats, Ints, Mask, Positives
+from synth.mining.in_batch import InBatchMask, in_batch_mask
 from synth.mining.model import FalseNegativeModel
 from synth.mining.select import Fate, select
 from synth.mining.suspicion import Suspicion, suspect
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from synth.mining.calibrate import Calibration
     from synth.mining.judging import Judge
 
-Shortfall = Literal["keep", "drop", "mark"]
 BINS = np.round(np.linspace(0, 1, 21), 2)
 """Edges of the histogram of (s(q,p) - s(q,n)) / |s(q,p)|; what lies beyond them is in its first or last bin."""
 
@@ -46,6 +46,8 @@ RECORDS = pa.schema(
         ("more_positives", pa.list_(_TEXT)),
         ("negatives", pa.list_(_TEXT)),
         ("short", pa.bool_()),
+        ("in_batch_mask", pa.list_(pa.string())),
+        ("in_batch_complete", pa.bool_()),
     ]
 )
 _GRADED = pa.struct([*_TEXT, ("grade", pa.int8())])
@@ -58,6 +60,7 @@ class Negatives:
 
     query: number in the pairs, shape (rows,); known, found: positives and negatives of each row, shape (rows,)
     positive, positive_score: shape (sum of known,); passage, rank, score: shape (sum of found,), best first
+    probability: of being an unlabelled positive, shape (sum of found,); NaN where that was not asked
     """
 
     query: Ints
@@ -68,6 +71,7 @@ class Negatives:
     passage: Ints
     rank: Ints
     score: Floats
+    probability: Floats
 
     @staticmethod
     def joined(parts: Sequence[Negatives]) -> Negatives:
@@ -102,6 +106,8 @@ class Report:
     """How the bound was chosen (`synth.mining.calibrate`)."""
     relabelled: dict[str, Any] | None = None
     """What judges said of the negatives, and what was done about it (`synth.mining.relabel`)."""
+    recall: dict[str, float] | None = None
+    """Of the teacher's approximate index against an exact search; None where all passages were looked at."""
 
     def as_dict(self) -> dict[str, Any]:
         by_source = {name: dict(counts) for name, counts in self.by_source.items()}
@@ -122,38 +128,38 @@ class HardNegativeMiner:
         self,
         *,
         seed: int = 0,
-        shortfall: Shortfall = "keep",
         model: FalseNegativeModel | None = None,
         **settings: Any,
     ) -> None:
         self.settings = MiningSettings(**settings)
         self.seed = seed
-        self.shortfall = shortfall
         self.model = model
         """Of `multi_signal`; None for the one that ships for the teacher's family."""
 
     def changed(self, **settings: Any) -> HardNegativeMiner:
         """The same with other settings."""
         own = self.settings.model_dump(exclude_none=True)
-        return HardNegativeMiner(seed=self.seed, shortfall=self.shortfall, model=self.model, **(own | settings))
+        return HardNegativeMiner(seed=self.seed, model=self.model, **(own | settings))
 
     def mine(self, pairs: Pairs, table: ScoreTable) -> MinedDataset:
         """Negatives of every query of `pairs`; none is asked of the teacher again."""
         settings = self.settings.model_dump(mode="json", exclude_none=True) | self.settings.bounds
-        how = {"seed": self.seed, "shortfall": self.shortfall}
-        report = Report(settings | how, table.teacher, table.depth, len(table.corpus))
+        how = {"seed": self.seed}
+        report = Report(settings | how, table.teacher, table.depth, len(table.corpus), recall=table.recall)
         check_bounds(self.settings, scale_of(table.teacher))
         suspicion, bounds = self._suspicion(table), self.settings
         if suspicion is not None:
             report.suspicion, bounds = suspicion.told, suspicion.settings
-        parts = []
+        parts, masks = [], []
         for numbers, block in self.blocks(table):
             if suspicion is not None:
                 block = suspicion.of(table.corpus, block)
             fate = select(table.corpus, bounds, block, self.seed)
             _count(report, pairs, numbers, block, fate)
-            parts.append(self._kept(report, numbers, block, fate))
-        return MinedDataset(pairs, Negatives.joined(parts), report, self.settings.negatives)
+            kept, rows = self._kept(report, numbers, block, fate)
+            parts.append(rows)
+            masks.append(in_batch_mask(table.corpus, bounds, block).only(kept))
+        return MinedDataset(pairs, Negatives.joined(parts), InBatchMask.joined(masks), report, self.settings.negatives)
 
     def blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
         """(numbers of the queries in the pairs, their candidates); as often as it has positives where `each` is mined for."""
@@ -178,11 +184,11 @@ class HardNegativeMiner:
 
         return calibrate(self, pairs, table, judge, Wanted(**wanted), reporter or Silent())
 
-    def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> Negatives:
-        """A row for every query of a block that has enough negatives, or whose shortfall is no reason to drop it."""
+    def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> tuple[Mask, Negatives]:
+        """(which queries of a block have enough negatives, or a shortfall that is no reason to drop them; their rows)."""
         found = np.bincount(block.query[fate.selected], minlength=block.count)
         short = found < self.settings.negatives
-        kept = ~short if self.shortfall == "drop" else np.ones(block.count, dtype=bool)
+        kept = ~short if self.settings.shortfall == "drop" else np.ones(block.count, dtype=bool)
         report.queries += block.count
         report.short += int(short.sum())
         report.dropped += int((~kept).sum())
@@ -191,7 +197,7 @@ class HardNegativeMiner:
         known = kept[block.positives.owner]
         if self.settings.positive_anchor == "each":
             known &= np.diff(block.positives.owner, prepend=-1) > 0
-        return Negatives(
+        return kept, Negatives(
             numbers[kept],
             np.bincount(block.positives.owner[known], minlength=block.count)[kept],
             block.positives.passage[known],
@@ -200,6 +206,7 @@ class HardNegativeMiner:
             block.passage[rows],
             block.rank[rows],
             block.score[rows],
+            np.full(len(rows), np.nan, dtype=np.float32) if block.probability is None else block.probability[rows],
         )
 
     def sweep(self, pairs: Pairs, table: ScoreTable, grid: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -207,7 +214,7 @@ class HardNegativeMiner:
         return [self._tried(pairs, table, dict(changes)) for changes in grid]
 
     def _tried(self, pairs: Pairs, table: ScoreTable, changes: dict[str, Any]) -> dict[str, Any]:
-        own = self.settings.model_dump(exclude_none=True)
+        own = self.settings.model_dump(exclude_none=True, exclude={"shortfall"})
         if changes.get("strategy", own["strategy"]) != own["strategy"]:
             own = {name: value for name, value in own.items() if name not in self.settings.bounds}
         mined = HardNegativeMiner(seed=self.seed, model=self.model, **(own | changes)).mine(pairs, table)
@@ -251,6 +258,8 @@ class MinedDataset:
 
     pairs: Pairs
     negatives: Negatives
+    in_batch: InBatchMask
+    """What no row may take from another as a negative."""
     report: Report
     asked: int
     """Negatives that a whole row has."""
@@ -268,6 +277,7 @@ class MinedDataset:
         """Rows with the columns of RECORDS, a few thousand at a time."""
         negatives = self.negatives
         ends = np.cumsum(negatives.found), np.cumsum(negatives.known)
+        masked, ids = np.cumsum(self.in_batch.held), self.pairs.passage_ids
         for start in range(0, len(negatives.query), _ROWS):
             stop = min(start + _ROWS, len(negatives.query))
             rows = []
@@ -275,6 +285,7 @@ class MinedDataset:
                 number = int(negatives.query[row])
                 found = slice(int(ends[0][row] - negatives.found[row]), int(ends[0][row]))
                 known = slice(int(ends[1][row] - negatives.known[row]), int(ends[1][row]))
+                hidden = slice(int(masked[row] - self.in_batch.held[row]), int(masked[row]))
                 positives = self._texts(negatives.positive[known], negatives.positive_score[known])
                 rows.append(
                     {
@@ -285,6 +296,8 @@ class MinedDataset:
                         "more_positives": positives[1:],
                         "negatives": self._negatives(found),
                         "short": int(negatives.found[row]) < self.asked,
+                        "in_batch_mask": [ids[n] for n in self.in_batch.passage[hidden].tolist()],
+                        "in_batch_complete": bool(self.in_batch.complete[row]),
                     }
                 )
             yield pa.Table.from_pylist(rows, schema=RECORDS if self.grade is None else _graded(RECORDS))

@@ -22,6 +22,8 @@ from synth.pairs import Pairs
 from synth.progress import Reporter, Silent
 
 Action = Literal["drop", "promote", "grade"]
+Measure = Literal["share", "probability"]
+"""What a band is of: the score as a share of the positive's, or P(n is an unlabelled positive) where the miner asked for it."""
 GRADES = {"answers": 2, "disputed": 1, "clear": 0, "unknown": -1}
 _VERDICTS = ("answers", "disputed", "clear", "unknown")
 _OUTSIDE = -2
@@ -38,6 +40,7 @@ class Relabelled:
     action: Action
     judge: str
     band: tuple[float, float] | None
+    band_of: Measure
     max_flagged: int
     verdicts: Counter[str]
     by_source: dict[str, Counter[str]]
@@ -71,15 +74,20 @@ def relabel_false_negatives(
     """Ask about mined negatives; each judge after the first only about those that were flagged, and its word is final.
 
     `drop` takes out what `answers` or is `disputed`; `promote` makes what answers a positive of its row and takes out
-    what is disputed; `grade` keeps all with a grade in `full`. With `band` only negatives are asked about whose score
-    is between these shares of the positive's, or of unknown share. A query with more than `max_flagged` is dropped.
+    what is disputed; `grade` keeps all with a grade in `full`. With `band` only negatives are asked about that lie in
+    it by the strategy's own measure, or of which that is unknown: P(n is an unlabelled positive) where the miner asked for
+    it (`multi_signal`, `max_false_negative_rate`), else the score as a share of the positive's. What is taken out must not come back as an in-batch
+    negative, so it is masked there. A query with more than `max_flagged` is dropped.
     Raises InputError for an unknown action, a band that is none, or without judges.
     """
+    measure: Measure = "share" if mined.report.suspicion is None else "probability"
     _check(action, band, judges)
+    if band is not None and measure == "probability":
+        _check_probable(mined, band)
     negatives, judge = mined.negatives, Cascade(judges)
     row = np.repeat(np.arange(len(negatives.query)), negatives.found)
     keys = negatives.query[row] * len(mined.pairs.passages) + negatives.passage
-    inside = _in_band(mined, row, band)
+    inside = _in_band(mined, row, band, measure)
     pairs, places = np.unique(keys[inside], return_inverse=True)
     asked = list(questions(mined.pairs, pairs))
     judged = judge.judge(asked, reporter or Silent())
@@ -87,7 +95,7 @@ def relabel_false_negatives(
     grade = np.full(len(row), _OUTSIDE, dtype=np.int64)
     grade[inside] = graded[places]
     found = _counted(mined.pairs, judged, pairs)
-    report = Relabelled(action, judge.name, band, max_flagged, *found)
+    report = Relabelled(action, judge.name, band, measure, max_flagged, *found)
     crowded = _crowded(mined.pairs, pairs[graded > 0], max_flagged)
     return _changed(mined, report, row, grade, np.isin(negatives.query, crowded))
 
@@ -103,11 +111,20 @@ def _check(action: str, band: tuple[float, float] | None, judges: Sequence[Judge
         raise InputError("nobody judges the negatives; give at least one judge")
 
 
-def _in_band(mined: MinedDataset, row: Ints, band: tuple[float, float] | None) -> Mask:
+def _check_probable(mined: MinedDataset, band: tuple[float, float]) -> None:
+    bound = float(mined.report.suspicion["bound"]) if mined.report.suspicion else 1.0
+    if band[0] < 0 or band[1] > 1 or band[0] >= bound:
+        raise InputError(
+            f"the band {band[0]:g} to {band[1]:g} holds nothing: with multi_signal or max_false_negative_rate it is of the probability of being an unlabelled positive, and no negative has more than {bound:.3g}; give such as {bound / 4:.2g} {bound:.2g}"
+        )
+
+
+def _in_band(mined: MinedDataset, row: Ints, band: tuple[float, float] | None, measure: Measure) -> Mask:
     if band is None:
         return np.ones(len(row), dtype=bool)
     share = mined.negatives.score / np.maximum(np.abs(mined.anchors()[row]), 1e-9)
-    inside: Mask = np.isnan(share) | ((share >= band[0]) & (share <= band[1]))
+    value = share if measure == "share" else mined.negatives.probability.astype(np.float64).round(6)
+    inside: Mask = np.isnan(value) | ((value >= band[0]) & (value <= band[1]))
     return inside
 
 
@@ -180,7 +197,9 @@ def _changed(mined: MinedDataset, report: Relabelled, row: Ints, grade: Ints, cr
         negatives=len(after.passage),
         relabelled=report.as_dict(),
     )
-    return replace(mined, negatives=after, report=told, grade=grade[stays] if report.action == "grade" else None)
+    grades = grade[stays] if report.action == "grade" else None
+    masked = mined.in_batch.besides(row[goes], before.passage[goes]).only(kept)
+    return replace(mined, negatives=after, in_batch=masked, report=told, grade=grades)
 
 
 def _short_before(mined: MinedDataset) -> int:
@@ -211,4 +230,5 @@ def _without(before: Negatives, row: Ints, kept: Mask, stays: Mask, rises: Mask)
         before.passage[stays],
         before.rank[stays],
         before.score[stays],
+        before.probability[stays],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
 from synth.progress import Reporter, Silent
 from synth.scores import Questions, read_candidates, read_metadata, read_questions, write_scores
+from synth.search.parts import load_arrays, save_arrays
 from synth.store import Store
-from synth.teachers import Embedder, Hits, Teacher, build_teacher, close_teacher
+from synth.teachers import Embedder, Hits, Teacher, build_teacher, close_teacher, queries_at_a_time
 from synth.teachers.scoring import Scoring, index_folder, reach_scoring
 
 
@@ -46,6 +48,11 @@ class ScoreTable:
     @property
     def teacher(self) -> dict[str, str]:
         return read_metadata(self.folder).teacher
+
+    @property
+    def recall(self) -> dict[str, float] | None:
+        """What share of the exact best an approximate index found; None where all passages were looked at."""
+        return read_metadata(self.folder).recall
 
     @property
     def depth(self) -> int:
@@ -96,15 +103,17 @@ def retrieve(
     depth: int = 100,
     evidence: bool = False,
     reporter: Reporter | None = None,
+    folder: Path | None = None,
 ) -> ScoreTable:
     """Ask a teacher, as `--teacher` names it, for the best `depth` passages of each query; or several and a rescorer.
 
-    Equal pairs, teacher and depth find the table that is there already, without a search; each teacher's own is
-    kept too. `evidence` is what `multi_signal` and `max_similarity` need besides, by the vectors of the first teacher
-    that has any. Raises InputError where a model can't be loaded.
+    Equal pairs, teacher and depth find the table that is there already, without a search; a search that was
+    killed goes on after the last block of queries that it finished. Each of several teachers' own table is kept too.
+    `evidence` is what `multi_signal` and `max_similarity` need besides, by the vectors of the first teacher that has
+    any. `folder` is where pools and tables are kept instead. Raises InputError where a model can't be loaded.
     """
     reporter = reporter or Silent()
-    corpus = make_pool(pairs, store.root / "pools", reporter)
+    corpus = make_pool(pairs, folder or store.root / "pools", reporter)
     scoring = reach_scoring(ScoringSettings(teacher=teacher)) if isinstance(teacher, str) else teacher
     with ExitStack() as stack:
         teachers = [
@@ -136,8 +145,10 @@ def _search(pairs: Pairs, corpus: Corpus, teacher: Teacher, depth: int, reporter
         teacher.index(corpus, reporter)
         reporter.stage("search", len(pairs.queries))
         questions = Questions.of(pairs.queries, pairs.positives, ids=pairs.query_ids)
+        parts = folder.with_name(f"{key}.parts")
         with new_folder(folder) as hidden:
-            write_scores(hidden, _told(questions.blocks(), reporter), corpus, teacher, depth)
+            write_scores(hidden, questions.blocks(), corpus, _Resumable(teacher, parts, reporter), depth)
+        shutil.rmtree(parts, ignore_errors=True)
     return ScoreTable(folder, corpus)
 
 
@@ -145,3 +156,33 @@ def _told(blocks: Iterable[Questions], reporter: Reporter) -> Iterator[Questions
     for block in blocks:
         yield block
         reporter.advance(len(block.number))
+
+
+class _Resumable:
+    """A teacher whose answers lie in a folder, one file a block of queries, until the table is whole."""
+
+    def __init__(self, teacher: Teacher, folder: Path, reporter: Reporter) -> None:
+        self._teacher, self._folder, self._reporter = teacher, folder, reporter
+        self.identity = teacher.identity
+
+    @property
+    def recall(self) -> object:
+        return getattr(self._teacher, "recall", None)
+
+    def queries_at_a_time(self, depth: int) -> int:
+        return queries_at_a_time(self._teacher, depth)
+
+    def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        self._teacher.index(corpus, reporter)
+
+    def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        asked = sha256_of([list(queries), positives.tolist(), depth])
+        path = self._folder / f"{asked[:32]}.npz"
+        kept = load_arrays(path, "passages", "scores", "positive_scores")
+        if kept is None:
+            hits = self._teacher.search(queries, positives, depth)
+            save_arrays(path, passages=hits.passages, scores=hits.scores, positive_scores=hits.positive_scores)
+        else:
+            hits = Hits(**kept)
+        self._reporter.advance(len(queries))
+        return hits

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from schemas.document import Split
-from synth.errors import DocumentError, suggest
+from synth.errors import DocumentError, InputError, suggest
 from synth.files import read_batches
 from synth.pairs import Pairs
 from synth.pairs.rows import read_rows
@@ -52,7 +52,8 @@ class Fields:
 
 
 def read_pairs(source: str, store: Store, corpus: Path | None = None, fields: Fields = Fields()) -> Pairs:
-    """Pairs from a file or folder of rows, a BEIR folder, `hf://NAME[:SPLIT]`, or a version in the store.
+    """Pairs from a file or folder of rows, a BEIR folder, `hf://NAME[:SPLIT]`, or a version in the
+    store (`NAME[@N][:SPLIT]`). Where no split is named it is `train`.
 
     Rows hold a query and one positive or a list of them, as texts or as objects with a text; texts that
     stand there as negatives join the pool when no `corpus` (rows with a text) is given. Passages are in the
@@ -163,7 +164,7 @@ def _read_beir(folder: Path) -> tuple[Rows, Rows, Rows]:
 def _add_hub(pairs: Pairs, address: str, fields: Fields, *, with_negatives: bool) -> None:
     from synth.hub import read_tables
 
-    tables = read_tables(address.removeprefix("hf://"))
+    tables = read_tables(address.removeprefix("hf://"), prefer="train")
     named = {
         name: [(f"{address}, {name} row {n}", row) for n, row in enumerate(rows, 1)] for name, rows in tables.items()
     }
@@ -188,18 +189,28 @@ def _add_beir(pairs: Pairs, corpus: Rows, queries: Rows, qrels: Rows) -> None:
             pairs.skipped["judged not relevant" if float(score or 0) <= 0 else "empty"] += 1
 
 
-def _add_version(pairs: Pairs, store: Store, reference: str) -> None:
+def _add_version(pairs: Pairs, store: Store, source: str) -> None:
+    """`NAME[@N][:SPLIT]`: the records of a split, `train` where none is named, beside the passages of all splits."""
+    reference, _, wanted = source.partition(":")
+    splits: tuple[Split, ...] = ("train", "test")
+    if wanted not in ("", "all", *splits):
+        raise InputError(f"{source}: a dataset has no split {wanted!r}; write {reference}:train, :test or :all")
     version = store.find(reference)
     for batch in read_batches(version.path / "passages.parquet", ["id", "document_id", "text", "split"]):
         for row in batch.to_pylist():
             pairs.add_passage(row["text"], row["id"], row["document_id"], row["split"])
-    splits: tuple[Split, ...] = ("train", "test")
     for split in splits:
-        file = version.path / "records" / f"{split}.parquet"
-        for row in pq.read_table(file, columns=["id", "query", "positive", "more_positives"]).to_pylist():
+        rows = pq.read_table(
+            version.path / "records" / f"{split}.parquet", columns=["id", "query", "positive", "more_positives"]
+        ).to_pylist()
+        if wanted != "all" and split != (wanted or "train"):
+            pairs.skipped[f"of the split {split}, see {reference}:{split}"] += len(rows)
+            continue
+        for row in rows:
             found = [row["positive"], *row["more_positives"]]
             known = [pairs.add_passage(each["text"], each["passage_id"], each["document_id"], split) for each in found]
             pairs.add(row["query"], known, row["id"])
+    pairs.skipped = +pairs.skipped
 
 
 def _told(pairs: Pairs) -> str:

@@ -6,16 +6,17 @@ arithmetic, that of `score_pairs`, which positives go through as well. How far a
 scores may be off is bounded, and a query whose last place is within that bound is searched deeper.
 """
 
-from synth.search.approximate import Recall
+from synth.search.approximate import Breadth, Recall
 from synth.search.backends import Backend, FaissDevices, Found, GpuDevices, Gpus, has_faiss
 from synth.search.check import check_backend
-from synth.search.dispatch import Report, SearchSettings, choose_backend, search
+from synth.search.dispatch import Report, Searcher, SearchSettings, choose_backend, search
 from synth.search.exact import search_exactly
 from synth.search.scoring import TIE, find_pairs_above, score_at, score_pairs
 
 __all__ = [
     "TIE",
     "Backend",
+    "Breadth",
     "FaissDevices",
     "Found",
     "GpuDevices",
@@ -23,6 +24,7 @@ __all__ = [
     "Recall",
     "Report",
     "SearchSettings",
+    "Searcher",
     "check_backend",
     "choose_backend",
     "find_pairs_above",

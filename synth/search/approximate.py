@@ -6,19 +6,22 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from synth.errors import InputError, MissingExtra, RunError
-from synth.search.backends import Backend, has_faiss, has_gpu_faiss
-from synth.search.exact import search_exactly
+from synth.files import replace_atomically, write_bytes
+from synth.search.backends import has_faiss, has_gpu_faiss
+from synth.search.exact import ExactSearch
 from synth.search.scoring import score_at
 from synth.search.tiles import Vectors, give_back, norms_of, read_tile, tile_bounds
 from synth.teachers import Floats, Ints
 
-SAMPLE = 200
-"""Queries whose recall is measured."""
+SAMPLE, MOST = 200, 1_000
+"""Queries whose recall is measured: at first, and of very many."""
 RESAMPLES = 1_000
 LINKS = 32
 """Links of a passage in the graph of HNSW (M) and of CAGRA (graph degree)."""
@@ -50,63 +53,150 @@ class Breadth:
     nprobe: int = 64
 
 
-def search_approximately(
-    queries: Vectors, passages: Vectors, depth: int, index: str, breadth: Breadth, seed: int, backend: Backend
-) -> tuple[Ints, Floats, Recall | None]:
-    """Like `search_exactly`, over what the index finds; ordinals -1 and scores 0 where it finds fewer.
+class Approximate:
+    """An index over one corpus: built once, kept in `folder`, and opened when it is first searched.
 
     The whole index is held in memory: float32 vectors, and links or lists beside them. Recall is
-    measured against an exact search by `backend` for 200 queries drawn by `seed`; a passage that
-    scores as high as the last of the exact best counts as found. Raises RunError where FAISS fails.
+    measured against `exact` on queries drawn by `seed`: 200 of the first that come, then one in a
+    hundred up to 1,000; a passage that scores as high as the last of the exact best counts as
+    found. What was measured is kept beside the index. Raises RunError where FAISS fails.
     """
-    queries = read_tile(queries, 0, len(queries))
-    norms_of(queries, "query")
-    depth = min(depth, len(passages))
-    if not len(queries) or not depth:
-        return *search_exactly(queries, passages, depth), None
-    try:
-        built = _BUILDERS[index](passages, breadth, depth, seed)
-        _, found = built.search(queries, min(depth + depth // 32 + 8, len(passages)))
-    except (RuntimeError, MemoryError) as error:
-        raise RunError(
-            f"the index {index} over {len(passages):,} passages failed: {next(iter(str(error).splitlines()), type(error).__name__)}; set search: {{index: exact}}, which holds one tile at a time"
-        ) from error
-    found = np.sort(found.astype(np.int64), axis=1)
-    scores = score_at(queries, passages, found)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
-    ordinals, scores = np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    recall = _measure_recall(queries, passages, scores, seed, backend)
-    return ordinals, np.where(ordinals < 0, np.float32(0), scores), recall
+
+    def __init__(
+        self,
+        passages: Vectors,
+        index: str,
+        breadth: Breadth,
+        seed: int,
+        exact: ExactSearch,
+        folder: Path | None,
+    ) -> None:
+        self._passages, self._kind, self._breadth, self._seed = passages, index, breadth, seed
+        self._exact, self._folder = exact, folder
+        self._index: Any = None
+        self._asked, self._shares = self._read_measured()
+
+    @property
+    def path(self) -> Path | None:
+        """Of the index, by all that it depends on besides the vectors."""
+        told = [self._kind, LINKS, BUILD_BREADTH, TRAINED, self._seed, *self._passages.shape]
+        return self._folder / f"{'-'.join(map(str, told))}.faiss" if self._folder else None
+
+    @property
+    def recall(self) -> Recall | None:
+        """As far as it was measured; None before the first query."""
+        return _recall(self._shares, self._seed) if self._shares else None
+
+    def prepare(self) -> None:
+        """Build the index, unless its folder has it already."""
+        if self._index is not None or not len(self._passages) or (self.path and self.path.exists()):
+            return
+        with self._failing():
+            self._index = _BUILDERS[self._kind](self._passages, self._seed)
+            if self.path:
+                with replace_atomically(self.path) as temporary:
+                    _write_index(self._index, self._kind, temporary)
+
+    def search(self, queries: Vectors, depth: int) -> tuple[Ints, Floats]:
+        """Like `search_exactly`, over what the index finds; ordinals -1 and scores 0 where it finds fewer."""
+        queries = read_tile(queries, 0, len(queries))
+        norms_of(queries, "query")
+        depth = min(depth, len(self._passages))
+        if not len(queries) or not depth:
+            return self._exact.search(queries, depth)
+        self.prepare()
+        with self._failing():
+            if self._index is None:
+                self._index = _read_index(self._kind, self.path)
+            wanted = min(depth + depth // 32 + 8, len(self._passages))
+            _, found = self._index.search(queries, wanted, params=_parameters(self._kind, self._breadth, wanted))
+        found = np.sort(found.astype(np.int64), axis=1)
+        scores = score_at(queries, self._passages, found)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+        ordinals, scores = np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        self._measure(queries, scores)
+        return ordinals, np.where(ordinals < 0, np.float32(0), scores)
+
+    def _measure(self, queries: Floats, scores: Floats) -> None:
+        source = random.Random(self._seed + self._asked)
+        self._asked += len(queries)
+        due = min(MOST, max(SAMPLE, self._asked // 100)) - len(self._shares)
+        if due <= 0:
+            return
+        sample = sorted(source.sample(range(len(queries)), min(due, len(queries))))
+        _, exact = self._exact.search(queries[sample], scores.shape[1])
+        self._shares += (scores[sample] >= exact[:, -1:]).mean(axis=1).tolist()
+        if self._folder:
+            write_bytes(self._measured_path(), orjson.dumps({"asked": self._asked, "shares": self._shares}))
+
+    def _read_measured(self) -> tuple[int, list[float]]:
+        if self._folder is None or not self._measured_path().exists():
+            return 0, []
+        told = orjson.loads(self._measured_path().read_bytes())
+        return told["asked"], told["shares"]
+
+    def _measured_path(self) -> Path:
+        assert self.path is not None
+        looked = self._breadth.nprobe if self._kind == "ivf" else self._breadth.ef_search
+        return self.path.with_name(f"{self.path.stem}-{looked}.recall.json")
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            raise RunError(
+                f"the index {self._kind} over {len(self._passages):,} passages failed: {next(iter(str(error).splitlines()), type(error).__name__)}; write index=exact, which holds one tile at a time, or remove {self.path} if that file is damaged"
+            ) from error
 
 
-def _measure_recall(queries: Floats, passages: Vectors, scores: Floats, seed: int, backend: Backend) -> Recall:
-    source = random.Random(seed)
-    sample = sorted(source.sample(range(len(queries)), min(SAMPLE, len(queries))))
-    _, exact = search_exactly(queries[sample], passages, scores.shape[1], backend=backend)
-    shares = (scores[sample] >= exact[:, -1:]).mean(axis=1)
-    drawn = [[source.randrange(len(sample)) for _ in sample] for _ in range(RESAMPLES)]
-    low, high = np.percentile(shares[np.asarray(drawn)].mean(axis=1), [2.5, 97.5])
-    return Recall(round(float(shares.mean()), 4), round(float(low), 4), round(float(high), 4), len(sample))
+def _recall(shares: list[float], seed: int) -> Recall:
+    source, measured = random.Random(seed), np.asarray(shares)
+    drawn = [[source.randrange(len(shares)) for _ in shares] for _ in range(RESAMPLES)]
+    low, high = np.percentile(measured[np.asarray(drawn)].mean(axis=1), [2.5, 97.5])
+    return Recall(round(float(measured.mean()), 4), round(float(low), 4), round(float(high), 4), len(shares))
 
 
-def _build_hnsw(passages: Vectors, breadth: Breadth, depth: int, seed: int) -> Any:  # noqa: ARG001 - one signature
+def _parameters(kind: str, breadth: Breadth, wanted: int) -> Any:
+    faiss = _faiss()
+    if kind == "ivf":
+        return faiss.SearchParametersIVF(nprobe=breadth.nprobe)
+    kept = max(breadth.ef_search, 2 * wanted)
+    if kind == "hnsw":
+        return faiss.SearchParametersHNSW(efSearch=kept)
+    parameters = faiss.SearchParametersCagra()
+    parameters.itopk_size = -(-kept // 32) * 32
+    return parameters
+
+
+def _write_index(index: Any, kind: str, path: Path) -> None:
+    faiss = _faiss()
+    faiss.write_index(faiss.index_gpu_to_cpu(index) if kind == "cagra" else index, str(path))
+
+
+def _read_index(kind: str, path: Path | None) -> Any:
+    faiss = _faiss()
+    index = faiss.read_index(str(path))
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index) if kind == "cagra" else index
+
+
+def _build_hnsw(passages: Vectors, seed: int) -> Any:  # noqa: ARG001 - one signature
     """Built by one thread: two threads link passages in the order in which they come."""
     faiss = _faiss()
     index = faiss.IndexHNSWFlat(passages.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = BUILD_BREADTH
-    index.hnsw.efSearch = max(breadth.ef_search, 2 * depth)
     with _one_thread(faiss):
         for tile in _tiles(passages):
             index.add(tile)
     return index
 
 
-def _build_ivf(passages: Vectors, breadth: Breadth, depth: int, seed: int) -> Any:  # noqa: ARG001 - one signature
+def _build_ivf(passages: Vectors, seed: int) -> Any:
     faiss = _faiss()
     lists = int(min(4 * len(passages) ** 0.5, max(1, len(passages) // 39)))
     quantizer = faiss.IndexFlatIP(passages.shape[1])
     index = faiss.IndexIVFFlat(quantizer, passages.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed, index.nprobe = 1 + seed % 2**31, min(breadth.nprobe, lists)
+    index.cp.seed = 1 + seed % 2**31
     drawn = random.Random(seed).sample(range(len(passages)), min(len(passages), TRAINED * lists))
     index.train(np.ascontiguousarray(passages[np.sort(drawn)], dtype=np.float32))
     for tile in _tiles(passages):
@@ -114,7 +204,7 @@ def _build_ivf(passages: Vectors, breadth: Breadth, depth: int, seed: int) -> An
     return index
 
 
-def _build_cagra(passages: Vectors, breadth: Breadth, depth: int, seed: int) -> Any:  # noqa: ARG001 - one signature
+def _build_cagra(passages: Vectors, seed: int) -> Any:  # noqa: ARG001 - one signature
     """Built on the first GPU, which has no fixed order: another build may find other candidates."""
     faiss = _faiss()
     config = faiss.GpuIndexCagraConfig()
@@ -130,14 +220,14 @@ _BUILDERS = {"hnsw": _build_hnsw, "ivf": _build_ivf, "cagra": _build_cagra}
 def check_index(index: str, device: str) -> None:
     """InputError where this index can't be had on this machine."""
     if not has_faiss():
-        raise MissingExtra(f"search: {{index: {index}}}", "cpu")
+        raise MissingExtra(f"index={index}", "cpu")
     if index != "cagra" and device == "gpu":
         raise InputError(
-            f"search: {{index: {index}}} is built and searched on the CPU; set device: cpu, or index: cagra"
+            f"index={index} is built and searched on the CPU; leave search_on=gpu out, or write index=cagra"
         )
     if index == "cagra" and (device == "cpu" or not has_gpu_faiss() or not hasattr(_faiss(), "GpuIndexCagra")):
         raise InputError(
-            "search: {index: cagra} needs a GPU and a FAISS that was built with cuVS (conda install -c pytorch -c nvidia -c rapidsai faiss-gpu-cuvs); set index: exact or hnsw"
+            "index=cagra needs a GPU and a FAISS that was built with cuVS (conda install -c pytorch -c nvidia -c rapidsai faiss-gpu-cuvs); write index=exact or index=hnsw"
         )
 
 

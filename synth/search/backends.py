@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from synth.errors import InputError, RunError
+from synth.search.tiles import Tile
 from synth.teachers import Floats, Ints
 
 PRODUCTS_BYTES = 1 << 26
@@ -44,8 +46,8 @@ class Backend(Protocol):
     """With the version: results of one name may stand in for each other."""
     device: str
 
-    def search(self, queries: Floats, tile: Floats, wanted: int) -> Found:
-        """The best `wanted` rows of a tile for each query. queries: shape (n, d); tile: shape (m, d)."""
+    def search(self, queries: Floats, tile: Tile, wanted: int) -> Found:
+        """The best `wanted` rows of a tile for each query. queries: shape (n, d)."""
 
     def error(self, dimension: int) -> tuple[float, float]:
         """By how much a score may be off: (a, b) of a * |q| * |p| + b * (|q| + |p|)."""
@@ -59,13 +61,13 @@ class Numpy:
     def __init__(self) -> None:
         self.name = f"numpy {np.__version__}"
 
-    def search(self, queries: Floats, tile: Floats, wanted: int) -> Found:
-        wanted = min(wanted, len(tile))
+    def search(self, queries: Floats, tile: Tile, wanted: int) -> Found:
+        wanted, vectors = min(wanted, len(tile)), tile.read()
         ordinals = np.empty((len(queries), wanted), dtype=np.int64)
         scores = np.empty((len(queries), wanted), dtype=np.float32)
         block = max(1, PRODUCTS_BYTES // (4 * len(tile)))
         for start in range(0, len(queries), block):
-            products = queries[start : start + block] @ tile.T
+            products = queries[start : start + block] @ vectors.T
             best = np.argpartition(products, len(tile) - wanted, axis=1)[:, len(tile) - wanted :]
             ordinals[start : start + block] = best
             scores[start : start + block] = np.take_along_axis(products, best, axis=1)
@@ -83,10 +85,10 @@ class Faiss:
     def __init__(self) -> None:
         self.name = f"faiss {faiss_version()}"
 
-    def search(self, queries: Floats, tile: Floats, wanted: int) -> Found:
+    def search(self, queries: Floats, tile: Tile, wanted: int) -> Found:
         import faiss
 
-        scores, ordinals = faiss.knn(queries, tile, min(wanted, len(tile)), metric=faiss.METRIC_INNER_PRODUCT)
+        scores, ordinals = faiss.knn(queries, tile.read(), min(wanted, len(tile)), metric=faiss.METRIC_INNER_PRODUCT)
         return Found(ordinals, scores, _cut(scores, len(tile)))
 
     def error(self, dimension: int) -> tuple[float, float]:
@@ -101,7 +103,10 @@ class GpuDevices(Protocol):
     def count(self) -> int:
         """How many there are that can be used."""
 
-    def search(self, device: int, queries: Floats, shard: Floats, wanted: int) -> tuple[Floats, Ints]:
+    def hold(self, device: int, shard: Floats) -> Any:
+        """Put a shard on a GPU, where it stays as long as what is returned."""
+
+    def search(self, held: Any, queries: Floats, wanted: int) -> tuple[Floats, Ints]:
         """Scores and rows of the best `wanted` (at most 2,048) of a shard, shape (n, wanted)."""
 
 
@@ -119,7 +124,7 @@ class FaissDevices:
 
         return int(faiss.get_num_gpus())
 
-    def search(self, device: int, queries: Floats, shard: Floats, wanted: int) -> tuple[Floats, Ints]:
+    def hold(self, device: int, shard: Floats) -> Any:
         import faiss
 
         if device not in self._resources:
@@ -128,24 +133,32 @@ class FaissDevices:
         config.device, config.useFloat16 = device, True
         index = faiss.GpuIndexFlatIP(self._resources[device], shard.shape[1], config)
         index.add(shard)
-        scores, rows = index.search(queries, wanted)
+        return index
+
+    def search(self, held: Any, queries: Floats, wanted: int) -> tuple[Floats, Ints]:
+        scores, rows = held.search(queries, wanted)
         return scores, rows
 
 
 class Gpus:
-    """A tile in shards, one or more a GPU, searched at the same time and merged."""
+    """A tile in shards, one or more a GPU, searched at the same time and merged.
+
+    Shards stay where they are for the next queries, as long as they fit; from the first that does
+    not, a GPU holds one at a time. For one thread at a time.
+    """
 
     def __init__(self, devices: GpuDevices) -> None:
         self._devices = devices
         self._count = devices.count()
+        self._held: list[WeakKeyDictionary[Tile, dict[tuple[int, int], Any]]] = [
+            WeakKeyDictionary() for _ in range(self._count)
+        ]
+        self._full: set[int] = set()
         self.name = f"faiss {devices.version} on GPU"
         self.device = f"gpu x {self._count}"
 
-    def search(self, queries: Floats, tile: Floats, wanted: int) -> Found:
-        if max(abs(float(extreme())) for extreme in (tile.max, tile.min, queries.max, queries.min)) > FLOAT16:
-            raise InputError(
-                f"a GPU stores vectors as float16, and some value is beyond {FLOAT16:,}; normalise the vectors, or set search: {{device: cpu}}"
-            )
+    def search(self, queries: Floats, tile: Tile, wanted: int) -> Found:
+        _check_values(queries)
         wanted = min(wanted, len(tile))
         shards = min(len(tile), max(self._count, -(-2 * wanted // GPU_DEPTH)))
         bounds = np.linspace(0, len(tile), shards + 1).astype(np.int64).tolist()
@@ -154,22 +167,51 @@ class Gpus:
         def search_device(device: int) -> list[Found]:
             return [self._search_shard(device, queries, tile, span, wanted) for span in spans[device :: self._count]]
 
+        if not all(span in self._held[place % self._count].get(tile, {}) for place, span in enumerate(spans)):
+            _check_values(tile.read())
         with ThreadPoolExecutor(self._count) as pool:
             return merge([found for own in pool.map(search_device, range(self._count)) for found in own], wanted)
 
-    def _search_shard(self, device: int, queries: Floats, tile: Floats, span: tuple[int, int], wanted: int) -> Found:
-        shard = tile[span[0] : span[1]]
+    def _search_shard(self, device: int, queries: Floats, tile: Tile, span: tuple[int, int], wanted: int) -> Found:
+        size = span[1] - span[0]
+        wanted = min(wanted, size, GPU_DEPTH)
         try:
-            scores, rows = self._devices.search(device, queries, shard, min(wanted, len(shard), GPU_DEPTH))
+            scores, rows = self._search_held(device, queries, tile, span, wanted)
         except (RuntimeError, MemoryError) as error:
             raise RunError(
-                f"the search failed on GPU {device} with {shard.shape[0]:,} passages of {shard.shape[1]} dimensions: {next(iter(str(error).splitlines()), type(error).__name__)}; set search: {{tile: {max(1, len(tile) // 4)}}} for smaller tiles, or search: {{device: cpu}}"
+                f"the search failed on GPU {device} with {size:,} passages of {queries.shape[1]} dimensions: {next(iter(str(error).splitlines()), type(error).__name__)}; free its memory, or write ,search_on=cpu behind the teacher's name"
             ) from error
-        return Found(rows + span[0], scores, _cut(scores, len(shard)))
+        return Found(rows + span[0], scores, _cut(scores, size))
+
+    def _search_held(
+        self, device: int, queries: Floats, tile: Tile, span: tuple[int, int], wanted: int
+    ) -> tuple[Floats, Ints]:
+        held = self._held[device]
+        try:
+            own = held.setdefault(tile, {})
+            if span not in own:
+                own[span] = self._devices.hold(device, tile.read()[span[0] : span[1]])
+            found = self._devices.search(own[span], queries, wanted)
+        except (RuntimeError, MemoryError):
+            if sum(map(len, held.values())) < 2:
+                raise
+            held.clear()
+            self._full.add(device)
+            return self._search_held(device, queries, tile, span, wanted)
+        if device in self._full:
+            held.clear()
+        return found
 
     def error(self, dimension: int) -> tuple[float, float]:
         """Both sides are rounded to 11 bits; tensor cores cut off what IEEE sums would round."""
         return 1.1 * 2.0**-10 + 4 * _float32_error(dimension), 2.0**-24 * dimension**0.5
+
+
+def _check_values(vectors: Floats) -> None:
+    if vectors.size and max(abs(float(vectors.max())), abs(float(vectors.min()))) > FLOAT16:
+        raise InputError(
+            f"a GPU stores vectors as float16, and some value is beyond {FLOAT16:,}; normalise the vectors, or write ,search_on=cpu behind the teacher's name"
+        )
 
 
 def merge(parts: Sequence[Found], wanted: int) -> Found:

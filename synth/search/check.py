@@ -6,11 +6,11 @@ import numpy as np
 
 from synth.errors import RunError
 from synth.search.backends import Backend, Found
-from synth.search.tiles import Vectors, give_back, norms_of, read_tile
+from synth.search.tiles import Tile, Vectors, give_back, norms_of, read_tile
 from synth.teachers import Floats
 
-LONG = 10**12
-"""Multiplications from which on a search is worth a check of a millisecond."""
+LONG = 10**10
+"""Multiplications from which on a search is worth a check of some milliseconds."""
 QUERIES, PASSAGES, WANTED = 64, 1_000, 100
 STRETCH = 50
 """Rows in a row that are sampled together."""
@@ -19,11 +19,11 @@ STRETCH = 50
 def check_backend(backend: Backend, queries: Vectors, passages: Vectors) -> None:
     """Compare a backend with numpy in float64 on some rows; RunError where it is further off than it may be."""
     some, tile = _sample(queries, QUERIES), _sample(passages, PASSAGES)
-    found = backend.search(some, tile, WANTED)
+    found = backend.search(some, Tile(tile), WANTED)
     fault = _find_fault(backend, found, some, tile)
     if fault:
         raise RunError(
-            f"{backend.name} ({backend.device}) is wrong on a sample of these vectors: {fault}; install it again (pip install --force-reinstall 'synth[cpu]' or 'synth[gpu]'), update the driver of the GPU, or set search: {{device: cpu}}"
+            f"{backend.name} ({backend.device}) is wrong on a sample of these vectors: {fault}; install it again (pip install --force-reinstall 'synth[cpu]' or 'synth[gpu]'), update the driver of the GPU, or write ,search_on=cpu behind the teacher's name"
         )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synth.errors import InputError, suggest
-from synth.search.approximate import Breadth, Recall, check_index, search_approximately
+from synth.search.approximate import Approximate, Breadth, Recall, check_index
 from synth.search.backends import Backend, FaissDevices, GpuDevices, Gpus, faiss_version, has_gpu_faiss
-from synth.search.exact import Tally, cpu_backend, search_exactly
+from synth.search.exact import ExactSearch, cpu_backend
 from synth.search.tiles import Vectors
 from synth.teachers import Floats, Ints
 
@@ -78,31 +79,71 @@ def search(
     RunError, one that is missing an InputError: a search never moves to the CPU by itself.
     """
     started = time.perf_counter()
-    tally, recall = Tally(), None
-    backend, why = choose_backend(settings, devices)
-    if settings.index == "exact":
-        ordinals, scores = search_exactly(
-            queries, passages, depth, backend=backend, folder=folder, tile=settings.tile, tally=tally
+    searcher = Searcher(passages, settings, tiles=folder, devices=devices)
+    ordinals, scores = searcher.search(queries, depth)
+    return ordinals, scores, searcher.report(time.perf_counter() - started)
+
+
+class Searcher:
+    """One corpus, opened once for any number of blocks of queries, on the device that the settings name.
+
+    `folder` keeps an approximate index and its recall, `tiles` the candidates of each tile.
+    Raises InputError where the device or the index is not to be had.
+    """
+
+    def __init__(
+        self,
+        passages: Vectors,
+        settings: SearchSettings = SearchSettings(),
+        *,
+        folder: Path | None = None,
+        tiles: Path | None = None,
+        devices: GpuDevices | None = None,
+    ) -> None:
+        self._settings = settings
+        self._backend, self._why = choose_backend(settings, devices)
+        self._exact = ExactSearch(passages, self._backend, tiles, settings.tile)
+        self._index: Approximate | None = None
+        if settings.index != "exact":
+            self._index = Approximate(passages, settings.index, settings.breadth, settings.seed, self._exact, folder)
+        self._one = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"search: index={self._settings.index}, {self._backend.name} ({self._backend.device}; {self._why})"
+
+    @property
+    def recall(self) -> Recall | None:
+        """Of an approximate index, as far as it was measured."""
+        return self._index.recall if self._index else None
+
+    def prepare(self) -> None:
+        """Build an approximate index, unless its folder has it."""
+        with self._one:
+            if self._index:
+                self._index.prepare()
+
+    def search(self, queries: Vectors, depth: int) -> tuple[Ints, Floats]:
+        """As `search_exactly` returns them; ordinals -1 and scores 0 where an index finds fewer."""
+        with self._one:
+            return (self._index or self._exact).search(queries, depth)
+
+    def report(self, seconds: float) -> Report:
+        """What was done since it was opened."""
+        tally = self._exact.tally
+        return Report(
+            backend=self._backend.name,
+            device=self._backend.device,
+            why=self._why,
+            index=self._settings.index,
+            faiss=faiss_version(),
+            tiles=tally.tiles,
+            reused=tally.reused,
+            deepened=tally.deepened,
+            swept=tally.swept,
+            seconds=seconds,
+            deterministic=self._settings.index != "cagra",
+            recall=self.recall,
         )
-    else:
-        ordinals, scores, recall = search_approximately(
-            queries, passages, depth, settings.index, settings.breadth, settings.seed, backend
-        )
-    report = Report(
-        backend=backend.name,
-        device=backend.device,
-        why=why,
-        index=settings.index,
-        faiss=faiss_version(),
-        tiles=tally.tiles,
-        reused=tally.reused,
-        deepened=tally.deepened,
-        swept=tally.swept,
-        seconds=time.perf_counter() - started,
-        deterministic=settings.index != "cagra",
-        recall=recall,
-    )
-    return ordinals, scores, report
 
 
 def choose_backend(settings: SearchSettings, devices: GpuDevices | None = None) -> tuple[Backend, str]:
@@ -110,16 +151,18 @@ def choose_backend(settings: SearchSettings, devices: GpuDevices | None = None) 
     if settings.index != "exact":
         check_index(settings.index, settings.device)
     if settings.device == "cpu":
-        return cpu_backend(), "device: cpu"
+        return cpu_backend(), "search_on=cpu"
     if settings.device == "auto" and settings.index in ("hnsw", "ivf"):
-        return cpu_backend(), f"index: {settings.index} is searched on the CPU"
+        return cpu_backend(), f"index={settings.index} is searched on the CPU"
     devices = devices or FaissDevices()
     if devices.count():
-        return Gpus(devices), f"device: {settings.device}"
+        return Gpus(devices), f"search_on={settings.device}"
     missing = _what_is_missing()
     if settings.device == "gpu" or settings.index == "cagra":
-        raise InputError(f"no search on a GPU is possible: {missing}, or set search: {{device: cpu, index: exact}}")
-    return cpu_backend(), f"device: auto, and {missing.split(';')[0]}"
+        raise InputError(
+            f"no search on a GPU is possible: {missing}, or write ,search_on=cpu behind the teacher's name{' and leave index=cagra out' if settings.index == 'cagra' else ''}"
+        )
+    return cpu_backend(), f"search_on=auto, and {missing.split(';')[0]}"
 
 
 def _what_is_missing() -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,42 @@ Vectors = npt.NDArray[np.floating[Any]]
 
 TILE_BYTES = 1 << 28
 """Of float32 vectors that are searched at a time; bounds memory whatever the size of the corpus."""
+
+
+class Tile:
+    """Some vectors in a row; what was found out about them is kept when they are let go of."""
+
+    def __init__(self, vectors: Vectors, start: int = 0, stop: int | None = None) -> None:
+        self.start = start
+        self._vectors = vectors
+        self._stop = len(vectors) if stop is None else stop
+        self._read: Floats | None = None
+
+    def __len__(self) -> int:
+        return self._stop - self.start
+
+    def read(self) -> Floats:
+        """As contiguous float32, shape (n, d); held until `drop`."""
+        if self._read is None:
+            self._read = read_tile(self._vectors, self.start, self._stop)
+        return self._read
+
+    def drop(self) -> None:
+        self._read = None
+        give_back(self._vectors)
+
+    @cached_property
+    def longest(self) -> float:
+        """Length of the longest vector; InputError where one is not finite."""
+        return float(norms_of(self.read(), "passage", self.start).max())
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Stands for all values."""
+        values = self.read()
+        digest = hashlib.sha256(repr(values.shape).encode())
+        digest.update(values.data)
+        return digest.digest()
 
 
 def tile_bounds(vectors: Vectors, rows: int = 0) -> Iterator[tuple[int, int]]:

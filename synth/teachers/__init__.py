@@ -153,6 +153,18 @@ def close_teacher(teacher: object) -> None:
         close()
 
 
+def queries_at_a_time(teacher: object, depth: int) -> int:
+    """How many queries a teacher is best asked for the best `depth` passages of; 512 where it says nothing."""
+    asked = getattr(teacher, "queries_at_a_time", None)
+    return int(asked(depth)) if asked is not None else 512
+
+
+def recall_of(teacher: object) -> dict[str, float] | None:
+    """What share of the exact best a teacher's index finds, as a score table tells it; None where all are looked at."""
+    recall = getattr(teacher, "recall", None)
+    return None if recall is None else dict(vars(recall))
+
+
 def round_scores(scores: Floats) -> Floats:
     """4 decimals, so that the same numbers compare the same on every machine."""
     rounded: Floats = np.round(scores.astype(np.float64), DECIMALS).astype(np.float32)

@@ -22,11 +22,26 @@ from synth.embeddings import EmbeddingCache
 from synth.errors import InputError
 from synth.files import read_batches, replace_atomically, write_bytes
 from synth.progress import Reporter
-from synth.search import find_pairs_above, score_at, search_exactly
+from synth.search import (
+    Breadth,
+    Recall,
+    Searcher,
+    SearchSettings,
+    choose_backend,
+    find_pairs_above,
+    score_at,
+    search_exactly,
+)
 from synth.teachers import Floats, Hits, Ints
 from synth.teachers.settings import TeacherSettings, parse_model
 
 Side = Literal["query", "document"]
+MULTIPLES = 512
+"""Queries are searched in multiples of it."""
+HITS = 2 * 10**6
+"""Of all queries that are searched at a time."""
+WORK = 10**13
+"""Multiplications of a search: some minutes of a core."""
 BLOCK = 1_024
 """Passages that are ranked personas for at a time."""
 
@@ -62,18 +77,41 @@ class Dense:
 
     @cached_property
     def identity(self) -> Mapping[str, str]:
-        identity: Mapping[str, str] = self._kept["identity"] if self._kept else self._described
-        return identity
+        return {**self._vectors_of, **self.asked.searching}
+
+    @cached_property
+    def _vectors_of(self) -> dict[str, str]:
+        """Whose the vectors are, however they are searched."""
+        return dict(self._kept["identity"]) if self._kept else self._described
 
     def index(self, corpus: Corpus, reporter: Reporter) -> None:
+        choose_backend(self._search_settings)
         path = self._folder / ("passages.f16" if self.asked.is_half else "passages.f32")
         if self._kept is None:
             with replace_atomically(path) as temporary:
                 self._write_vectors(temporary, corpus, reporter)
-            told = {"identity": dict(self.identity), "dimension": self._dimension}
+            told = {"identity": self._vectors_of, "dimension": self._dimension}
             write_bytes(self._folder / "teacher.json", orjson.dumps(told))
         mapped: Any = np.memmap(path, dtype=self._stored, mode="r", shape=(len(corpus), self._dimension))
         self._passages: Floats = mapped
+        self._searcher = Searcher(mapped, self._search_settings, folder=self._folder / "index")
+        reporter.note(str(self._searcher))
+        reporter.status(f"index={self.asked.index}")
+        self._searcher.prepare()
+
+    @property
+    def recall(self) -> Recall | None:
+        """Share of the exact best that an approximate index found, measured as it was asked; None for an exact one."""
+        return self._searcher.recall
+
+    def queries_at_a_time(self, depth: int) -> int:
+        """So many that reading all passages for them costs little, and neither memory nor what a killed search loses is much."""
+        return max(MULTIPLES, min(HITS // max(1, depth), WORK // max(1, self._passages.size)) // MULTIPLES * MULTIPLES)
+
+    @property
+    def _search_settings(self) -> SearchSettings:
+        given = {name: int(n) for name, n in self.asked.searching.items() if name != "index"}
+        return SearchSettings(self.settings.search_on, self.asked.index, breadth=Breadth(**given))
 
     def _write_vectors(self, path: Path, corpus: Corpus, reporter: Reporter) -> None:
         vectors = np.memmap(path, dtype=self._stored, mode="w+", shape=(len(corpus), self._dimension))
@@ -87,7 +125,7 @@ class Dense:
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         vectors = self.embed_queries(queries)
-        passages, scores = search_exactly(vectors, self._passages, depth)
+        passages, scores = self._searcher.search(vectors, depth)
         known = score_at(vectors, self._passages, positives.reshape(len(queries), -1))
         positive_scores = np.where(np.isfinite(known), known, 0).astype(np.float32).reshape(positives.shape)
         missing = depth - passages.shape[1]
@@ -109,7 +147,8 @@ class Dense:
             yield np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
 
     def embed_queries(self, queries: Sequence[str]) -> Floats:
-        return self._embed(queries, "query")
+        blocks = [self._embed(queries[s : s + self.block], "query") for s in range(0, len(queries), self.block)]
+        return np.concatenate(blocks) if blocks else self._embed(queries, "query")
 
     def passage_vectors(self, ordinals: Sequence[int] | Ints) -> Floats:
         return np.asarray(self._passages[np.asarray(ordinals, dtype=np.int64)], dtype=np.float32)
@@ -138,8 +177,8 @@ class Dense:
             return cache.embed(texts, lambda fresh: self._encode(fresh, side))
 
     def _encode(self, texts: Sequence[str], side: Side) -> Floats:
-        if self._described != dict(self.identity):
-            now, then = self._described, self.identity
+        if self._described != self._vectors_of:
+            now, then = self._described, self._vectors_of
             name = next(each for each in sorted(now.keys() | then.keys()) if now.get(each) != then.get(each))
             raise InputError(
                 f"the teacher {str(self.asked)!r} is not the one that the run began with ({name} was {then.get(name)!r} and is {now.get(name)!r}): put that one back and `synth resume`, or start another run"
@@ -156,7 +195,7 @@ class Dense:
 
     def _cache(self, side: Side, other: str) -> EmbeddingCache:
         """Another prompt on the other side changes nothing here."""
-        told = sorted((name, value) for name, value in self.identity.items() if name != other)
+        told = sorted((name, value) for name, value in self._vectors_of.items() if name != other)
         key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         folder = self._embeddings / f"{Path(self.asked.name).name}-{key}" / side
         return EmbeddingCache(folder, self._dimension, self._stored)

@@ -19,7 +19,7 @@ from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.progress import Reporter
 from synth.ragged import place_in_group
-from synth.teachers import Hits, Ints, Teacher, close_teacher, lend, round_scores
+from synth.teachers import Hits, Ints, Teacher, close_teacher, lend, queries_at_a_time, round_scores
 
 Doubles = npt.NDArray[np.float64]
 RRF_K = 60
@@ -67,6 +67,10 @@ class Fused:
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         found = [teacher.search(queries, positives, depth) for teacher in self._teachers]
         return fuse_hits(found, positives, self._method, self._share, depth, self._k)
+
+    def queries_at_a_time(self, depth: int) -> int:
+        """As many as the one of them that is best asked for the most."""
+        return max(queries_at_a_time(teacher, depth) for teacher in self._teachers)
 
     def close(self) -> None:
         for teacher in self._teachers:

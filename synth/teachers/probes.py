@@ -26,7 +26,7 @@ SAME = 0.999
 
 def folder_of(embeddings: Path, model: TeacherModel) -> Path:
     """Where the probes of a model are kept, by its name and what was asked of it."""
-    bare = model.model_copy(update=dict.fromkeys(PROMPTS) | {"dtype": ""})
+    bare = model.embedding.model_copy(update=dict.fromkeys(PROMPTS) | {"dtype": ""})
     return embeddings / "probes" / f"{Path(model.name).name}-{hashlib.sha256(str(bare).encode()).hexdigest()[:12]}"
 
 

@@ -20,7 +20,7 @@ from synth.corpus import Corpus
 from synth.embeddings import EmbeddingCache, key_of
 from synth.errors import InputError
 from synth.progress import Reporter
-from synth.teachers import Floats, Hits, Ints, Teacher, close_teacher, lend, round_scores
+from synth.teachers import Floats, Hits, Ints, Teacher, close_teacher, lend, queries_at_a_time, round_scores
 from synth.teachers.settings import SERVED, TeacherSettings, find_served, parse_model
 
 Range = Literal["unit", "logit", "cosine"]
@@ -196,6 +196,10 @@ class Rescored:
         found = rescore_hits(self._rescorer, queries, self._texts, hits, positives, self.most)
         room = ((0, 0), (0, depth - found.passages.shape[1]))
         return Hits(np.pad(found.passages, room, constant_values=-1), np.pad(found.scores, room), found.positive_scores)
+
+    def queries_at_a_time(self, depth: int) -> int:
+        """As many as the teacher below is best asked for."""
+        return queries_at_a_time(self._teacher, depth)
 
     def close(self) -> None:
         close_teacher(self._teacher)

@@ -111,6 +111,9 @@ class Scoring:
         }
 
 
+LEXICAL = Scoring(ScoringSettings(), (TeacherSettings(),), TeacherSettings())
+
+
 def choose_scoring(
     teachers: Sequence[str] = (),
     fuse: FusionMethod | None = None,

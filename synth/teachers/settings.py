@@ -1,7 +1,7 @@
 """What `--teacher` says: a model with all that changes its scores, and how it is reached.
 
-    NAME_OR_FOLDER[,revision=…][,query_prompt=…][,document_prompt=…][,max_tokens=…][,dimensions=…][,dtype=…][,devices=…][,batch=…]
-    http://HOST:8001/v1[,model=NAME][,query_prompt=…][,document_prompt=…][,max_tokens=…][,dimensions=…][,dtype=…][,batch=…]
+    NAME_OR_FOLDER[,revision=…][,query_prompt=…][,document_prompt=…][,max_tokens=…][,dimensions=…][,dtype=…][,index=…][,devices=…][,batch=…][,search_on=…]
+    http://HOST:8001/v1[,model=NAME][,query_prompt=…][,document_prompt=…][,max_tokens=…][,dimensions=…][,dtype=…][,index=…][,batch=…][,search_on=…]
 
 What changes scores is written into the recipe, in the same form and without an address:
 `served:NAME,dimensions=256`. The rest, `TeacherSettings`, goes to run.json. Prompts may hold
@@ -28,9 +28,12 @@ SERVED = "served:"
 """How a recipe names a model that a server has."""
 PROMPTS = ("query_prompt", "document_prompt")
 Precision = Literal["", "float32", "float16", "bfloat16"]
+Index = Literal["exact", "hnsw", "ivf", "cagra"]
+Breadth = Annotated[int, Field(ge=1, le=65_536)]
 
-_LOCAL = ("revision", *PROMPTS, "max_tokens", "dimensions", "dtype", "devices", "batch")
-_REMOTE = ("model", *PROMPTS, "max_tokens", "dimensions", "dtype", "batch")
+_SEARCH = ("index", "ef_search", "nprobe", "search_on")
+_LOCAL = ("revision", *PROMPTS, "max_tokens", "dimensions", "dtype", "devices", "batch", *_SEARCH)
+_REMOTE = ("model", *PROMPTS, "max_tokens", "dimensions", "dtype", "batch", *_SEARCH)
 _OPTION = re.compile(rf",(?=\w+=)|,\s+(?=(?:{'|'.join(sorted({*_LOCAL, *_REMOTE}))})=)")
 """Where an option begins; any other comma belongs to a prompt."""
 _SCORING = {"devices", "revision", "model", "max_tokens", "dtype", "batch"}
@@ -53,6 +56,23 @@ class TeacherModel(Strict):
     """First components of a vector that are kept (Matryoshka); None for all."""
     dtype: Precision = ""
     """Of the weights, where they are loaded here; half precision also stores vectors so. '' for the checkpoint's own, stored in full."""
+    index: Index = "exact"
+    """Where candidates come from; all but `exact` leave some out."""
+    ef_search: Breadth | None = None
+    """Candidates that `hnsw` and `cagra` keep on the way; None for 256."""
+    nprobe: Breadth | None = None
+    """Lists that `ivf` looks at, of about 4 * sqrt(passages); None for 64."""
+
+    @property
+    def searching(self) -> dict[str, str]:
+        """What changes candidates and no vector, for the teacher's identity; nothing for an exact search."""
+        told = self.model_dump(include=set(_SEARCH), exclude_defaults=True)
+        return {name: str(value) for name, value in told.items()}
+
+    @property
+    def embedding(self) -> TeacherModel:
+        """The same with an exact search: what its vectors depend on."""
+        return self.model_copy(update={"index": "exact", "ef_search": None, "nprobe": None})
 
     @property
     def is_half(self) -> bool:
@@ -78,10 +98,12 @@ class TeacherSettings(Strict):
     """Processes that encode, one a GPU where there are any."""
     batch: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Texts that are encoded together; None for a number that suits most models."""
+    search_on: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where passages are searched; `auto` for GPUs where FAISS can use one. Exact answers are the same."""
 
     def flag(self, recipe: str) -> str:
         """What to type for the teacher that a recipe names."""
-        told = self.model_dump(include={"devices", "batch"}, exclude_defaults=True)
+        told = self.model_dump(include={"devices", "batch", "search_on"}, exclude_defaults=True)
         name, comma, rest = recipe.removeprefix(SERVED).partition(",") if self.url else recipe.partition(",")
         head = f"{self.url},model={name}" if self.url else name
         return f"{head}{comma}{rest}{''.join(f',{option}={value}' for option, value in told.items())}"
@@ -102,13 +124,27 @@ def parse_model(text: str, flag: str = "--teacher") -> tuple[TeacherModel, Teach
     name = fields.pop("model", "") if is_url else head.strip().removeprefix(SERVED)
     if not name and not is_url:
         raise InputError(f"{flag} {text!r} names no model: write the name or folder of one, or the address of a server")
-    reached = {field: fields.pop(field) for field in ("devices", "batch") if field in fields}
+    reached = {field: fields.pop(field) for field in ("devices", "batch", "search_on") if field in fields}
     try:
         model = TeacherModel(name=name, is_served=is_served, **fields)
-        return model, TeacherSettings(url=url, **reached)
+        settings = TeacherSettings(url=url, **reached)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{flag} {head},{first['loc'][0]}={first['input']}: {first['msg']}") from error
+    _check_search(model, settings, f"{flag} {head}")
+    return model, settings
+
+
+def _check_search(model: TeacherModel, settings: TeacherSettings, typed: str) -> None:
+    """Whether what was said of the search goes together."""
+    if model.ef_search and model.index not in ("hnsw", "cagra"):
+        raise InputError(f"{typed},ef_search={model.ef_search} belongs to index=hnsw and index=cagra; leave it out")
+    if model.nprobe and model.index != "ivf":
+        raise InputError(f"{typed},nprobe={model.nprobe} belongs to index=ivf; leave it out")
+    if settings.search_on == "gpu" and model.index in ("hnsw", "ivf"):
+        raise InputError(f"{typed},index={model.index} is searched on the CPU; leave search_on=gpu out")
+    if settings.search_on == "cpu" and model.index == "cagra":
+        raise InputError(f"{typed},index=cagra is searched on a GPU; leave search_on=cpu out, or write index=hnsw")
 
 
 def reach_teacher(text: str) -> tuple[str, TeacherSettings]:

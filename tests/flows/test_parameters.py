@@ -45,9 +45,7 @@ def test_ranges_reach_the_form(form: dict[str, Any]) -> None:
 
 
 def test_no_field_is_a_secret(form: dict[str, Any]) -> None:
-    assert not [
-        name for name in form["properties"] if any(word in name for word in ("token", "secret", "password", "api_key"))
-    ]
+    assert not [name for name in form["properties"] if {"token", "secret", "password", "key"} & set(name.split("_"))]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +54,32 @@ def test_no_field_is_a_secret(form: dict[str, Any]) -> None:
 def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         GenerateParameters.model_validate({"domain": "finance"} | wrong)
+
+
+def test_a_run_is_kept_from_evaluation_sets_and_asks_within_the_bounds_of_the_form(tmp_path: Path) -> None:
+    exam = tmp_path / "exam.jsonl"
+    exam.write_text('{"query": "who pays?"}\n')
+    with fake_llm() as server:
+        asked = build_parameters(
+            domain="finance",
+            decontaminate=[str(exam)],
+            llm=[server.url],
+            max_tokens_total=5_000,
+            request_timeout=30,
+            metrics_port=9_100,
+            store=str(tmp_path / "s"),
+        ).anchored()
+        run = open_run(asked)
+    assert run.recipe.set_gates[0].name == "contamination"
+    assert run.info.decontaminate == parameters_of(run).decontaminate == [str(exam)]
+    assert run.info.llm is not None
+    assert (run.info.llm.budget.tokens, run.info.llm.request_timeout, run.info.llm.metrics_port) == (5_000, 30, 9_100)
+
+
+def test_evaluation_sets_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets = build_parameters(domain="finance", decontaminate=["exam", "hf://acme/exam:test"]).anchored().decontaminate
+    assert sets == [str(tmp_path / "exam"), "hf://acme/exam:test"]
 
 
 def test_a_wrong_flag_is_named() -> None:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from synth.assess import Assessment, assess
+from synth.assess import Assessment, assess, read_items
+from synth.mining.consistency import Bounds, consistency_filter, retrieve_reverse
+from synth.mining.table import retrieve
+from synth.pairs import Pairs
 from synth.progress import Silent
 from synth.run import Run, prepare
 from synth.shard import Shard, Workshop, make_shard
+from synth.store import Store
 from synth.text import hash64, normalise
 
 Make = Callable[..., Any]
@@ -120,3 +125,58 @@ def test_score_tables_of_other_items_are_refused(new_run: Make, make_texts: Make
     )
     with pytest.raises(AssertionError, match="score tables do not cover"):
         assess(shop, [one], None)
+
+
+def failing(judge: Make, texts: dict[str, str], **settings: Any) -> set[int]:
+    gate = {"name": "consistency", "settings": {"k": 2, "min_score": -1.0, **settings}}
+    _, found = judge(texts, cuts=[40, 120], settings={"set_gates": [gate]})
+    return {position for position, verdict in found.set_rejects.items() if verdict.reason == "inconsistent"}
+
+
+def test_a_run_ranks_its_queries_for_a_passage_as_the_verb_gate_does(
+    judge: Make, make_texts: Make, tmp_path: Path
+) -> None:
+    texts = make_texts(6)
+    shop, whole = judge(texts, cuts=[120], settings={"set_gates": []})
+    rows = [
+        r
+        for t in read_items(shop.folder, whole.shards, whole.positions, ["query", "positive", "passage"])
+        for r in t.to_pylist()
+    ]
+    own = [row["positive"] or shop.corpus.texts([row["passage"]])[0] for row in rows]
+    pairs = Pairs.of(
+        [row["query"] for row in rows], [[text] for text in own], shop.corpus.texts(range(len(shop.corpus)))
+    )
+    how: dict[str, Any] = {"store": Store(tmp_path / "own"), "depth": 100, "reporter": Silent()}
+    tables = retrieve(pairs, "lexical", **how), retrieve_reverse(pairs, "lexical", **how)
+    filtered = consistency_filter(pairs, tables[0], Bounds(k=2), reverse=tables[1], direction="passage")
+    dropped = {
+        (int(q), int(p)) for q, p, why in zip(filtered.query, filtered.passage, filtered.reason, strict=True) if why
+    }
+    numbers = {normalise(text): number for number, text in enumerate(pairs.queries)}
+    ordinals = {normalise(text): number for number, text in enumerate(pairs.passages)}
+    expected = {
+        int(position)
+        for position, row, text in zip(whole.positions, rows, own, strict=True)
+        if (numbers[normalise(row["query"])], ordinals[normalise(text)]) in dropped
+    }
+    assert failing(judge, texts, direction="passage") == expected
+    assert 0 < len(expected) < len(rows)
+
+
+def test_both_directions_drop_what_either_drops(judge: Make, make_texts: Make) -> None:
+    texts = make_texts(6)
+    query, passage, mutual = (failing(judge, texts, k=1, direction=each) for each in ("query", "passage", "mutual"))
+    assert mutual == query | passage
+    assert query
+    assert passage - query
+
+
+def test_of_queries_ranked_for_passages_only_the_last_round_is_kept(judge: Make, make_texts: Make) -> None:
+    gate = {"name": "consistency", "settings": {"direction": "passage"}}
+    shop, _ = judge(make_texts(6), cuts=[40, 120], settings={"set_gates": [gate]})
+    before = [each.name for each in (shop.folder / "consistency").iterdir()]
+    assess(shop, [Shard(0, 40)], None)
+    after = [each.name for each in (shop.folder / "consistency").iterdir()]
+    assert len(before) == len(after) == 1
+    assert before != after

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.manifest import Manifest
+from schemas.manifest import Decontamination, Manifest, SuspicionCard
 from schemas.recipe import PersonaSettings
 from synth.card import load_line, render_card
 from synth.hub import build_folder
@@ -125,6 +125,38 @@ def test_every_mining_rule_is_put_into_words(manifest: Manifest) -> None:
     )
     assert "whatever its score" in render_card(with_mining(manifest, strategy="naive"), None, [])
     assert "None were asked for." in render_card(with_mining(manifest, negatives=0), None, [])
+
+
+def test_what_evaluation_sets_took_is_told_by_set_and_reason(manifest: Manifest) -> None:
+    assert "The records were compared with no evaluation set." in render_card(manifest, None, [])
+    sets = [
+        Decontamination(name="exam", sha256="0", queries=12, passages=30, hits={"in_query": 2, "in_positive": 1}),
+        Decontamination(name="hf://acme/other", sha256="1", queries=3, passages=0),
+    ]
+    card = render_card(manifest.model_copy(update={"decontamination": sets}), None, [])
+    assert "| exam | 12 | 30 | in_query 2, in_positive 1 |\n| hf://acme/other | 3 | 0 | 0 |\n" in card
+    assert "compared with no" not in card
+
+
+def test_the_model_of_probabilities_and_its_bound_are_told(manifest: Manifest) -> None:
+    suspicion = SuspicionCard(
+        family="bm25", signals=["score", "between"], fitted_with="bm25", fitted_on=["one", "two"], bound=0.412
+    )
+    chosen = with_mining(manifest, strategy="multi_signal").model_copy(update={"suspicion": suspicion})
+    card = render_card(chosen, None, [])
+    assert "its probability of being an unlabelled positive is at most 41.2% (strategy `multi_signal`)" in card
+    assert "as many are left out as by `perc_pos` with a margin of 5.0%" in card
+    assert "the model `bm25` (score, between), fitted with bm25 on one, two." in card
+    assert "false negatives are likely" not in card
+    given = with_mining(chosen, max_false_negative_rate=0.412)
+    assert "the bound was chosen" not in render_card(given, None, [])
+
+
+def test_records_that_were_left_out_for_too_few_negatives_are_told_of(manifest: Manifest) -> None:
+    assert "Each query has up to 4 hard negatives. " in render_card(manifest, None, [])
+    card = render_card(with_mining(manifest, shortfall="drop"), None, [])
+    assert "Each query has 4 hard negatives; records for which fewer were found were left out. " in card
+    assert "the teacher scores at or above the positive.\n" in card
 
 
 def test_failed_items_are_in_the_funnel(manifest: Manifest) -> None:

@@ -137,6 +137,7 @@ def test_records_beyond_the_end_are_kept_as_surplus(serve: Any, start: Any) -> N
     assert all(row["query"] for row in surplus)
 
 
+@pytest.mark.slow
 def test_the_end_does_not_depend_on_shards_nor_on_interruptions(serve: Any, start: Any) -> None:
     def late(prompt: str, asked: int) -> Say:
         """Varied about most passages, repetitive about the others: the end comes after some blocks."""

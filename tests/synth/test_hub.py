@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from fake_hub import READ_TOKEN, TOKEN, FakeHub, serve_hub
 from huggingface_hub import constants
@@ -333,3 +334,60 @@ def test_an_evaluation_set_that_the_hub_does_not_have_is_one_sentence(hub: FakeH
     assert done.returncode == 1
     assert done.stderr.startswith("--decontaminate: can't read hf://acme/none: ")
     assert done.stderr.count("\n") == 1
+
+
+def mine_in_own_process(hub: FakeHub, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path), "HF_TOKEN": TOKEN}
+    store = ["--store", str(tmp_path / "store"), "--strategy", "naive", "--negatives", "1"]
+    command = [sys.executable, "-c", "from synth.cli import main; main()", "mine", *arguments, *store]
+    return subprocess.run(command, env=env | {"COLUMNS": "200"}, check=False, capture_output=True, text=True)
+
+
+def test_pairs_of_the_hub_are_mined_by_their_train_split(hub: FakeHub, tmp_path: Path) -> None:
+    card = "---\nconfigs:\n- config_name: pairs\n  data_files:\n" + "".join(
+        f"  - split: {split}\n    path: {split}.jsonl\n" for split in ("train", "test")
+    )
+    files = {
+        "README.md": f"{card}---\n".encode(),
+        "train.jsonl": rows_of(
+            {"anchor": "who pays the rent?", "positive": "The tenant pays the rent."},
+            {"anchor": "who gets the rent?", "positive": "A trust owns the house and gets the rent."},
+        ),
+        "test.jsonl": rows_of({"anchor": "who mends the roof?", "positive": "The landlord pays who mends it."}),
+    }
+    hub.create("acme/pairs", private=False, files=files)
+    done = mine_in_own_process(hub, tmp_path, "hf://acme/pairs", "--out", str(tmp_path / "train"))
+    assert done.returncode == 0, done.stderr
+    assert "2 pairs of 2 queries, 2 passages" in done.stderr
+    found = pq.read_table(tmp_path / "train" / "triplet.parquet").to_pylist()
+    assert {row["anchor"] for row in found} == {"who pays the rent?", "who gets the rent?"}
+    named = mine_in_own_process(hub, tmp_path, "hf://acme/pairs/pairs:test", "--out", str(tmp_path / "test"))
+    assert "1 pairs of 1 queries" in named.stderr
+    none = mine_in_own_process(hub, tmp_path, "hf://acme/none", "--out", str(tmp_path / "none"))
+    assert none.returncode != 0
+    assert "can't read hf://acme/none: " in " ".join(none.stderr.split())
+    assert "Traceback" not in none.stderr
+
+
+def test_a_retrieval_set_of_the_hub_is_mined_with_its_judgements(hub: FakeHub, tmp_path: Path) -> None:
+    parts = {"queries": "queries", "corpus": "corpus", "default": "train"}
+    card = "---\nconfigs:\n" + "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: {split}\n    path: {name}.jsonl\n"
+        for name, split in parts.items()
+    )
+    card += "  - split: test\n    path: exam.jsonl\n"
+    texts = ("The tenant pays the rent.", "A trust gets the rent.", "The roof leaks.")
+    files = {
+        "README.md": f"{card}---\n".encode(),
+        "queries.jsonl": rows_of({"_id": "q1", "text": "who pays the rent?"}, {"_id": "q2", "text": "what leaks?"}),
+        "corpus.jsonl": rows_of(*({"_id": f"d{n}", "title": "", "text": text} for n, text in enumerate(texts))),
+        "default.jsonl": rows_of({"query-id": "q1", "corpus-id": "d0", "score": 1}),
+        "exam.jsonl": rows_of({"query-id": "q2", "corpus-id": "d2", "score": 1}),
+    }
+    hub.create("acme/retrieval", private=False, files=files)
+    done = mine_in_own_process(hub, tmp_path, "hf://acme/retrieval", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "1 pairs of 1 queries, 3 passages" in done.stderr
+    assert pq.read_table(tmp_path / "out" / "triplet.parquet").to_pylist() == [
+        {"anchor": "who pays the rent?", "positive": texts[0], "negative": texts[1]}
+    ]

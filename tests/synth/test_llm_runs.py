@@ -322,6 +322,7 @@ execute(Run(Store(Path(sys.argv[1])), sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_kill_9_repeats_at_most_what_was_in_flight(
     serve: Serve, tmp_path: Path, make_texts: Callable[..., Any], write_rows: Callable[..., Path]
 ) -> None:

@@ -384,6 +384,7 @@ def test_a_number_taken_meanwhile_is_left_to_who_took_it(
     assert [found.number for found in store.iterate("finance")] == [1, 2]
 
 
+@pytest.mark.slow
 def test_readers_never_see_half_a_version(new_run: Make, make_texts: Make, store: Store) -> None:
     stop = threading.Event()
     seen: set[str] = set()
@@ -447,3 +448,11 @@ def _killed_while_publishing(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         with pytest.raises(Killed):
             execute(run)
     return Run(run.store, run.id)
+
+
+def test_records_name_the_passages_that_are_no_in_batch_negatives(finance: Any) -> None:
+    for row in finance.records:
+        own = [row["positive"], *row["more_positives"]]
+        assert {each["passage_id"] for each in own} <= set(row["in_batch_mask"])
+        assert not {each["passage_id"] for each in row["negatives"]} & set(row["in_batch_mask"])
+    assert any(len(row["in_batch_mask"]) > 1 for row in finance.records)

@@ -206,6 +206,7 @@ def test_the_content_changes_with_the_seed(make: Make, make_texts: Make) -> None
     assert make(make_texts(), seed=1).hash != make(make_texts(), seed=2).hash
 
 
+@pytest.mark.slow
 def test_a_run_cut_off_at_any_rename_ends_with_the_same_content(
     new_run: Make, make: Make, restarted: Make, make_texts: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_masking_leaves_nothing_to_find(text: str) -> None:
 MEGABYTE = 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "unit",

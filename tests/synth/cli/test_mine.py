@@ -154,6 +154,7 @@ def test_an_llm_takes_the_planted_false_negatives_out_and_is_paid_once(
     assert json.loads((tmp_path / "again" / "mining.json").read_bytes())["relabelled"]["verdicts"]["answers"] == 6
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_a_kill_is_not_asked_again(
     mine: Callable[..., Any], start: Callable[..., Any], answered: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_live_run_can_not_be_resumed_and_can_be_interrupted(cli: Cli, start: A
     assert store.names() == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_if_nothing_had_happened(
     cli: Cli, start: Any, finance: Any, store: Store
 ) -> None:

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from schemas.recipe import GateSettings, MiningSettings
 from schemas.record import Verdict
-from synth.errors import DomainError
+from synth.errors import DomainError, InputError
 from synth.gates import build_record_gates, build_set_gates
 from synth.gates.consistency import Consistency
 from synth.generators import Equipment, build_generator
 from synth.plan import Plan
 from synth.shard import Workshop
 from synth.teachers.lexical import Lexical
-from synth.view import SetView
+from synth.view import Background, SetView
 
 
 def view_of(ahead: list[int], scores: list[float], alive: list[bool] | None = None) -> SetView:
@@ -132,3 +132,24 @@ def test_what_a_judge_kept_in_other_words_stays_whatever_its_rank() -> None:
     assert sorted(judge(view, judged_overlap=0)) == [1, 2, 3]
     assert sorted(judge(view, judged_overlap=1)) == [2]
     assert sorted(judge(view.but(judged=None))) == [0, 1, 2, 3]
+
+
+def test_a_task_may_have_its_own_k() -> None:
+    view = view_of([1, 1, 4, 4], [0.5] * 4).but(task=np.array(["easy", "hard", "easy", "hard"]))
+    verdicts = judge(view, k=1, per_task={"hard": 2})
+    assert {row: verdict.detail.split(",")[0] for row, verdict in verdicts.items()} == {0: "k 1", 2: "k 1", 3: "k 2"}
+
+
+def test_a_quantile_chooses_k_for_each_task_by_the_records_that_are_left() -> None:
+    ahead = [0, 1, 2, 3, 10, 20, 30, 40, 99]
+    task = np.array(["easy"] * 4 + ["hard"] * 5)
+    view = view_of(ahead, [0.5] * 9, [True] * 8 + [False]).but(task=task)
+    assert sorted(judge(view, quantile=0.5)) == [2, 3, 6, 7]
+    assert sorted(judge(view, quantile=0.75, per_task={"hard": 1})) == [3, 4, 5, 6, 7]
+    assert judge(view, quantile=1.0) == {}
+    assert Consistency(Consistency.Settings(quantile=0.5)).needs_depth == 50
+
+
+def test_a_task_that_there_is_not_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(InputError, match="there is no task called 'keyword-quey'; did you mean 'keyword-query'"):
+        Consistency(Consistency.Settings(per_task={"keyword-quey": 3})).check(Background())

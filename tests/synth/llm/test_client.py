@@ -109,6 +109,7 @@ def test_a_request_that_waits_holds_no_slot(serve: Serve, ask: Ask) -> None:
     assert all(str(position).startswith("1") for position in order[-100:])
 
 
+@pytest.mark.slow
 def test_the_limit_is_found_from_the_metrics(serve: Serve, ask: Ask) -> None:
     fake = serve(lambda prompt, asked: replace(query_of(prompt), seconds=0.02), slots=16)
     asked = ask([fake], 3_000)
@@ -117,6 +118,7 @@ def test_the_limit_is_found_from_the_metrics(serve: Serve, ask: Ask) -> None:
     assert 16 <= asked.client.links[0].limit.value < 64
 
 
+@pytest.mark.slow
 def test_without_metrics_the_limit_grows_while_that_brings_more(serve: Serve, ask: Ask) -> None:
     fake = serve(lambda prompt, asked: replace(query_of(prompt), seconds=0.1), metrics=False)
     asked = ask([fake], 3_000)

@@ -93,6 +93,7 @@ def test_with_everything_judged_the_rate_is_that_of_what_the_miner_returns(
     assert truth.unknown == 0
 
 
+@pytest.mark.slow
 def test_the_chosen_bound_keeps_the_target_and_its_interval_covers_the_truth_for_most_seeds(
     pairs: Pairs, table: ScoreTable, judge: LabelJudge, truth: Calibration
 ) -> None:

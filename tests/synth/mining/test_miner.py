@@ -133,7 +133,7 @@ def test_a_sweep_says_what_each_change_gives(table: ScoreTable) -> None:
     ("pair", ["anchor", "positive"]),
     ("triplet", ["anchor", "positive", "negative"]),
     ("n-tuple", ["anchor", "positive", "negative_1", "negative_2"]),
-    ("full", ["id", "source", "query", "positive", "more_positives", "negatives", "short"]),
+    ("full", ["id", "source", "query", "positive", "more_positives", "negatives", "short", "in_batch_mask", "in_batch_complete"]),
 ])  # fmt: skip
 def test_trainers_get_their_columns_in_order(tmp_path: Path, table: ScoreTable, name: str, columns: list[str]) -> None:
     mined = HardNegativeMiner(negatives=2).mine(some_pairs(), table)

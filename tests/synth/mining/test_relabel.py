@@ -214,6 +214,26 @@ def test_only_negatives_in_the_band_are_asked_about(mined: MinedDataset, judge: 
     assert negatives(none) == negatives(mined)
 
 
+def test_a_band_is_of_probabilities_where_the_miner_asked_for_them(
+    pairs: Pairs, store: Store, judge: LabelJudge
+) -> None:
+    table = retrieve(pairs, "lexical", store=store, depth=24, evidence=True)
+    mined = HardNegativeMiner(strategy="composite", max_false_negative_rate=0.9, negatives=4).mine(pairs, table)
+    probability = mined.negatives.probability.astype(np.float64).round(6)
+    low, high = np.quantile(probability, [0.5, 0.9]).tolist()
+    inside = (probability >= low) & (probability <= high)
+    after = relabel_false_negatives(mined, [judge], band=(low, high), action="grade")
+    assert after.grade is not None
+    assert ((after.grade >= 0) == inside).all()
+    assert 0 < verdicts(after)["asked"] == inside.sum() < len(probability)
+    assert after.report.relabelled is not None
+    assert after.report.relabelled["band_of"] == "probability"
+    with pytest.raises(InputError, match="the band 0.95 to 1 holds nothing: .* no negative has more than 0.9;"):
+        relabel_false_negatives(mined, [judge], band=(0.95, 1.0))
+    with pytest.raises(InputError, match="the band 0.5 to 2 holds nothing"):
+        relabel_false_negatives(mined, [judge], band=(0.5, 2.0))
+
+
 def test_a_query_with_too_many_false_negatives_is_dropped_with_its_reason(pairs: Pairs, mined: MinedDataset) -> None:
     tin = "what is the price of tin"
     judge = LabelJudge.of([(tin, text, 1) for text in pairs.passages])

@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth.errors import DocumentError, StoreError
+from synth.errors import DocumentError, InputError, StoreError
+from synth.mining.miner import HardNegativeMiner
+from synth.mining.table import retrieve
 from synth.pairs import Pairs
 from synth.pairs.read import Fields, read_pairs
 from synth.store import Store
@@ -119,13 +122,41 @@ def test_a_beir_folder_is_read_with_what_was_judged_relevant(tmp_path: Path, qre
     assert pairs.skipped == {"judged not relevant": 1}
 
 
-def test_a_published_version_is_read_with_its_splits(finance: Any) -> None:
-    pairs = read_pairs("finance", finance.run.store)
-    assert len(pairs.queries) == len({row["query"].lower() for row in finance.records})
+@pytest.mark.parametrize(("split", "read_too"), [("", ["train"]), (":test", ["test"]), (":all", ["train", "test"])])
+def test_a_published_version_is_read_by_split_and_the_pool_is_whole(
+    finance: Any, split: str, read_too: list[str]
+) -> None:
+    pairs = read_pairs(f"finance@1{split}", finance.run.store)
+    rows = [row for row in finance.records if row["split"] in read_too]
+    assert len(pairs.queries) == len({row["query"].lower() for row in rows}) < len(finance.records) + (split == ":all")
     assert {"train", "test"} == set(pairs.splits)
-    row = finance.records[0]
-    number = pairs.queries.index(row["query"])
-    assert pairs.passages[pairs.positives[number][0]] == row["positive"]["text"]
+    number = pairs.queries.index(rows[0]["query"])
+    assert pairs.passages[pairs.positives[number][0]] == rows[0]["positive"]["text"]
+    left = {
+        f"of the split {name}, see finance@1:{name}": finance.manifest.splits[name]
+        for name in ("train", "test")
+        if name not in read_too
+    }
+    assert pairs.skipped == left
+
+
+def test_train_queries_of_a_version_have_no_test_passage_among_their_negatives(finance: Any, tmp_path: Path) -> None:
+    for split, sees_all in (("", False), (":all", False), (":test", True)):
+        pairs = read_pairs(f"finance@1{split}", finance.run.store)
+        table = retrieve(pairs, "lexical", store=Store(tmp_path))
+        mined = HardNegativeMiner(strategy="naive", negatives=64).mine(pairs, table).negatives
+        owner = np.repeat(mined.query, mined.found).tolist()
+        of_train = [pairs.splits[pairs.positives[n][0]] == "train" for n in owner]
+        is_test = [pairs.splits[n] == "test" for n in mined.passage.tolist()]
+        assert any(is_test) == (sees_all or split == ":all")
+        assert not any(one and other for one, other in zip(of_train, is_test, strict=True))
+
+
+def test_a_split_that_no_dataset_has_is_one_sentence(finance: Any) -> None:
+    with pytest.raises(
+        InputError, match="finance@1:dev: a dataset has no split 'dev'; write finance@1:train, :test or"
+    ):
+        read_pairs("finance@1:dev", finance.run.store)
 
 
 @pytest.mark.parametrize(

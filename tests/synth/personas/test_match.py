@@ -77,6 +77,7 @@ def test_every_item_is_asked_by_one_of_the_nearest(new_run: Callable[..., Run]) 
     assert sum(len(people) == 3 for people in whole) > 0.9 * len(whole)
 
 
+@pytest.mark.slow
 def test_the_table_is_made_once_and_other_processes_read_it(
     new_run: Callable[..., Run], restarted: Callable[[Run], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_the_table_is_made_once_and_other_processes_read_it(
     assert items(elsewhere) == items(run)
 
 
+@pytest.mark.slow
 def test_the_same_documents_and_personas_match_the_same_way(make: Callable[..., Any]) -> None:
     first, second = (make(limit=40, settings=TOP, shard_size=size) for size in (1_000, 37))
     assert first.hash == second.hash

@@ -75,7 +75,7 @@ def test_an_index_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("std::bad_alloc\nat somewhere.cpp")
 
     monkeypatch.setitem(approximate._BUILDERS, "hnsw", fail)
-    with pytest.raises(RunError, match=r"^the index hnsw over 9 passages failed: std::bad_alloc; set search: "):
+    with pytest.raises(RunError, match=r"^the index hnsw over 9 passages failed: std::bad_alloc; write index=exact"):
         find("hnsw", unit_vectors(1, 3), unit_vectors(2, 9), 2)
 
 

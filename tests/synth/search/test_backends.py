@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_vectors import FakeGpus, assert_exact, unit_vectors
+from random_vectors import FakeGpus, assert_exact, by_brute_force, unit_vectors
 
 from synth.errors import InputError, RunError
 from synth.search.backends import GPU_DEPTH, FaissDevices, Found, Gpus, has_gpu_faiss, merge
-from synth.search.exact import Tally
+from synth.search.exact import ExactSearch, Tally
+from synth.search.tiles import Tile
 
 
 @settings(max_examples=40, deadline=None)
@@ -48,7 +51,7 @@ def test_hits_that_all_lie_in_one_shard_are_found_though_it_can_not_return_them(
 
 def test_every_gpu_holds_a_shard_of_a_tile() -> None:
     devices = FakeGpus(4)
-    Gpus(devices).search(unit_vectors(1, 3), unit_vectors(2, 1_000), 10)
+    Gpus(devices).search(unit_vectors(1, 3), Tile(unit_vectors(2, 1_000)), 10)
     assert sorted(devices.searched) == [(device, 250, 10) for device in range(4)]
     assert Gpus(devices).device == "gpu x 4"
 
@@ -58,8 +61,30 @@ def test_a_gpu_that_fails_is_named_and_nothing_else_searches() -> None:
         assert_exact(unit_vectors(1, 3), unit_vectors(2, 1_000), 10, backend=Gpus(FakeGpus(2, broken=1)))
     assert str(failed.value) == (
         "the search failed on GPU 1 with 500 passages of 16 dimensions: Error in cudaMalloc: out of memory; "
-        "set search: {tile: 250} for smaller tiles, or search: {device: cpu}"
+        "free its memory, or write ,search_on=cpu behind the teacher's name"
     )
+
+
+def test_vectors_are_put_on_gpus_once_for_all_blocks_of_queries() -> None:
+    devices, passages = FakeGpus(2), unit_vectors(2, 1_000)
+    exact = ExactSearch(passages, Gpus(devices), tile=300)
+    for seed in range(4):
+        queries = unit_vectors(seed + 5, 6)
+        assert exact.search(queries, 10)[0].tolist() == by_brute_force(queries, passages, 10)[0]
+    assert sum(rows for _, rows in devices.uploaded) == 1_000
+    assert len(devices.searched) >= 4 * 8
+    del exact
+    gc.collect()
+    assert not list(devices.held)
+
+
+def test_what_does_not_fit_on_a_gpu_is_put_there_a_shard_at_a_time() -> None:
+    devices, passages = FakeGpus(1, room=700), unit_vectors(2, 1_000)
+    exact = ExactSearch(passages, Gpus(devices), tile=300)
+    for seed in range(3):
+        queries = unit_vectors(seed + 5, 6)
+        assert exact.search(queries, 10)[0].tolist() == by_brute_force(queries, passages, 10)[0]
+    assert sum(rows for _, rows in devices.uploaded) >= 3_000
 
 
 def test_values_that_float16_can_not_hold_are_refused_by_a_gpu() -> None:

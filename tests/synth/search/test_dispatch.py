@@ -16,9 +16,9 @@ QUERIES, PASSAGES = unit_vectors(1, 6), unit_vectors(2, 500)
 @pytest.mark.parametrize(
     ("settings", "device", "why"),
     [
-        (SearchSettings("cpu"), "cpu", "device: cpu"),
-        (SearchSettings("gpu"), "gpu x 2", "device: gpu"),
-        (SearchSettings("auto"), "gpu x 2", "device: auto"),
+        (SearchSettings("cpu"), "cpu", "search_on=cpu"),
+        (SearchSettings("gpu"), "gpu x 2", "search_on=gpu"),
+        (SearchSettings("auto"), "gpu x 2", "search_on=auto"),
     ],
 )
 def test_the_device_that_is_asked_for_is_taken_and_told(settings: SearchSettings, device: str, why: str) -> None:
@@ -35,7 +35,7 @@ def test_the_device_that_is_asked_for_is_taken_and_told(settings: SearchSettings
 def test_auto_without_a_gpu_takes_the_cpu_and_says_why() -> None:
     _, _, report = search(QUERIES, PASSAGES, 7, SearchSettings("auto"), devices=FakeGpus(0))
     assert report.device == "cpu"
-    assert report.why.startswith("device: auto, and FAISS ")
+    assert report.why.startswith("search_on=auto, and FAISS ")
 
 
 @needs_faiss
@@ -59,7 +59,7 @@ def test_without_faiss_a_gpu_is_an_error_and_auto_takes_numpy(monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match="FAISS is not installed; type pip install"):
         search(QUERIES, PASSAGES, 7, SearchSettings("gpu"))
-    with pytest.raises(MissingExtra, match="index: hnsw"):
+    with pytest.raises(MissingExtra, match="index=hnsw"):
         search(QUERIES, PASSAGES, 7, SearchSettings(index="hnsw"))
     assert search(QUERIES, PASSAGES, 7)[2].backend.startswith("numpy")
 
@@ -77,10 +77,10 @@ def test_tiles_and_what_was_kept_of_them_are_told(tmp_path: Path) -> None:
 
 @needs_faiss
 def test_an_index_of_the_cpu_is_told_to_be_one() -> None:
-    assert search(QUERIES, PASSAGES, 7, SearchSettings(index="ivf"))[2].why == "index: ivf is searched on the CPU"
-    with pytest.raises(InputError, match="set device: cpu, or index: cagra"):
+    assert search(QUERIES, PASSAGES, 7, SearchSettings(index="ivf"))[2].why == "index=ivf is searched on the CPU"
+    with pytest.raises(InputError, match="leave search_on=gpu out, or write index=cagra"):
         search(QUERIES, PASSAGES, 7, SearchSettings("gpu", "hnsw"), devices=FakeGpus(1))
-    with pytest.raises(InputError, match="set index: exact or hnsw"):
+    with pytest.raises(InputError, match="write index=exact or index=hnsw"):
         search(QUERIES, PASSAGES, 7, SearchSettings("cpu", "cagra"))
 
 

@@ -62,7 +62,21 @@ def test_a_blank_before_an_option_does_not_make_it_part_of_a_prompt() -> None:
     assert (model.query_prompt, model.dtype, settings.batch) == ("find, then rank: ", "float16", 3)
 
 
+def test_the_index_goes_to_the_recipe_and_where_it_is_searched_does_not() -> None:
+    name, settings = reach_teacher("acme,index=hnsw,ef_search=64,search_on=auto")
+    assert (name, settings) == ("acme,ef_search=64,index=hnsw", TeacherSettings())
+    assert reach_teacher("acme,search_on=cpu,index=exact") == ("acme", TeacherSettings(search_on="cpu"))
+    assert TeacherSettings(search_on="cpu").flag("acme") == "acme,search_on=cpu"
+    assert check_same("acme,index=ivf", "acme,search_on=cpu") == TeacherSettings(search_on="cpu")
+
+
 WRONG = [
+    ("acme,index=hnws", "--teacher acme,index=hnws: Input should be 'exact', 'hnsw', 'ivf' or 'cagra'"),
+    ("acme,search_on=tpu", "--teacher acme,search_on=tpu: Input should be 'auto', 'cpu' or 'gpu'"),
+    ("acme,ef_search=9", "ef_search=9 belongs to index=hnsw and index=cagra; leave it out"),
+    ("acme,index=hnsw,nprobe=9", "nprobe=9 belongs to index=ivf; leave it out"),
+    ("acme,index=ivf,search_on=gpu", "index=ivf is searched on the CPU; leave search_on=gpu out"),
+    ("acme,index=cagra,search_on=cpu", "index=cagra is searched on a GPU"),
     ("acme,bach=3", "--teacher acme: the option 'bach' is not understood or has no value; did you mean 'batch'"),
     ("acme,batch", "the option 'batch' is not understood or has no value"),
     ("acme,batch=many", "--teacher acme,batch=many: Input should be a valid integer"),
