@@ -6,8 +6,8 @@ cosines mean something else where scores are shares of ranks, or stretched.
 
 from __future__ import annotations
 
-from schemas.recipe import Domain, MiningSettings
-from synth.errors import DomainError, InputError
+from schemas.recipe import Domain, MiningSettings, ScoringSettings
+from synth.errors import InputError
 from synth.gates import build_set_gates
 from synth.teachers.scoring import Scale, Scoring
 
@@ -52,23 +52,27 @@ def _takes_share(settings: MiningSettings) -> bool:
     return matched or "relative_margin" in settings.bounds
 
 
+def check_seen(what: str, seen: int, chosen: ScoringSettings) -> None:
+    """InputError where somebody looks at more ranks than a rescorer gives; `what` says who."""
+    if chosen.rescorer and seen >= chosen.rescore_depth:
+        raise InputError(
+            f"{what} looks at the first {seen} ranks, and {chosen.rescore_depth} are rescored: add --rescore-depth {2 * seen}"
+        )
+
+
 def on_scale(domain: Domain, scoring: Scoring) -> Domain:
-    """The domain with bounds that mean something for who scores; DomainError where there is none.
+    """The domain with bounds that mean something for who scores; InputError where there is none.
 
     The floor of the consistency gate, 0, says that nothing is in common; where scores have no such zero and no floor
     is given, there is none.
     """
     if scoring.is_single:
         return domain
-    scale, depth = scoring.scale, scoring.chosen.rescore_depth
+    scale = scoring.scale
     if domain.mining.negatives:
         check_bounds(domain.mining, scale)
-    for gate in build_set_gates(domain.set_gates) if scoring.chosen.rescorer else ():
-        seen = getattr(gate, "needs_depth", 0)
-        if seen >= depth:
-            raise DomainError(
-                f"set_gates: {gate.name} looks at the first {seen} ranks, and {depth} are rescored: add --rescore-depth {2 * seen}"
-            )
+    for gate in build_set_gates(domain.set_gates):
+        check_seen(f"set_gates: {gate.name}", getattr(gate, "needs_depth", 0), scoring.chosen)
     if scale in _ABSOLUTE:
         return domain
     gates = [

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
+from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.judging import JudgedOption, JudgeLlmOption, JudgeWithOption
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.pairs import (
     CorpusOption,
-    PairsTeacherOption,
+    PairsTeachersOption,
     PositiveFieldOption,
     QueryFieldOption,
     SourceArgument,
     SourceFieldOption,
     ask_teacher,
+    choose_teachers,
     load_pairs,
 )
 from synth.errors import InputError
@@ -25,7 +27,10 @@ from synth.errors import InputError
 def calibrate(  # noqa: PLR0913 - one parameter a flag
     source: SourceArgument,
     file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the model goes, such as miner.json.")],
-    teacher: PairsTeacherOption = "lexical",
+    teacher: PairsTeachersOption = None,
+    fuse: FuseOption = None,
+    rescore: RescoreOption = None,
+    rescore_depth: RescoreDepthOption = None,
     corpus: CorpusOption = None,
     llm: JudgeLlmOption = None,
     judge_with: JudgeWithOption = None,
@@ -60,8 +65,9 @@ def calibrate(  # noqa: PLR0913 - one parameter a flag
     chosen = choose_store(store)
     wish = Wish(llm or (), judge_with or (), judged, None, None, 0, None, None)
     judges = wish.judges(Spending(None, None, None, 600.0), chosen)
+    scoring = choose_teachers(teacher, fuse, rescore, rescore_depth)
     pairs = load_pairs(source, chosen, corpus, (query_field, positive_field, source_field))
-    table = ask_teacher(pairs, teacher, chosen, 100, evidence=True)
+    table = ask_teacher(pairs, scoring, chosen, 100, evidence=True)
     with choose_reporter() as reporter:
         found = refit(pairs, table, Cascade(judges), judgements=judgements or (300 if llm else None), reporter=reporter)
     write_bytes(file, orjson.dumps([found.model.to_json()], option=orjson.OPT_INDENT_2))

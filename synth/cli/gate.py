@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.pairs import (
     CorpusOption,
     OutOption,
-    PairsTeacherOption,
+    PairsTeachersOption,
     PositiveFieldOption,
     QueryFieldOption,
     SourceArgument,
     SourceFieldOption,
     ask_teacher,
+    choose_teachers,
     open_pairs,
 )
 from synth.errors import InputError
@@ -34,7 +36,10 @@ class Direction(StrEnum):
 def gate(  # noqa: PLR0913 - one parameter a flag
     source: SourceArgument,
     folder: OutOption,
-    teacher: PairsTeacherOption = "lexical",
+    teacher: PairsTeachersOption = None,
+    fuse: FuseOption = None,
+    rescore: RescoreOption = None,
+    rescore_depth: RescoreDepthOption = None,
     corpus: CorpusOption = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Lowest rank of a positive that is kept.")] = 10,
     source_k: Annotated[
@@ -68,17 +73,21 @@ def gate(  # noqa: PLR0913 - one parameter a flag
     """Keep the pairs whose positive a teacher ranks high for its query, and say why the others went."""
     from synth.cli.progress import choose_reporter
     from synth.files import write_parquet
-    from synth.mining.consistency import Bounds, consistency_filter, retrieve_reverse
+    from synth.mining.consistency import Bounds, check_direction, consistency_filter, retrieve_reverse
+    from synth.scale import check_seen
     from synth.store import choose_store
 
     chosen = choose_store(store)
     bounds = Bounds(k, quantile, min_score, dict(_source_k(each) for each in source_k or ()))
+    scoring, deepest = choose_teachers(teacher, fuse, rescore, rescore_depth), max(k, *bounds.per_source.values(), 1)
+    check_direction(direction.value, scoring)
+    check_seen("--k", deepest, scoring.chosen)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    depth = 100 if quantile else max(100, 2 * max(k, *bounds.per_source.values(), 1))
-    table, reverse = ask_teacher(pairs, teacher, chosen, depth), None
+    depth = 100 if quantile else max(100, 2 * deepest)
+    table, reverse = ask_teacher(pairs, scoring, chosen, depth), None
     if direction != Direction.query:
         with choose_reporter() as reporter:
-            reverse = retrieve_reverse(pairs, teacher, store=chosen, depth=depth, reporter=reporter)
+            reverse = retrieve_reverse(pairs, scoring, store=chosen, depth=depth, reporter=reporter)
     filtered = consistency_filter(pairs, table, bounds, reverse=reverse, direction=direction.value)
     for name, part in zip(("kept", "dropped"), filtered.tables(), strict=True):
         write_parquet(folder / f"{name}.parquet", part)

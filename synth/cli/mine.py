@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.generate import MaxHoursOption, MaxRequestsOption, MaxTokensOption, TimeoutOption
 from synth.cli.judging import (
     BandOption,
@@ -30,12 +31,13 @@ from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.pairs import (
     CorpusOption,
     OutOption,
-    PairsTeacherOption,
+    PairsTeachersOption,
     PositiveFieldOption,
     QueryFieldOption,
     SourceArgument,
     SourceFieldOption,
     ask_teacher,
+    choose_teachers,
     open_pairs,
 )
 from synth.errors import InputError
@@ -82,7 +84,10 @@ def _bound(flag: str, text: str) -> Any:
 def mine(  # noqa: PLR0913 - one parameter a flag
     source: SourceArgument,
     folder: OutOption,
-    teacher: PairsTeacherOption = "lexical",
+    teacher: PairsTeachersOption = None,
+    fuse: FuseOption = None,
+    rescore: RescoreOption = None,
+    rescore_depth: RescoreDepthOption = None,
     corpus: CorpusOption = None,
     format_name: Annotated[
         str, typer.Option("--format", help="pair, triplet, n-tuple, or full with ids and scores.")
@@ -166,6 +171,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     """
     from synth.export import check_format
     from synth.files import write_bytes
+    from synth.scale import check_bounds
     from synth.store import choose_store
 
     miner = _miner(
@@ -197,8 +203,10 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         bound_of(miner)
     chosen = choose_store(store)
     judges = wish.judges(Spending(max_requests, max_tokens_total, max_hours, request_timeout), chosen)
+    scoring = choose_teachers(teacher, fuse, rescore, rescore_depth)
+    check_bounds(miner.settings, scoring.scale, is_chosen=target is not None)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    table = ask_teacher(pairs, teacher, chosen, rank_max, miner.settings.needs_evidence)
+    table = ask_teacher(pairs, scoring, chosen, rank_max, miner.settings.needs_evidence)
     miner, calibrated = choose_bound(wish, miner, pairs, table, judges)
     mined = relabel(wish, miner.mine(pairs, table), judges)
     mined.report.calibrated = calibrated.as_dict() if calibrated else None

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli.fusion import Fuse
 from synth.cli.output import err
 
 if TYPE_CHECKING:
     from synth.mining.table import ScoreTable
     from synth.pairs import Pairs
     from synth.store import Store
+    from synth.teachers.scoring import Scoring
 
 SourceArgument = Annotated[
     str,
@@ -33,6 +35,15 @@ PairsTeacherOption = Annotated[
         "--teacher",
         metavar="NAME|URL",
         help="Who scores: 'lexical' (BM25), a sentence-transformers model, or a server that embeds (docs/teachers.md).",
+    ),
+]
+PairsTeachersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        metavar="NAME|URL",
+        help="Who scores: 'lexical' (BM25), a sentence-transformers model, or a server that embeds (docs/teachers.md). Repeat for several, which are fused: ,weight=0.3. Default: lexical.",
+        show_default=False,
     ),
 ]
 QueryFieldOption = Annotated[
@@ -71,7 +82,16 @@ def load_pairs(
     return pairs
 
 
-def ask_teacher(pairs: Pairs, teacher: str, store: Store, depth: int, evidence: bool = False) -> ScoreTable:
+def choose_teachers(
+    teacher: list[str] | None, fuse: Fuse | None, rescore: str | None, rescore_depth: int | None
+) -> Scoring:
+    """Who scores, by the flags; servers are asked for their models."""
+    from synth.teachers.scoring import choose_scoring, reach_scoring
+
+    return reach_scoring(choose_scoring(teacher or (), fuse.value if fuse else None, rescore, rescore_depth))
+
+
+def ask_teacher(pairs: Pairs, teacher: Scoring, store: Store, depth: int, evidence: bool = False) -> ScoreTable:
     """The score table, with progress on screen where it is not there yet."""
     from synth.cli.progress import choose_reporter
     from synth.mining.table import retrieve

@@ -153,6 +153,15 @@ def close_teacher(teacher: object) -> None:
         close()
 
 
+def check_same_weights(what: str, now: Mapping[str, str], then: Mapping[str, str]) -> None:
+    """InputError where a run would go on with another model than it began with; `what` names it."""
+    if now != then:
+        name = next(each for each in sorted(now.keys() | then.keys()) if now.get(each) != then.get(each))
+        raise InputError(
+            f"{what} is not the one that the run began with ({name} was {then.get(name)!r} and is {now.get(name)!r}): put that one back and `synth resume`, or start another run"
+        )
+
+
 def queries_at_a_time(teacher: object, depth: int) -> int:
     """How many queries a teacher is best asked for the best `depth` passages of; 512 where it says nothing."""
     asked = getattr(teacher, "queries_at_a_time", None)

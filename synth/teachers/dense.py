@@ -32,7 +32,7 @@ from synth.search import (
     score_at,
     search_exactly,
 )
-from synth.teachers import Floats, Hits, Ints
+from synth.teachers import Floats, Hits, Ints, check_same_weights
 from synth.teachers.settings import TeacherSettings, parse_model
 
 Side = Literal["query", "document"]
@@ -177,12 +177,7 @@ class Dense:
             return cache.embed(texts, lambda fresh: self._encode(fresh, side))
 
     def _encode(self, texts: Sequence[str], side: Side) -> Floats:
-        if self._described != self._vectors_of:
-            now, then = self._described, self._vectors_of
-            name = next(each for each in sorted(now.keys() | then.keys()) if now.get(each) != then.get(each))
-            raise InputError(
-                f"the teacher {str(self.asked)!r} is not the one that the run began with ({name} was {then.get(name)!r} and is {now.get(name)!r}): put that one back and `synth resume`, or start another run"
-            )
+        check_same_weights(f"the teacher {str(self.asked)!r}", self._described, self._vectors_of)
         return normalise(self.encode(texts, side), texts, str(self.asked))
 
     @cached_property

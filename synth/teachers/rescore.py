@@ -15,12 +15,24 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+import orjson
 
 from synth.corpus import Corpus
 from synth.embeddings import EmbeddingCache, key_of
 from synth.errors import InputError
+from synth.files import write_bytes
 from synth.progress import Reporter
-from synth.teachers import Floats, Hits, Ints, Teacher, close_teacher, lend, queries_at_a_time, round_scores
+from synth.teachers import (
+    Floats,
+    Hits,
+    Ints,
+    Teacher,
+    check_same_weights,
+    close_teacher,
+    lend,
+    queries_at_a_time,
+    round_scores,
+)
 from synth.teachers.settings import SERVED, TeacherSettings, find_served, parse_model
 
 Range = Literal["unit", "logit", "cosine"]
@@ -168,10 +180,14 @@ def rescore_hits(
 
 
 class Rescored:
-    """A teacher whose first `most` passages of a query are scored anew, with its positives; it lists no others."""
+    """A teacher whose first `most` passages of a query are scored anew, with its positives; it lists no others.
 
-    def __init__(self, teacher: Teacher, rescorer: Rescorer, most: int) -> None:
+    `kept` is the file in which a run remembers its rescorer; a search by another one raises InputError.
+    """
+
+    def __init__(self, teacher: Teacher, rescorer: Rescorer, most: int, kept: Path | None = None) -> None:
         self.most = most
+        self._kept = kept
         self._teacher = teacher
         self._rescorer = rescorer
         lend(self, [teacher])
@@ -192,10 +208,20 @@ class Rescored:
         self._teacher.index(corpus, reporter)
 
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
+        self._check()
         hits = self._teacher.search(queries, positives, depth)
         found = rescore_hits(self._rescorer, queries, self._texts, hits, positives, self.most)
         room = ((0, 0), (0, depth - found.passages.shape[1]))
         return Hits(np.pad(found.passages, room, constant_values=-1), np.pad(found.scores, room), found.positive_scores)
+
+    def _check(self) -> None:
+        if self._kept is None:
+            return
+        now = dict(self._rescorer.identity)
+        if self._kept.exists():
+            check_same_weights(f"the rescorer {now.get('model', '?')!r}", now, orjson.loads(self._kept.read_bytes()))
+        else:
+            write_bytes(self._kept, orjson.dumps(now))
 
     def queries_at_a_time(self, depth: int) -> int:
         """As many as the teacher below is best asked for."""

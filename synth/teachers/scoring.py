@@ -93,11 +93,11 @@ class Scoring:
         """None where nobody rescores."""
         return build_rescorer(self.chosen.rescorer, embeddings, self.rescorer) if self.chosen.rescorer else None
 
-    def compose(self, teachers: Sequence[Teacher], rescorer: Rescorer | None) -> Teacher:
-        """One teacher out of those that are built."""
+    def compose(self, teachers: Sequence[Teacher], rescorer: Rescorer | None, kept: Path | None = None) -> Teacher:
+        """One teacher out of those that are built; `kept` is where a run remembers its rescorer."""
         fusion = self.chosen.fusion
         one: Teacher = Fused(teachers, fusion.method, fusion.weights) if len(teachers) > 1 else teachers[0]
-        return one if rescorer is None else Rescored(one, rescorer, self.chosen.rescore_depth)
+        return one if rescorer is None else Rescored(one, rescorer, self.chosen.rescore_depth, kept)
 
     def flags(self) -> dict[str, Any]:
         """What to type for it: `teacher` (a list), `fuse`, `rescore` and `rescore_depth`; None for what is not needed."""
@@ -163,7 +163,7 @@ def build_scoring(scoring: Scoring, folder: Path, embeddings: Path) -> Teacher:
         build_teacher(name, folder if one else index_folder(folder, name), embeddings, reached)
         for name, reached in zip(scoring.teachers, scoring.reached, strict=True)
     ]
-    return scoring.compose(teachers, scoring.build_rescorer(embeddings))
+    return scoring.compose(teachers, scoring.build_rescorer(embeddings), folder / "rescorer.json")
 
 
 def index_folder(folder: Path, name: str) -> Path:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from corpora import build_corpus
 from fake_embedder import Embedder
 from fake_llm import Status, fake_llm
 
 from synth.errors import InputError, RunError
 from synth.llm.link import Patience
-from synth.teachers import Hits
-from synth.teachers.rescore import Range, build_rescorer, reach_rescorer, rescore, rescore_hits
+from synth.progress import Silent
+from synth.teachers import Hits, ranked
+from synth.teachers.rescore import Range, Rescored, build_rescorer, reach_rescorer, rescore, rescore_hits
 from synth.teachers.served_pairs import ServedPairs
 
 QUICK = Patience(request=1.0, gone=0.4, backoff=0.01)
@@ -218,6 +220,59 @@ def test_a_score_that_is_no_number_names_its_pair(serve: Serve) -> None:
 def test_a_wrong_flag_is_one_sentence(flag: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         reach_rescorer(flag)
+
+
+class Listed:
+    """A teacher that lists all passages of a small corpus in their order."""
+
+    identity = {"model": "listed"}
+
+    def index(self, corpus: object, reporter: object) -> None:
+        pass
+
+    def search(self, queries: Sequence[str], positives: np.ndarray, depth: int) -> Hits:
+        order = np.broadcast_to(np.arange(depth), (len(queries), depth)).astype(np.int64)
+        return Hits(order, (-order / 10).astype(np.float32), np.ones(positives.shape, dtype=np.float32))
+
+
+def test_a_rescored_teacher_lists_as_many_as_are_rescored_on_the_servers_scale(serve: Serve, tmp_path: Path) -> None:
+    embedder, open_rescorer = serve()
+    corpus = build_corpus(tmp_path / "corpus", PASSAGES)
+    teacher = Rescored(Listed(), open_rescorer(), 4)
+    teacher.index(corpus, Silent())
+    hits = teacher.search(QUERIES, np.array([1, 7, 2]), 6)
+    assert hits.passages.shape == (3, 6) and (hits.passages[:, 4:] == -1).all() and (hits.scores[:, 4:] == 0).all()
+    logits = np.array(expected(embedder, activated=False)).reshape(3, len(PASSAGES))
+    for row in range(3):
+        order = hits.passages[row, :4].tolist()
+        assert sorted(order) == [0, 1, 2, 3]
+        assert hits.scores[row, :4] == pytest.approx(logits[row, order], abs=1e-4)
+        assert (np.diff(hits.scores[row, :4]) <= 0).all()
+    assert hits.positive_scores == pytest.approx(logits[range(3), [1, 7, 2]], abs=1e-4)
+    assert ranked(teacher, 100) == 4 and ranked(teacher, 3) == 3
+    assert teacher.identity["model"] == "fake over listed"
+    assert (teacher.identity["range"], teacher.identity["rescored"]) == ("logit", "4")
+
+
+def test_a_run_does_not_go_on_with_a_rescorer_of_other_weights(serve: Serve, tmp_path: Path) -> None:
+    embedder, open_rescorer = serve()
+    corpus = build_corpus(tmp_path / "corpus", PASSAGES)
+
+    def search() -> Hits:
+        teacher = Rescored(Listed(), open_rescorer(), 4, tmp_path / "run" / "rescorer.json")
+        teacher.index(corpus, Silent())
+        return teacher.search(QUERIES, np.array([1, 7, 2]), 6)
+
+    first = search()
+    assert np.array_equal(search().scores, first.scores)
+    embedder.weights = "other"
+    with pytest.raises(
+        InputError,
+        match=r"the rescorer 'fake' is not the one that the run began with \(weights was .* start another run",
+    ):
+        search()
+    embedder.weights = ""
+    assert np.array_equal(search().scores, first.scores)
 
 
 # A cross-encoder with random weights --------------------------------------------------------------
