@@ -20,8 +20,9 @@ def fuse(
     weights: Sequence[float] | None = None,
     k: int = RRF_K,
 ) -> ScoreTable:
-    """One table that ranks what any of the tables ranks; kept beside them, made once.
+    """One table that ranks what any of the tables ranks, as deep as the deepest; kept beside them, made once.
 
+    method: `rrf`, `weighted` or `agreement`; k: of `rrf`. weights: one a table, None for all alike.
     Raises InputError for tables of different pairs, or weights that are not one a table and above 0.
     """
     if not tables:
