@@ -74,7 +74,7 @@ def gate(  # noqa: PLR0913 - one parameter a flag
     chosen = choose_store(store)
     bounds = Bounds(k, quantile, min_score, dict(_source_k(each) for each in source_k or ()))
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    depth = 100 if quantile else max(100, 2 * max(k, *bounds.per_source.values(), 1))
+    depth = max(100, 2 * max(1 if quantile else k, *bounds.per_source.values(), 1))
     table, reverse = ask_teacher(pairs, teacher, chosen, depth), None
     if direction != Direction.query:
         with choose_reporter() as reporter:

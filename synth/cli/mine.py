@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,7 +128,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     ] = Sampling.top,
     sample_pool: Annotated[int, typer.Option("--sample-pool", min=1, help="Draw out of so many.")] = 10,
     temperature: Annotated[float, typer.Option("--temperature", help="Of `softmax` and `top1_sampled`.")] = 0.1,
-    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 0,
     in_batch_margin: Annotated[
         float,
         typer.Option(
@@ -210,7 +211,10 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     if calibrated is not None:
         show_calibration(calibrated)
     show(mined)
-    out.print(f"\nWritten: {path}, and what became of every candidate: {folder / 'mining.json'}")
+    few = f"; {mined.report.left_out:,} queries with too few negatives for it left out" if mined.report.left_out else ""
+    out.print(
+        f"\nWritten: {mined.report.rows:,} rows{few}: {path}, and what became of every candidate: {folder / 'mining.json'}"
+    )
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
 
 
@@ -227,6 +231,9 @@ def _miner(**flags: Any) -> HardNegativeMiner:
 
     from synth.mining.miner import HardNegativeMiner
 
+    for name, value in flags.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')} {value} bounds nothing; give a finite number")
     try:
         return HardNegativeMiner(**flags)
     except ValidationError as error:

@@ -49,8 +49,13 @@ def test_other_bounds_search_nothing_again(cli: Cli, pairs: Path, tmp_path: Path
 
 
 def test_what_is_left_short_is_told_with_what_to_do(cli: Cli, pairs: Path, tmp_path: Path) -> None:
-    done = cli("mine", pairs, "--out", tmp_path / "m", "--store", tmp_path / "s", "--min-score", 0.9)
+    done = cli(
+        "mine", pairs, "--out", tmp_path / "m", "--store", tmp_path / "s", "--min-score", 0.9, "--format", "full"
+    )
     assert "More than half of the rows are short: loosen the bound" in done.out
+    none = cli("mine", pairs, "--out", tmp_path / "n", "--store", tmp_path / "s", "--min-score", 0.9)
+    assert (none.code, "no query is left that has enough negatives for 'triplet'" in none.err) == (2, True)
+    assert not (tmp_path / "n").exists()
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,7 @@ def test_what_is_left_short_is_told_with_what_to_do(cli: Cli, pairs: Path, tmp_p
         (["--strategy", "composite"], "Error: composite needs at least one of max_score, min_score"),
         (["--rank-min", "50", "--rank-max", "9"], "Error: rank_min (50) is above rank_max (9)"),
         (["--relative-margin", "2"], "Error: --relative-margin: Input should be less than 1"),
+        (["--max-score", "nan"], "Error: --max-score nan bounds nothing; give a finite number"),
         (["--format", "tripled"], "Error: there is no format 'tripled'; did you mean 'triplet'?"),
         (["--teacher", "lexicall"], "Error: there is no teacher 'lexicall'; did you mean 'lexical'?"),
     ],
