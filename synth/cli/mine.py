@@ -44,6 +44,7 @@ from synth.errors import InputError
 if TYPE_CHECKING:
     from synth.mining.miner import HardNegativeMiner, MinedDataset
     from synth.mining.model import FalseNegativeModel
+    from synth.pairs import Pairs
 
 
 class Strategy(StrEnum):
@@ -199,7 +200,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     chosen = choose_store(store)
     judges = wish.judges(Spending(max_requests, max_tokens_total, max_hours, request_timeout), chosen)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    table = ask_teacher(pairs, teacher, chosen, rank_max, miner.settings.needs_evidence)
+    table = ask_teacher(pairs, teacher, chosen, _depth(miner, pairs), miner.settings.needs_evidence)
     miner, calibrated = choose_bound(wish, miner, pairs, table, judges)
     mined = relabel(wish, miner.mine(pairs, table), judges)
     mined.report.calibrated = calibrated.as_dict() if calibrated else None
@@ -216,6 +217,14 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         f"\nWritten: {mined.report.rows:,} rows{few}: {path}, and what became of every candidate: {folder / 'mining.json'}"
     )
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
+
+
+def _depth(miner: HardNegativeMiner, pairs: Pairs) -> int:
+    """As deep as ranks count; deeper where they count what known positives and bounds leave."""
+    settings = miner.settings
+    if settings.rank_basis == "raw":
+        return settings.rank_max
+    return 2 * settings.rank_max + max(map(len, pairs.positives))
 
 
 def _read_model(path: Path | None) -> FalseNegativeModel | None:
@@ -266,6 +275,11 @@ def show(mined: MinedDataset) -> None:
         show_relabelled(report.relabelled)
     _draw(report.histogram.get("selected", []))
     if report.short > report.queries / 2:
+        if report.pool <= report.settings["rank_max"]:
+            out.print(
+                f"More than half of the rows are short: loosen the bound, or add passages with --corpus; there are {report.pool:,} in all."
+            )
+            return
         each = ", or, where queries have several positives, compare with --positive-anchor each"
         has_each = report.settings["positive_anchor"] == "each"
         out.print(
