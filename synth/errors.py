@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class SynthError(Exception):
@@ -56,6 +57,13 @@ class RunBusy(RunError):
 
 class ConservationError(SynthError):
     """Planned items are unaccounted for: a bug of ours, never the user's fault."""
+
+
+def suggest_file(path: Path) -> str:
+    """A clause naming the file or folder beside `path` that is nearly called so; '' where there is none."""
+    beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.base import sha256_of
-from synth.errors import DocumentError, suggest
+from synth.errors import DocumentError, suggest_file
 from synth.files import write_parquet
 from synth.pairs.rows import SUFFIXES, read_rows
 
@@ -94,8 +94,7 @@ def _read(place: str) -> EvaluationSet:
         return _beir(name, place, **tables) if "queries" in tables else _table(name, place, tables["rows"])
     path = Path(place).expanduser()
     if not path.exists():
-        near = suggest(path.name, (each.name for each in path.parent.iterdir())) if path.parent.is_dir() else ""
-        raise DocumentError(f"--decontaminate: {path} does not exist{near}")
+        raise DocumentError(f"--decontaminate: {path} does not exist{suggest_file(path)}")
     return _read_folder(path) if path.is_dir() else _table(_stem(path), str(path), _read_rows(path))
 
 

@@ -129,9 +129,15 @@ def _write_split(version: VersionRef, split: str, how: tuple[str, int], folder: 
 def _convert(source: Path, version: VersionRef, how: tuple[str, int], written: _Written) -> Iterator[pa.Table]:
     (name, asked), chosen = how, FORMATS[how[0]]
     for table in _read(source, version, chosen.columns):
-        enough = pc.greater_equal(pc.list_value_length(table["negatives"]), chosen.negatives(asked))
-        written.left_out += table.num_rows - pc.sum(enough, min_count=0).as_py()
+        written.left_out += count_short(table, name, asked)
         yield convert(table, name, asked)
+
+
+def count_short(records: pa.Table, name: str, asked: int) -> int:
+    """How many records have too few negatives for a format, so that `convert` gives nothing for them."""
+    needed = FORMATS[name].negatives(asked)
+    short = pc.less(pc.list_value_length(records["negatives"]), needed)
+    return int(pc.sum(short, min_count=0).as_py())
 
 
 def convert(records: pa.Table, name: str, asked: int) -> pa.Table:

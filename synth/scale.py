@@ -53,10 +53,10 @@ def _takes_share(settings: MiningSettings) -> bool:
 
 
 def check_seen(what: str, seen: int, chosen: ScoringSettings) -> None:
-    """InputError where somebody looks at more ranks than a rescorer gives; `what` says who."""
-    if chosen.rescorer and seen >= chosen.rescore_depth:
+    """InputError where `what` needs more ranks than a rescorer gives."""
+    if chosen.rescorer and seen > chosen.rescore_depth:
         raise InputError(
-            f"{what} looks at the first {seen} ranks, and {chosen.rescore_depth} are rescored: add --rescore-depth {2 * seen}"
+            f"{what} needs {seen} ranks, and {chosen.rescore_depth} are rescored: add --rescore-depth {seen}"
         )
 
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.corpus import Corpus
+from synth.errors import InputError
 from synth.files import ParquetSink, read_batches
 from synth.mining.candidates import BEYOND, Candidates, Keys, Positives
 from synth.mining.guards import is_like_positive, is_positive
@@ -91,7 +92,8 @@ def write_scores(folder: Path, blocks: Iterable[Questions], corpus: Corpus, teac
     """Score queries, given in blocks of BLOCK (`Questions.blocks`), all but the last full: `table`, `positives`, and last `queries`.
 
     `ahead` counts the passages that score strictly above a positive, the query's other known positives and
-    whatever is equivalent to one of them left out.
+    whatever is equivalent to one of them left out; BEYOND for a positive that scores below all that was found.
+    InputError where the teacher gives a score that is no number.
     """
     with ExitStack() as stack:
         sinks = [
@@ -122,13 +124,25 @@ def _searched(blocks: Iterable[Questions], teacher: Teacher, depth: int) -> Iter
         known = np.concatenate(
             [np.pad(each, ((0, 0), (0, widest - each.shape[1])), constant_values=-1) for each in padded]
         )
-        hits = teacher.search([text for block in group for text in block.texts], known, depth)
+        texts = [text for block in group for text in block.texts]
+        hits = teacher.search(texts, known, depth)
+        _check_finite(hits, texts, teacher)
         start = 0
         for block in group:
             rows = slice(start, start + len(block.number))
             own = Hits(hits.passages[rows], hits.scores[rows], hits.positive_scores[rows])
             yield block, _candidates(block, known[rows], own)
             start = rows.stop
+
+
+def _check_finite(hits: Hits, texts: Sequence[str], teacher: Teacher) -> None:
+    wrong = (~np.isfinite(hits.scores)).any(axis=1) | (~np.isfinite(hits.positive_scores)).reshape(len(texts), -1).any(
+        axis=1
+    )
+    if wrong.any():
+        raise InputError(
+            f"the teacher {teacher.identity.get('model', '?')!r} gives a score that is no number (NaN or infinite) for the query {texts[int(np.argmax(wrong))][:60]!r}: nothing can be ranked by it; mend the teacher, or name another"
+        )
 
 
 def rows_of(number: Ints, candidates: Candidates) -> pa.Table:
@@ -145,6 +159,9 @@ def positives_of(corpus: Corpus, number: Ints, candidates: Candidates) -> pa.Tab
     which, rows = spread(starts, known.owner)
     above = stranger[rows] & (candidates.score[rows] > known.score[which])
     ahead = np.bincount(which, weights=above, minlength=len(known.owner)).astype(np.int64)
+    last = np.full(candidates.count, np.inf)
+    np.minimum.at(last, candidates.query, candidates.score)
+    ahead[(known.rank == BEYOND) & (known.score < last[known.owner])] = BEYOND
     columns: tuple[Any, ...] = (number[known.owner], known.passage, known.rank, known.score, ahead)
     return pa.table([_typed(c, f.type) for c, f in zip(columns, POSITIVES, strict=True)], schema=POSITIVES)
 

@@ -66,7 +66,7 @@ class SetView:
     passage: ordinal of the positive's passage
     query_key: 64-bit hash of the normalised query
     ahead: how many passages the teacher scores above the positive, equivalents of the
-        positive not counted; never more than `depth`
+        positive not counted; BEYOND for a positive that the search did not reach
     positive_score: the teacher's score of the positive, rounded
     task: what each record is, shape (n,); None where there are no tasks
     judged: shape (n,), whether an LLM judge kept the record; None where there is none

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
+from synth.cli.generate import MaxHoursOption, MaxRequestsOption, MaxTokensOption, TimeoutOption
 from synth.cli.judging import JudgedOption, JudgeLlmOption, JudgeWithOption
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.pairs import (
@@ -47,6 +48,10 @@ def calibrate(  # noqa: PLR0913 - one parameter a flag
     query_field: QueryFieldOption = None,
     positive_field: PositiveFieldOption = None,
     source_field: SourceFieldOption = None,
+    max_requests: MaxRequestsOption = None,
+    max_tokens_total: MaxTokensOption = None,
+    max_hours: MaxHoursOption = None,
+    request_timeout: TimeoutOption = 600.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,9 +67,13 @@ def calibrate(  # noqa: PLR0913 - one parameter a flag
 
     if bool(llm) == (judged is not None):
         raise InputError("calibrating needs a judge: give --judged LABELS, or --llm http://HOST:8000/v1, and not both")
+    if judge_with and not llm:
+        raise InputError("--judge-with does nothing without --llm; add it, or leave --judge-with out")
+    if file.exists():
+        raise InputError(f"{file} exists; choose another --out, or remove it")
     chosen = choose_store(store)
     wish = Wish(llm or (), judge_with or (), judged, None, None, 0, None, None)
-    judges = wish.judges(Spending(None, None, None, 600.0), chosen)
+    judges = wish.judges(Spending(max_requests, max_tokens_total, max_hours, request_timeout), chosen)
     scoring = choose_teachers(teacher, fuse, rescore, rescore_depth)
     pairs = load_pairs(source, chosen, corpus, (query_field, positive_field, source_field))
     table = ask_teacher(pairs, scoring, chosen, 100, evidence=True)

@@ -79,15 +79,15 @@ def gate(  # noqa: PLR0913 - one parameter a flag
 
     chosen = choose_store(store)
     bounds = Bounds(k, quantile, min_score, dict(_source_k(each) for each in source_k or ()))
-    scoring, deepest = choose_teachers(teacher, fuse, rescore, rescore_depth), max(k, *bounds.per_source.values(), 1)
+    scoring = choose_teachers(teacher, fuse, rescore, rescore_depth)
     check_direction(direction.value, scoring)
-    check_seen("--k", deepest, scoring.chosen)
+    needed = 2 * max(1 if quantile else k, *bounds.per_source.values(), 1)
+    check_seen("--k", needed, scoring.chosen)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    depth = 100 if quantile else max(100, 2 * deepest)
-    table, reverse = ask_teacher(pairs, scoring, chosen, depth), None
+    table, reverse = ask_teacher(pairs, scoring, chosen, max(100, needed)), None
     if direction != Direction.query:
         with choose_reporter() as reporter:
-            reverse = retrieve_reverse(pairs, scoring, store=chosen, depth=depth, reporter=reporter)
+            reverse = retrieve_reverse(pairs, scoring, store=chosen, depth=max(100, needed), reporter=reporter)
     filtered = consistency_filter(pairs, table, bounds, reverse=reverse, direction=direction.value)
     for name, part in zip(("kept", "dropped"), filtered.tables(), strict=True):
         write_parquet(folder / f"{name}.parquet", part)

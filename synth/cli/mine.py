@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,7 @@ from synth.errors import InputError
 if TYPE_CHECKING:
     from synth.mining.miner import HardNegativeMiner, MinedDataset
     from synth.mining.model import FalseNegativeModel
+    from synth.pairs import Pairs
 
 
 class Strategy(StrEnum):
@@ -132,7 +134,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     ] = Sampling.top,
     sample_pool: Annotated[int, typer.Option("--sample-pool", min=1, help="Draw out of so many.")] = 10,
     temperature: Annotated[float, typer.Option("--temperature", help="Of `softmax` and `top1_sampled`.")] = 0.1,
-    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 0,
     in_batch_margin: Annotated[
         float,
         typer.Option(
@@ -206,7 +208,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     scoring = choose_teachers(teacher, fuse, rescore, rescore_depth)
     check_bounds(miner.settings, scoring.scale, is_chosen=target is not None)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    table = ask_teacher(pairs, scoring, chosen, rank_max, miner.settings.needs_evidence)
+    table = ask_teacher(pairs, scoring, chosen, _depth(miner, pairs), miner.settings.needs_evidence)
     miner, calibrated = choose_bound(wish, miner, pairs, table, judges)
     mined = relabel(wish, miner.mine(pairs, table), judges)
     mined.report.calibrated = calibrated.as_dict() if calibrated else None
@@ -218,8 +220,19 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     if calibrated is not None:
         show_calibration(calibrated)
     show(mined)
-    out.print(f"\nWritten: {path}, and what became of every candidate: {folder / 'mining.json'}")
+    few = f"; {mined.report.left_out:,} queries with too few negatives for it left out" if mined.report.left_out else ""
+    out.print(
+        f"\nWritten: {mined.report.rows:,} rows{few}: {path}, and what became of every candidate: {folder / 'mining.json'}"
+    )
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
+
+
+def _depth(miner: HardNegativeMiner, pairs: Pairs) -> int:
+    """As deep as ranks count; deeper where they count what known positives and bounds leave."""
+    settings = miner.settings
+    if settings.rank_basis == "raw":
+        return settings.rank_max
+    return 2 * settings.rank_max + max(map(len, pairs.positives))
 
 
 def _read_model(path: Path | None) -> FalseNegativeModel | None:
@@ -235,6 +248,9 @@ def _miner(**flags: Any) -> HardNegativeMiner:
 
     from synth.mining.miner import HardNegativeMiner
 
+    for name, value in flags.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')} {value} bounds nothing; give a finite number")
     try:
         return HardNegativeMiner(**flags)
     except ValidationError as error:
@@ -267,6 +283,11 @@ def show(mined: MinedDataset) -> None:
         show_relabelled(report.relabelled)
     _draw(report.histogram.get("selected", []))
     if report.short > report.queries / 2:
+        if report.pool <= report.settings["rank_max"]:
+            out.print(
+                f"More than half of the rows are short: loosen the bound, or add passages with --corpus; there are {report.pool:,} in all."
+            )
+            return
         each = ", or, where queries have several positives, compare with --positive-anchor each"
         has_each = report.settings["positive_anchor"] == "each"
         out.print(

@@ -19,7 +19,7 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Verdict
 from synth import registry
-from synth.mining.candidates import Ints
+from synth.mining.candidates import BEYOND, Ints
 from synth.mining.consistency import Bounds, Direction, check_direction, limits_of, retrieve_reverse, reversed_ranks
 from synth.pairs import Pairs
 from synth.progress import Silent
@@ -58,7 +58,7 @@ class Consistency:
     @property
     def needs_depth(self) -> int:
         """How deep the teacher must search for this gate to see what it judges."""
-        return max(
+        return 2 * max(
             self.settings.k, *self.settings.per_task.values(), 1 if self.settings.quantile is None else DEPTH // 2
         )
 
@@ -83,7 +83,7 @@ class Consistency:
 
     def _ranks(self, view: SetView) -> tuple[Ints, str]:
         """(rank of each record in the direction asked for, shape (n,); what it is a rank among)."""
-        forward, where = view.ahead + 1, f"pool {view.pool}, depth {view.depth}"
+        forward, where = np.minimum(view.ahead + 1, BEYOND), f"pool {view.pool}, depth {view.depth}"
         if self.settings.direction == "query":
             return forward, where
         rows = np.flatnonzero(view.alive)
@@ -104,7 +104,7 @@ class Consistency:
             return query, 0
         background, kept = view.background, view.background.folder / "consistency"
         store = Store(background.folder.parents[1])
-        depth = max(DEPTH, 2 * self.needs_depth)
+        depth = max(DEPTH, self.needs_depth)
         table = retrieve_reverse(pairs, background.scoring, store=store, depth=depth, reporter=Silent(), folder=kept)
         for each in kept.iterdir():
             if each != table.corpus.folder:  # of a round with fewer records

@@ -8,6 +8,7 @@ without the size of the pool, so both are told.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import InputError, suggest
-from synth.mining.candidates import Ints
+from synth.mining.candidates import BEYOND, Ints
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.progress import Reporter
@@ -28,6 +29,8 @@ from synth.store import Store
 from synth.teachers.scoring import Scoring
 
 Direction = Literal["query", "passage", "mutual"]
+DEEPEST_K = 30_000
+"""Half of what a search can reach, so that copies of a positive ahead of it leave room."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,19 @@ class Bounds:
     per_source: Mapping[str, int] = field(default_factory=dict)
     """k of some sources."""
 
+    def __post_init__(self) -> None:
+        highest = max(self.k, *self.per_source.values(), 1)
+        if highest > DEEPEST_K:
+            raise InputError(f"a k of {highest:,} is more than a search can tell; give at most {DEEPEST_K:,}")
+        if self.min_score is not None and not math.isfinite(self.min_score):
+            raise InputError(f"a floor of {self.min_score} keeps all or nothing; give a finite score")
+
 
 @dataclass(frozen=True)
 class Filtered:
     """Pairs of a query and a positive, and what became of each: all columns have shape (pairs,).
 
-    rank: in the direction that was asked for; for `mutual` the worse of both
+    rank: in the direction that was asked for, BEYOND where the search did not reach it; for `mutual` the worse of both
     reason: '' where the pair is kept
     k: by source, as it was applied
     """
@@ -141,7 +151,7 @@ def _reversed(pairs: Pairs) -> Pairs:
 def _ranks(table: ScoreTable) -> tuple[Ints, Ints, Ints, npt.NDArray[np.float32]]:
     known = pq.read_table(table.folder / "positives.parquet")
     query, passage, ahead = (known[name].to_numpy().astype(np.int64) for name in ("query", "passage", "ahead"))
-    return query, passage, ahead + 1, known["score"].to_numpy()
+    return query, passage, np.minimum(ahead + 1, BEYOND), known["score"].to_numpy()
 
 
 def reversed_ranks(reverse: ScoreTable, pairs: Pairs, query: Ints, passage: Ints) -> Ints:
@@ -174,5 +184,11 @@ def limits_of(sources: npt.NDArray[np.str_], rank: Ints, bounds: Bounds) -> dict
     names = [str(name) for name in np.unique(sources)]
     if bounds.quantile is None:
         return {name: bounds.per_source.get(name, bounds.k) for name in names}
-    reached = {name: int(np.quantile(rank[sources == name], bounds.quantile, method="inverted_cdf")) for name in names}
+    reached = {name: _reached_by(rank[sources == name], bounds.quantile) for name in names}
     return reached | {name: k for name, k in bounds.per_source.items() if name in names}
+
+
+def _reached_by(rank: Ints, share: float) -> int:
+    """The rank that a share of the pairs reaches; where fewer are reached at all, the last rank that is."""
+    k = int(np.quantile(rank, share, method="inverted_cdf"))
+    return k if k < BEYOND else int(rank[rank < BEYOND].max(initial=1))

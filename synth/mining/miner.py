@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.recipe import MiningSettings
 from synth.errors import InputError
-from synth.export import check_format, convert
+from synth.export import check_format, convert, count_short
 from synth.files import ParquetSink
 from synth.mining.candidates import Candidates, Floats, Ints, Mask, Positives
 from synth.mining.in_batch import InBatchMask, in_batch_mask
@@ -96,6 +96,10 @@ class Report:
     short: int = 0
     dropped: int = 0
     negatives: int = 0
+    rows: int = 0
+    """Written, in the format that was asked for."""
+    left_out: int = 0
+    """Queries with too few negatives for that format."""
     candidates: Counter[str] = field(default_factory=Counter)
     by_source: dict[str, Counter[str]] = field(default_factory=dict)
     suspicion: dict[str, Any] | None = None
@@ -303,21 +307,34 @@ class MinedDataset:
             yield pa.Table.from_pylist(rows, schema=RECORDS if self.grade is None else _graded(RECORDS))
 
     def write(self, folder: Path, format: str = "full") -> Path:  # noqa: A002
-        """One Parquet file in a format of `synth.export`, or `full` with ids, scores and ranks; returns its path."""
+        """One Parquet file in a format of `synth.export`, or `full` with ids, scores and ranks; returns its path.
+
+        The report says how many rows it has, and how many queries had too few negatives for the format. Raises
+        InputError, and writes nothing, where no row is left.
+        """
         path = folder / f"{format}.parquet"
         check_format(format)
         if self.grade is not None and format != "full":
             raise InputError(
                 f"{format!r} has no place for grades, so false negatives would stand there as negatives; write `full`, or drop or promote them"
             )
-        tables = (convert(table, format, self.asked) for table in self.records())
+        self.report.left_out = 0
+        tables = (table for table in self._converted(format) if table.num_rows)
         first = next(tables, None)
         if first is None:
-            raise InputError("no query is left that has enough negatives; loosen the bounds, or use --shortfall keep")
+            raise InputError(
+                f"no query is left that has enough negatives for {format!r}, out of a pool of {self.report.pool:,} passages; loosen the bounds, add passages with --corpus, or write --format full --shortfall keep"
+            )
         with ParquetSink(path, first.schema) as sink:
             for table in chain([first], tables):
                 sink.add_table(table)
+        self.report.rows = sink.rows
         return path
+
+    def _converted(self, format: str) -> Iterator[pa.Table]:  # noqa: A002
+        for table in self.records():
+            self.report.left_out += count_short(table, format, self.asked)
+            yield convert(table, format, self.asked)
 
     def _negatives(self, found: slice) -> list[dict[str, Any]]:
         own = self.negatives

@@ -122,7 +122,8 @@ def _check_probable(mined: MinedDataset, band: tuple[float, float]) -> None:
 def _in_band(mined: MinedDataset, row: Ints, band: tuple[float, float] | None, measure: Measure) -> Mask:
     if band is None:
         return np.ones(len(row), dtype=bool)
-    share = mined.negatives.score / np.maximum(np.abs(mined.anchors()[row]), 1e-9)
+    anchor = mined.anchors()[row]
+    share = mined.negatives.score / np.maximum(np.abs(anchor), 1e-9) + 2 * (anchor < 0)  # 1 at the positive's own
     value = share if measure == "share" else mined.negatives.probability.astype(np.float64).round(6)
     inside: Mask = np.isnan(value) | ((value >= band[0]) & (value <= band[1]))
     return inside

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from schemas.document import Split
+from synth.errors import InputError
 from synth.text import hash64, normalise
 
 
@@ -33,17 +34,21 @@ class Pairs:
     _query_of: dict[int, int] = field(default_factory=dict, repr=False)
     _passage_of: dict[int, int] = field(default_factory=dict, repr=False)
     _ids: set[str] = field(default_factory=set, repr=False)
+    _query_ids: set[str] = field(default_factory=set, repr=False)
 
     @staticmethod
     def of(queries: Sequence[str], positives: Sequence[Iterable[str]], corpus: Iterable[str] = ()) -> Pairs:
-        """From texts: each query's positives, and further passages.
+        """From texts: each query's positives, at least one, and further passages. Raises InputError.
 
         >>> Pairs.of(["what is gold?"], [["Gold is a metal."]], ["Silver is one too."]).positives
         [[0]]
         """
         pairs = Pairs()
         for query, texts in zip(queries, positives, strict=True):
-            pairs.add(query, [pairs.add_passage(text) for text in texts])
+            known = [pairs.add_passage(text) for text in texts]
+            if not known:
+                raise InputError(f"the query {query[:60]!r} has no positive; give at least one, or leave the query out")
+            pairs.add(query, known)
         for text in corpus:
             pairs.add_passage(text)
         return pairs
@@ -67,7 +72,9 @@ class Pairs:
         number = self._query_of.setdefault(key, len(self.queries))
         if number == len(self.queries):
             self.queries.append(query)
-            self.query_ids.append(id or f"q-{key:016x}")
+            own = id or f"q-{key:016x}"
+            self.query_ids.append(f"{own}~{key:016x}" if own in self._query_ids else own)
+            self._query_ids.add(own)
             self.sources.append(source)
             self.positives.append([])
         known = self.positives[number]

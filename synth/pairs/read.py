@@ -94,9 +94,9 @@ def _add_rows(pairs: Pairs, rows: Iterable[tuple[str, Row]], fields: Fields, *, 
         if not texts:
             pairs.skipped["no positive"] += 1
             continue
-        label = row.get(fields.source or "source")
+        label = row.get(fields.source or "source", "")
         known = [pairs.add_passage(*each) for each in texts]
-        pairs.add(query, known, str(_first(row, ("query_id", "qid", "id")) or ""), str(label or ""))
+        pairs.add(query, known, str(_first(row, ("query_id", "qid", "id")) or ""), "" if label is None else str(label))
         if with_negatives:
             for name in NEGATIVE:
                 for each in _passages_in(row.get(name)):
@@ -183,10 +183,20 @@ def _add_beir(pairs: Pairs, corpus: Rows, queries: Rows, qrels: Rows) -> None:
             raise DocumentError(
                 f"{where} of the qrels names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
             )
-        if float(score or 0) > 0 and texts[str(query)].strip() and ordinals[str(passage)] >= 0:
+        grade = _grade(where, score)
+        if grade > 0 and texts[str(query)].strip() and ordinals[str(passage)] >= 0:
             pairs.add(texts[str(query)], [ordinals[str(passage)]], str(query))
         else:
-            pairs.skipped["judged not relevant" if float(score or 0) <= 0 else "empty"] += 1
+            pairs.skipped["judged not relevant" if grade <= 0 else "empty"] += 1
+
+
+def _grade(where: str, score: object) -> float:
+    try:
+        return float(str(score))
+    except ValueError as error:
+        raise DocumentError(
+            f"{where} of the qrels has the score {score!r}, which is no number; give one in a column {', '.join(LABEL)}"
+        ) from error
 
 
 def _add_version(pairs: Pairs, store: Store, source: str) -> None:

@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 
 from synth.documents.lines import BadLine, read_lines
-from synth.errors import DocumentError, suggest
+from synth.errors import DocumentError, suggest_file
 from synth.files import read_batches
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".tsv", ".parquet")
@@ -24,8 +24,7 @@ def list_files(path: Path) -> list[Path]:
             raise DocumentError(f"{path} is not a format synth reads pairs from: give {', '.join(SUFFIXES)}")
         return [path]
     if not path.is_dir():
-        near = suggest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
-        raise DocumentError(f"{path} does not exist{near}")
+        raise DocumentError(f"{path} does not exist{suggest_file(path)}")
     found = sorted(each for each in path.iterdir() if each.name.lower().endswith(SUFFIXES))
     if not found:
         raise DocumentError(f"the folder {path} holds no pairs: put in {', '.join(SUFFIXES)}")

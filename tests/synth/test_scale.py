@@ -65,12 +65,10 @@ def test_a_number_that_was_meant_for_cosines_must_be_given_anew(strategy: Any, s
 
 def test_more_ranks_than_are_rescored_are_refused() -> None:
     chosen = ScoringSettings(rescorer="acme", rescore_depth=20)
-    check_seen("--k", 19, chosen)
-    with pytest.raises(
-        InputError, match="--k looks at the first 20 ranks, and 20 are rescored: add --rescore-depth 40"
-    ):
-        check_seen("--k", 20, chosen)
-    check_seen("--k", 20, ScoringSettings())
+    check_seen("--k", 20, chosen)
+    with pytest.raises(InputError, match="--k needs 21 ranks, and 20 are rescored: add --rescore-depth 21"):
+        check_seen("--k", 21, chosen)
+    check_seen("--k", 21, ScoringSettings())
 
 
 @pytest.mark.parametrize(

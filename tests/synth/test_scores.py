@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from schemas.recipe import ChunkSettings
 from synth import scores
 from synth.corpus import Corpus
+from synth.errors import InputError
 from synth.mining.candidates import BEYOND
 from synth.progress import Silent
 from synth.scores import TABLE, Questions, read_candidates, read_metadata, write_scores
@@ -159,7 +160,7 @@ def test_a_positive_beyond_the_depth_has_the_last_rank_there_is(tmp_path: Path) 
     corpus = write_corpus(tmp_path, [Row(f"d{n}") for n in range(5)])
     table, (row,) = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, [3], depth=2)
     assert table.to_pydict() == {"query": [7, 7], "passage": [0, 1], "rank": [1, 2], "score": pytest.approx([0.9, 0.8])}
-    assert row == {"query": 7, "passage": 3, "rank": 65_535, "score": pytest.approx(0.2), "ahead": 2}
+    assert row == {"query": 7, "passage": 3, "rank": 65_535, "score": pytest.approx(0.2), "ahead": BEYOND}
 
 
 def test_a_positive_that_the_search_reached_keeps_its_rank(tmp_path: Path) -> None:
@@ -167,6 +168,13 @@ def test_a_positive_that_the_search_reached_keeps_its_rank(tmp_path: Path) -> No
     table, (row,) = score(tmp_path, corpus, {"q": [0.9, 0.8, 0.7, 0.2, 0.6]}, [2], depth=4)
     assert table["passage"].to_pylist() == [0, 1, 2, 4]
     assert (row["rank"], row["ahead"]) == (3, 2)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_a_score_that_is_no_number_is_refused_with_its_query(tmp_path: Path, wrong: float) -> None:
+    corpus = write_corpus(tmp_path, [Row(f"d{n}") for n in range(3)])
+    with pytest.raises(InputError, match="the teacher 'told' gives a score that is no number .* for the query 'q'"):
+        score(tmp_path, corpus, {"q": [0.9, wrong, 0.7]}, [0], depth=3)
 
 
 def test_known_positives_are_not_ahead_of_each_other(tmp_path: Path) -> None:
@@ -253,5 +261,7 @@ def test_a_table_says_what_the_teacher_said(
         assert [(r["passage"], r["rank"]) for r in found] == [(passage, rank) for rank, passage in enumerate(ranked, 1)]
         assert [r["score"] for r in found] == pytest.approx([row[passage] / 100 for passage in ranked])
         same = {own} | {a for a, b in near if b == own} | {b for a, b in near if a == own}
-        assert known[n]["ahead"] == sum(row[passage] > row[own] for passage in ranked if passage not in same)
+        is_beyond = own not in ranked and row[own] < row[ranked[-1]]
+        ahead = sum(row[passage] > row[own] for passage in ranked if passage not in same)
+        assert known[n]["ahead"] == (BEYOND if is_beyond else ahead)
         assert known[n]["score"] == pytest.approx(row[own] / 100)

@@ -122,7 +122,7 @@ def test_a_run_does_not_go_on_with_other_weights_of_its_rescorer(
         (
             ("--rescore", "{url}", "--rescore-depth", "5"),
             MARGIN,
-            "set_gates: consistency looks at the first 10 ranks, and 5 are rescored: add --rescore-depth 20",
+            "set_gates: consistency needs 20 ranks, and 5 are rescored: add --rescore-depth 20",
         ),
         (
             ("--rescore", "{url}"),
@@ -193,7 +193,7 @@ def test_pairs_are_judged_by_several_teachers_both_ways_and_by_a_rescorer_one_wa
         assert f"the direction '{direction}' ranks queries for a passage" in refused.error
     few = cli("gate", pairs, "--out", tmp_path / "no", *two, "--rescore", fake.url, "--rescore-depth", 2)
     assert few.code == 2
-    assert "--k looks at the first 2 ranks, and 2 are rescored: add --rescore-depth 4" in few.error
+    assert "--k needs 4 ranks, and 2 are rescored: add --rescore-depth 4" in few.error
     assert not (tmp_path / "no").exists()
 
 

@@ -49,8 +49,13 @@ def test_other_bounds_search_nothing_again(cli: Cli, pairs: Path, tmp_path: Path
 
 
 def test_what_is_left_short_is_told_with_what_to_do(cli: Cli, pairs: Path, tmp_path: Path) -> None:
-    done = cli("mine", pairs, "--out", tmp_path / "m", "--store", tmp_path / "s", "--min-score", 0.9)
+    done = cli(
+        "mine", pairs, "--out", tmp_path / "m", "--store", tmp_path / "s", "--min-score", 0.9, "--format", "full"
+    )
     assert "More than half of the rows are short: loosen the bound" in done.out
+    none = cli("mine", pairs, "--out", tmp_path / "n", "--store", tmp_path / "s", "--min-score", 0.9)
+    assert (none.code, "no query is left that has enough negatives for 'triplet'" in none.err) == (2, True)
+    assert not (tmp_path / "n").exists()
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,7 @@ def test_what_is_left_short_is_told_with_what_to_do(cli: Cli, pairs: Path, tmp_p
         (["--strategy", "composite"], "Error: composite needs at least one of max_score, min_score"),
         (["--rank-min", "50", "--rank-max", "9"], "Error: rank_min (50) is above rank_max (9)"),
         (["--relative-margin", "2"], "Error: --relative-margin: Input should be less than 1"),
+        (["--max-score", "nan"], "Error: --max-score nan bounds nothing; give a finite number"),
         (["--format", "tripled"], "Error: there is no format 'tripled'; did you mean 'triplet'?"),
         (["--teacher", "lexicall"], "Error: there is no teacher 'lexicall'; did you mean 'lexical'?"),
     ],
@@ -70,6 +76,19 @@ def test_a_wrong_flag_is_one_sentence_and_writes_nothing(
     assert done.code == 2
     assert message in done.err
     assert not (tmp_path / "mined").exists()
+
+
+def test_ranks_after_the_rules_are_not_used_up_by_known_positives(cli: Cli, tmp_path: Path) -> None:
+    """sentence-transformers #3872: a query with as many positives as the search is deep was left with no negative."""
+    rows = [{"query": "gold price", "positive": f"The gold price rose {n} times, gold price."} for n in range(12)]
+    rows += [{"query": "gold", "positive": f"Gold mine {n} of many words about other things."} for n in range(4)]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ["--rank-max", 5, "--rank-after-rules", "--strategy", "naive", "--format", "full", "--negatives", 4]
+    done = cli("mine", file, "--out", tmp_path / "mined", "--store", tmp_path / "store", *flags)
+    assert done.code == 0
+    (found,) = (r for r in pq.read_table(tmp_path / "mined" / "full.parquet").to_pylist() if r["query"] == "gold price")
+    assert len(found["negatives"]) == 4
 
 
 def test_a_folder_in_use_is_refused(cli: Cli, pairs: Path, tmp_path: Path) -> None:
@@ -337,6 +356,10 @@ def test_a_model_of_ones_own_is_fitted_and_used(cli: Cli, pairs: Path, tmp_path:
         "mine", pairs, "--out", tmp_path / "m", "--strategy", "multi_signal", "--model", tmp_path / "model.json", *store
     )
     assert mined.code == 0
+    again = cli("calibrate", pairs, "--judged", labels, "--out", tmp_path / "model.json", *store)
+    assert (again.code, "model.json exists; choose another --out" in again.err) == (2, True)
+    alone = cli("calibrate", pairs, "--judged", labels, "--judge-with", "big", "--out", tmp_path / "other.json", *store)
+    assert (alone.code, "--judge-with does nothing without --llm" in alone.err) == (2, True)
     for flags, message in (
         ([], "calibrating needs a judge: give --judged LABELS"),
         (["--judged", tmp_path / "none.jsonl"], "none.jsonl does not exist"),

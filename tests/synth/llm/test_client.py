@@ -72,7 +72,8 @@ def test_a_request_that_hangs_is_given_up_and_sent_again(serve: Serve, ask: Ask)
     fake = serve(lambda prompt, asked: "hang" if asked == 0 and "number3 " in prompt else query_of(prompt))
     asked = ask([fake], 200)
     assert asked.reasons() == {}
-    assert asked.client.counters.retries == {"timeout": 1}
+    assert set(asked.client.counters.retries) == {"timeout"}
+    assert sum("number3 " in prompt for prompt in fake.prompts) >= 2
 
 
 def test_a_request_that_never_works_fails_with_its_reason_and_the_others_do_not(serve: Serve, ask: Ask) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from synth.errors import InputError
+from synth.mining.candidates import BEYOND
 from synth.mining.consistency import Bounds, Filtered, consistency_filter, retrieve_reverse
 from synth.mining.table import retrieve
 from synth.pairs import Pairs
@@ -50,7 +52,7 @@ def test_a_positive_that_the_teacher_does_not_find_is_dropped_with_its_rank(tmp_
 def test_a_source_can_have_a_k_of_its_own(tmp_path: Path) -> None:
     filtered = judged(tmp_path, Bounds(k=1, per_source={"forum": 9}))
     assert filtered.k == {"news": 1, "forum": 9}
-    assert filtered.by_source["forum"]["kept"] == 3
+    assert filtered.by_source["forum"]["kept"] == 2, "the third is not found at all"
 
 
 def test_a_quantile_chooses_the_rank_that_a_share_of_each_source_reaches(tmp_path: Path) -> None:
@@ -58,6 +60,25 @@ def test_a_quantile_chooses_the_rank_that_a_share_of_each_source_reaches(tmp_pat
     assert filtered.by_source["forum"]["kept"] == 2
     assert filtered.by_source["news"]["kept"] == 2
     assert filtered.k["news"] == 1
+
+
+def test_a_positive_that_the_search_never_reached_is_beyond_any_k_and_any_quantile(tmp_path: Path) -> None:
+    """KaLM's filter passed every pair whose positive lay beyond the window that it searched."""
+    pairs = Pairs.of(["gold price", "covenant"], [["Tin is soft."], ["A covenant."]], ["Gold price."])
+    for bounds in (Bounds(k=30_000), Bounds(quantile=1.0)):
+        filtered = judged(tmp_path, bounds, pairs=pairs)
+        assert sorted(filtered.reason) == ["", "inconsistent"]
+        assert max(filtered.rank.tolist()) == BEYOND
+
+
+@pytest.mark.parametrize(("bounds", "message"), [
+    ({"k": 70_000}, "a k of 70,000 is more than a search can tell; give at most 30,000"),
+    ({"per_source": {"news": 40_000}}, "a k of 40,000 is more"),
+    ({"min_score": float("nan")}, "a floor of nan keeps all or nothing"),
+])  # fmt: skip
+def test_bounds_that_bound_nothing_are_refused(bounds: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Bounds(**bounds)
 
 
 def test_a_positive_at_or_below_the_floor_is_dropped(tmp_path: Path) -> None:

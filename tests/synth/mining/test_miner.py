@@ -3,7 +3,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
@@ -140,17 +139,29 @@ def test_trainers_get_their_columns_in_order(tmp_path: Path, table: ScoreTable, 
     written = pq.read_table(mined.write(tmp_path, name))
     assert written.column_names == columns
     if name == "triplet":
-        known = np.repeat(mined.negatives.known, 1)
-        assert written.num_rows == int((mined.negatives.found * known).sum())
+        assert written.num_rows == int((mined.negatives.found * mined.negatives.known).sum())
+    assert mined.report.rows == written.num_rows
+    needed = {"pair": 0, "triplet": 1, "n-tuple": 2, "full": 0}[name]
+    assert mined.report.left_out == int((mined.negatives.found < needed).sum())
 
 
 def test_nothing_to_write_is_an_error_that_says_what_to_do(tmp_path: Path, table: ScoreTable) -> None:
     mined = HardNegativeMiner(strategy="abs", max_score=-1.0, shortfall="drop").mine(some_pairs(), table)
-    with pytest.raises(InputError, match="no query is left that has enough negatives; loosen the bounds"):
+    with pytest.raises(InputError, match="no query is left that has enough negatives for 'full', out of a pool of"):
         mined.write(tmp_path)
     with pytest.raises(InputError, match="there is no format 'tripled'; did you mean 'triplet'"):
         mined.write(tmp_path, "tripled")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_that_no_query_has_enough_negatives_for_is_refused_and_not_written(tmp_path: Path) -> None:
+    pairs = Pairs.of(["what is gold?"], [["Gold is a metal."]], ["Gold rose."])
+    mined = HardNegativeMiner(strategy="naive", negatives=2).mine(
+        pairs, retrieve(pairs, "lexical", store=Store(tmp_path / "store"))
+    )
+    with pytest.raises(InputError, match="enough negatives for 'n-tuple', out of a pool of 2 passages; loosen"):
+        mined.write(tmp_path / "mined", "n-tuple")
+    assert not (tmp_path / "mined").exists()
 
 
 def test_more_depth_than_passages_is_no_problem(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,20 @@ def test_only_negatives_in_the_band_are_asked_about(mined: MinedDataset, judge: 
     none = relabel_false_negatives(mined, [judge], band=(9.0, 10.0))
     assert verdicts(none)["asked"] == 0
     assert negatives(none) == negatives(mined)
+
+
+def test_a_band_means_the_same_for_scores_below_zero(mined: MinedDataset, judge: LabelJudge) -> None:
+    """A logit of -5.5 lies 10 % below a positive of -5, as 4.5 does below one of 5."""
+    known = mined.negatives
+    own = np.repeat(known.positive_score[np.cumsum(known.known) - known.known], known.found)
+    gap = ((own - known.score) / own).astype(np.float32)
+
+    def asked(anchor: float) -> int:
+        positives = np.full_like(known.positive_score, anchor)
+        scores = replace(known, positive_score=positives, score=anchor - abs(anchor) * gap)
+        return verdicts(relabel_false_negatives(replace(mined, negatives=scores), [judge], band=(0.4, 0.9)))["asked"]
+
+    assert 0 < asked(5.0) == asked(-5.0) < len(known.score)
 
 
 def test_a_band_is_of_probabilities_where_the_miner_asked_for_them(
