@@ -14,6 +14,11 @@ class Fuse(StrEnum):
     agreement = "agreement"
 
 
+class Ensemble(StrEnum):
+    intra_sample = "intra_sample"
+    cross_sample = "cross_sample"
+
+
 FuseOption = Annotated[
     Fuse | None,
     typer.Option(
@@ -37,6 +42,14 @@ RescoreDepthOption = Annotated[
         "--rescore-depth",
         min=1,
         help="How many are rescored; the others are left out. Default: 50.",
+        show_default=False,
+    ),
+]
+EnsembleOption = Annotated[
+    Ensemble | None,
+    typer.Option(
+        "--ensemble",
+        help="Mine with each teacher by itself instead of fusing them: a row takes the best of each in turn, or those of one teacher drawn by weight.",
         show_default=False,
     ),
 ]

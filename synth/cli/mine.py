@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
+from synth.cli.fusion import Ensemble, EnsembleOption, FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.generate import MaxHoursOption, MaxRequestsOption, MaxTokensOption, TimeoutOption
 from synth.cli.judging import (
     BandOption,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from synth.mining.miner import HardNegativeMiner, MinedDataset
     from synth.mining.model import FalseNegativeModel
     from synth.pairs import Pairs
+    from synth.teachers.scoring import Scoring
 
 
 class Strategy(StrEnum):
@@ -90,6 +91,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     fuse: FuseOption = None,
     rescore: RescoreOption = None,
     rescore_depth: RescoreDepthOption = None,
+    ensemble: EnsembleOption = None,
     corpus: CorpusOption = None,
     format_name: Annotated[
         str, typer.Option("--format", help="pair, triplet, n-tuple, or full with ids and scores.")
@@ -173,6 +175,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     """
     from synth.export import check_format
     from synth.files import write_bytes
+    from synth.mining.ensemble import combine
     from synth.scale import check_bounds
     from synth.store import choose_store
 
@@ -206,11 +209,18 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     chosen = choose_store(store)
     judges = wish.judges(Spending(max_requests, max_tokens_total, max_hours, request_timeout), chosen)
     scoring = choose_teachers(teacher, fuse, rescore, rescore_depth)
-    check_bounds(miner.settings, scoring.scale, is_chosen=target is not None)
+    if ensemble is not None:
+        _check_ensemble(ensemble, scoring, miner, is_free=fuse is None and target is None and band is None)
+    check_bounds(miner.settings, (scoring.each()[0] if ensemble else scoring).scale, is_chosen=target is not None)
     pairs = open_pairs(source, chosen, corpus, (query_field, positive_field, source_field), folder)
-    table = ask_teacher(pairs, scoring, chosen, _depth(miner, pairs), miner.settings.needs_evidence)
-    miner, calibrated = choose_bound(wish, miner, pairs, table, judges)
-    mined = relabel(wish, miner.mine(pairs, table), judges)
+    tables = [
+        ask_teacher(pairs, each, chosen, _depth(miner, pairs), miner.settings.needs_evidence)
+        for each in (scoring.each() if ensemble else [scoring])
+    ]
+    miner, calibrated = choose_bound(wish, miner, pairs, tables[0], judges)
+    found = [miner.mine(pairs, table) for table in tables]
+    joined = combine(found, ensemble.value, dedup=True, weights=_weights(scoring), seed=seed) if ensemble else found[0]
+    mined = relabel(wish, joined, judges)
     mined.report.calibrated = calibrated.as_dict() if calibrated else None
     path = mined.write(folder, format_name)
     write_bytes(folder / "mining.json", mined.report.as_json())
@@ -225,6 +235,24 @@ def mine(  # noqa: PLR0913 - one parameter a flag
         f"\nWritten: {mined.report.rows:,} rows{few}: {path}, and what became of every candidate: {folder / 'mining.json'}"
     )
     out.print(f"  load_dataset('parquet', data_files={str(path)!r}, split='train')")
+
+
+def _check_ensemble(share: Ensemble, scoring: Scoring, miner: HardNegativeMiner, *, is_free: bool) -> None:
+    """InputError where teachers can't be mined with one by one; `is_free`: nothing else was asked that compares scores."""
+    if len(scoring.reached) < 2:
+        raise InputError("--ensemble needs several teachers; name each with --teacher")
+    if not is_free:
+        raise InputError(
+            "--ensemble mixes negatives of several scales: leave --fuse, --band and --target-false-negative-rate out"
+        )
+    if miner.settings.shortfall == "drop":
+        raise InputError("--ensemble needs the same rows of every teacher: take --shortfall keep, or mark")
+    if share == Ensemble.intra_sample and scoring.chosen.fusion.weights:
+        raise InputError("a weight does nothing with --ensemble intra_sample; leave ,weight= out, or take cross_sample")
+
+
+def _weights(scoring: Scoring) -> list[float] | None:
+    return scoring.chosen.fusion.weights or None
 
 
 def _depth(miner: HardNegativeMiner, pairs: Pairs) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.mining.candidates import Ints
-from synth.mining.miner import MinedDataset, Negatives
+from synth.mining.miner import MinedDataset, Negatives, Report
 from synth.text import draw
 
 Share = Literal["intra_sample", "cross_sample"]
@@ -27,7 +28,8 @@ def combine(
 
     `intra_sample`: every row takes the best of each teacher in turn; without `dedup` what two teachers
     found stands there twice, which weighs it. `cross_sample`: every row takes those of one teacher, drawn
-    by weight. What any teacher masks in a batch is masked. Raises InputError where the rows are not the same, as after `shortfall="drop"`.
+    by weight. What any teacher masks in a batch is masked. Scores are those of the teacher that found a negative, and
+    of the first for positives. The report adds up what became of all teachers' candidates, and has that of each. Raises InputError where the rows are not the same, as after `shortfall="drop"`.
     """
     first = mined[0]
     if any(not np.array_equal(each.negatives.query, first.negatives.query) for each in mined):
@@ -52,15 +54,35 @@ def combine(
         found.append(len(rows))
         sources += [t for t, _ in rows]
         places += [at for _, at in rows]
+    report = _added([each.report for each in mined], share, np.asarray(found), first.asked)
     return _gathered(
         mined,
+        report,
         np.asarray(found, dtype=np.int64),
         np.asarray(sources, dtype=np.int64),
         np.asarray(places, dtype=np.int64),
     )
 
 
-def _gathered(mined: Sequence[MinedDataset], found: Ints, sources: Ints, places: Ints) -> MinedDataset:
+def _added(reports: Sequence[Report], share: Share, found: Ints, asked: int) -> Report:
+    """One report of all; the negatives and short rows are those that were put together."""
+    first = reports[0]
+    told = {f"{n}.{name}": value for n, each in enumerate(reports, start=1) for name, value in each.teacher.items()}
+    teacher = {"model": " + ".join(each.teacher.get("model", "?") for each in reports), "ensemble": share, **told}
+    added = Report(first.settings, teacher, max(each.depth for each in reports), first.pool, queries=len(found))
+    added.short, added.negatives = int((found < asked).sum()), int(found.sum())
+    added.teachers = [each.as_dict() for each in reports]
+    for each in reports:
+        added.candidates += each.candidates
+        for source, counts in each.by_source.items():
+            added.by_source.setdefault(source, Counter()).update(counts)
+        for fate, held in each.histogram.items():
+            before = added.histogram.get(fate, [0] * len(held))
+            added.histogram[fate] = [a + b for a, b in zip(before, held, strict=True)]
+    return added
+
+
+def _gathered(mined: Sequence[MinedDataset], report: Report, found: Ints, sources: Ints, places: Ints) -> MinedDataset:
     first = mined[0]
     columns = {}
     for name in ("passage", "rank", "score", "probability"):
@@ -74,7 +96,7 @@ def _gathered(mined: Sequence[MinedDataset], found: Ints, sources: Ints, places:
     masked = first.in_batch
     for other in mined[1:]:
         masked = masked.besides(other.in_batch.owner, other.in_batch.passage, other.in_batch.complete)
-    return MinedDataset(first.pairs, negatives, masked, first.report, first.asked)
+    return MinedDataset(first.pairs, negatives, masked, report, first.asked)
 
 
 def _drawn(weights: Sequence[float], at: float) -> int:

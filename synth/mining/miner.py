@@ -112,6 +112,8 @@ class Report:
     """What judges said of the negatives, and what was done about it (`synth.mining.relabel`)."""
     recall: dict[str, float] | None = None
     """Of the teacher's approximate index against an exact search; None where all passages were looked at."""
+    teachers: list[dict[str, Any]] = field(default_factory=list)
+    """The report of each teacher, where several mined one by one (`synth.mining.ensemble`)."""
 
     def as_dict(self) -> dict[str, Any]:
         by_source = {name: dict(counts) for name, counts in self.by_source.items()}

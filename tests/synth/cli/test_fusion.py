@@ -159,6 +159,50 @@ def test_pairs_are_mined_with_two_teachers_and_other_bounds_ask_nobody_again(
     assert alone.code == 0 and "search" not in alone.err, "the table of each teacher is kept too"
 
 
+@pytest.mark.parametrize("share", ["intra_sample", "cross_sample"])
+def test_rows_take_negatives_that_each_teacher_found(
+    cli: Cli, store: Store, fake: FakeLlm, pairs: Path, tmp_path: Path, share: str
+) -> None:
+    two = ("--teacher", "lexical", "--teacher", fake.url, "--store", store.root, "--negatives", 3, "--format", "full")
+    done = cli("mine", pairs, "--out", tmp_path / "joined", *two, "--strategy", "naive", "--ensemble", share, "--json")
+    assert done.code == 0, done.err
+    assert [each["teacher"]["model"] for each in done.json["teachers"]] == done.json["teacher"]["model"].split(" + ")
+    assert sum(done.json["candidates"].values()) == sum(
+        sum(each["candidates"].values()) for each in done.json["teachers"]
+    )
+    alone = []
+    for number, teacher in enumerate(("lexical", fake.url)):
+        flags = ("--teacher", teacher, "--store", store.root, "--negatives", 3, "--format", "full")
+        assert cli("mine", pairs, "--out", tmp_path / str(number), *flags, "--strategy", "naive").code == 0
+        rows = pq.read_table(tmp_path / str(number) / "full.parquet").to_pylist()
+        alone.append([[n["text"] for n in row["negatives"]] for row in rows])
+    for row, first, second in zip(pq.read_table(tmp_path / "joined" / "full.parquet").to_pylist(), *alone, strict=True):
+        texts = [each["text"] for each in row["negatives"]]
+        if share == "cross_sample":
+            assert texts in (first, second)
+        else:
+            turns = dict.fromkeys(text for both in zip(first, second, strict=True) for text in both)
+            assert texts == list(turns)[:3]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "--ensemble needs several teachers; name each with --teacher"),
+        (("--teacher", "lexical", "--teacher", "{url}", "--fuse", "rrf"), "leave --fuse, --band and"),
+        (("--teacher", "lexical", "--teacher", "{url}", "--shortfall", "drop"), "take --shortfall keep, or mark"),
+        (("--teacher", "lexical,weight=2", "--teacher", "{url}"), "a weight does nothing with --ensemble intra_sample"),
+    ],
+)
+def test_an_ensemble_that_can_not_be_is_one_sentence(
+    cli: Cli, store: Store, fake: FakeLlm, pairs: Path, tmp_path: Path, flags: tuple[str, ...], said: str
+) -> None:
+    typed = [flag.replace("{url}", fake.url) for flag in flags]
+    done = cli("mine", pairs, "--out", tmp_path / "m", "--store", store.root, "--ensemble", "intra_sample", *typed)
+    assert (done.code, said in done.error) == (2, True), done.err
+    assert not (tmp_path / "m").exists()
+
+
 def test_pairs_are_mined_on_the_scale_of_a_rescorer(
     cli: Cli, store: Store, fake: FakeLlm, pairs: Path, tmp_path: Path
 ) -> None:

@@ -127,6 +127,19 @@ def test_a_row_takes_those_of_one_teacher(ask: Ask) -> None:
     assert "".join(PAIRS.passages[n] for n in joined.negatives.passage) == "bacbce"
 
 
+def test_what_is_combined_tells_what_became_of_the_candidates_of_every_teacher(ask: Ask) -> None:
+    both = mined(ask)
+    report = combine(both, "intra_sample", dedup=True).report
+    assert report.candidates == both[0].report.candidates + both[1].report.candidates
+    assert sum(report.candidates.values()) == 2 * sum(both[0].report.candidates.values())
+    assert (report.queries, report.short, report.negatives) == (2, 0, 6)
+    assert report.teacher["model"] == "abcdefgh + bacegdfh"
+    assert [each["teacher"]["model"] for each in report.teachers] == ["abcdefgh", "bacegdfh"]
+    for fate, held in report.histogram.items():
+        each = [one.report.histogram.get(fate, [0] * len(held)) for one in both]
+        assert held == [a + b for a, b in zip(*each, strict=True)]
+
+
 def test_rows_that_were_dropped_can_not_be_combined(ask: Ask) -> None:
     one, other = mined(ask)[0], mined(ask, shortfall="drop", min_score=0.75)[0]
     with pytest.raises(InputError, match="mined datasets of different rows can't be combined"):
