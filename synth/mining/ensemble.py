@@ -55,13 +55,7 @@ def combine(
         sources += [t for t, _ in rows]
         places += [at for _, at in rows]
     report = _added([each.report for each in mined], share, np.asarray(found), first.asked)
-    return _gathered(
-        mined,
-        report,
-        np.asarray(found, dtype=np.int64),
-        np.asarray(sources, dtype=np.int64),
-        np.asarray(places, dtype=np.int64),
-    )
+    return _gathered(mined, report, *(np.asarray(each, dtype=np.int64) for each in (found, sources, places)))
 
 
 def _added(reports: Sequence[Report], share: Share, found: Ints, asked: int) -> Report:
