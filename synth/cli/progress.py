@@ -117,7 +117,7 @@ class Lines:
         if now - self._said >= LINE_SECONDS:
             self._said = now
             rate = self._done / (now - self._started)
-            left = f", {(self._total - self._done) / rate:,.0f} s left" if self._total else ""
+            left = f", {(self._total - self._done) / rate:,.0f} s left" if self._total and rate else ""
             self._console.print(f"{self._name}: {self._done:,} done, {rate:,.0f}/s{left}{self._status}")
 
     def status(self, text: str) -> None:

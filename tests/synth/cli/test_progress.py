@@ -175,3 +175,13 @@ def test_a_log_line_ends_with_how_the_stage_is_doing(log: Console, clock: Callab
     clock(11.0)
     lines.advance(20)
     assert printed(log).rstrip().endswith("s left; 256 requests/s")
+
+
+def test_a_stage_in_which_nothing_is_done_for_long_promises_no_end(
+    log: Console, clock: Callable[[float], None]
+) -> None:
+    lines = Lines(log)
+    lines.stage("make items", 4_000)
+    clock(11)
+    lines.advance(0)
+    assert printed(log).splitlines()[-1] == "make items: 0 done, 0/s"
