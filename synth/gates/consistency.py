@@ -58,7 +58,7 @@ class Consistency:
     @property
     def needs_depth(self) -> int:
         """How deep the teacher must search for this gate to see what it judges."""
-        return 2 * max(
+        return max(
             self.settings.k, *self.settings.per_task.values(), 1 if self.settings.quantile is None else DEPTH // 2
         )
 
@@ -104,7 +104,7 @@ class Consistency:
             return query, 0
         background, kept = view.background, view.background.folder / "consistency"
         store = Store(background.folder.parents[1])
-        depth = max(DEPTH, self.needs_depth)
+        depth = max(DEPTH, 2 * self.needs_depth)
         table = retrieve_reverse(pairs, background.scoring, store=store, depth=depth, reporter=Silent(), folder=kept)
         for each in kept.iterdir():
             if each != table.corpus.folder:  # of a round with fewer records

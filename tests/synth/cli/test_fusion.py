@@ -72,6 +72,7 @@ def test_a_dataset_is_made_by_two_teachers_whose_ranks_are_fused(cli: Cli, store
     assert not [path for path in store.versions.rglob("*") if path.is_file() and fake.url.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_fused_and_rescored_run_whose_server_went_away_goes_on_with_another_to_the_same_dataset(
     cli: Cli, store: Store, fake: FakeLlm, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +123,7 @@ def test_a_run_does_not_go_on_with_other_weights_of_its_rescorer(
         (
             ("--rescore", "{url}", "--rescore-depth", "5"),
             MARGIN,
-            "set_gates: consistency needs 20 ranks, and 5 are rescored: add --rescore-depth 20",
+            "set_gates: consistency needs 10 ranks, and 5 are rescored: add --rescore-depth 10",
         ),
         (
             ("--rescore", "{url}"),

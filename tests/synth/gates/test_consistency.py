@@ -147,7 +147,7 @@ def test_a_quantile_chooses_k_for_each_task_by_the_records_that_are_left() -> No
     assert sorted(judge(view, quantile=0.5)) == [2, 3, 6, 7]
     assert sorted(judge(view, quantile=0.75, per_task={"hard": 1})) == [3, 4, 5, 6, 7]
     assert judge(view, quantile=1.0) == {}
-    assert Consistency(Consistency.Settings(quantile=0.5)).needs_depth == 100
+    assert Consistency(Consistency.Settings(quantile=0.5)).needs_depth == 50
 
 
 def test_a_task_that_there_is_not_is_refused_before_anything_is_made() -> None:
