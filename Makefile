@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all vllm lint types docs bench bench-faults clean
+.PHONY: help demo test coverage test-all vllm lint types docs bench bench-faults clean
 
 help:
 	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
 	@echo "make test      lint, types and the quick tests (under 5 minutes)"
+	@echo "make coverage  the quick tests again, and which lines they reach; fails below 95 %"
 	@echo "make test-all  the slow tests: a real Prefect server, a real embedding model, a real vLLM"
 	@echo "make vllm      an environment for vLLM in your cache; synth --llm vllm:MODEL finds it there"
 	@echo "make lint      ruff         make types   mypy --strict"
@@ -20,6 +21,9 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/synth generate --domain finance
 
 test: lint types
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-all: $(VENV)/test-all.stamp
