@@ -42,12 +42,20 @@ def vectors() -> tuple[np.ndarray, np.ndarray]:
 
 
 class Given:
-    """A teacher whose vectors are there already: what is measured is search and mining."""
+    """A teacher whose vectors are there already: what is measured is search and mining, as `teachers.dense` does them."""
 
     identity = {"model": "given"}
 
     def __init__(self, queries: np.ndarray, passages: np.ndarray) -> None:
+        from synth.search import Searcher
+
         self._queries, self._passages, self._asked = queries, passages, 0
+        self._searcher = Searcher(passages)
+
+    def queries_at_a_time(self, depth: int) -> int:
+        from synth.teachers.dense import HITS, MULTIPLES, WORK
+
+        return min(HITS // depth, WORK // self._passages.size) // MULTIPLES * MULTIPLES
 
     def index(self, corpus: object, reporter: object) -> None:
         pass
@@ -59,12 +67,12 @@ class Given:
         return self._passages[ordinals]
 
     def search(self, queries: Sequence[str], positives: np.ndarray, depth: int) -> Any:
-        from synth.search import score_pairs, search_exactly
+        from synth.search import score_pairs
         from synth.teachers import Hits
 
         block = self._queries[self._asked : self._asked + len(queries)]
         self._asked += len(queries)
-        passages, scores = search_exactly(block, self._passages, depth)
+        passages, scores = self._searcher.search(block, depth)
         own = score_pairs(block, self._passages[positives[:, 0]])
         return Hits(passages, scores, own[:, None])
 
