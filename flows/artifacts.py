@@ -48,7 +48,7 @@ def version_page(version: VersionRef) -> str:
     """Counts, a few records and the path, as Markdown."""
     manifest = version.manifest
     counts = [
-        ("records", manifest.funnel.accepted),
+        ("records", manifest.records),
         *((f"records in {split}", count) for split, count in manifest.splits.items()),
         ("planned items", manifest.funnel.planned),
         ("hard negatives", manifest.candidates.get("selected", 0)),
@@ -68,7 +68,7 @@ def version_page(version: VersionRef) -> str:
     lines += [
         "Files:",
         "",
-        quote(str(version.path)),
+        quote(version.where),
         "",
         f"Content hash: `{manifest.content_sha256}`",
         "",
@@ -79,9 +79,7 @@ def version_page(version: VersionRef) -> str:
 
 
 def _examples(version: VersionRef) -> list[str]:
-    batches = read_batches(
-        version.path / "records" / "train.parquet", ["query", "positive", "negatives"], size=EXAMPLES
-    )
+    batches = read_batches(version.file("records/train.parquet"), ["query", "positive", "negatives"], size=EXAMPLES)
     lines: list[str] = []
     for row in islice(chain.from_iterable(batch.to_pylist() for batch in batches), EXAMPLES):
         passages = [

@@ -47,7 +47,7 @@ def generate_flow(parameters: GenerateParameters) -> Generated | State[Generated
     """Generate a dataset, or continue a run; fails with one sentence that says what to do."""
     try:
         run = open_run(parameters)
-        get_run_logger().info("run %s in %s", run.id, run.store.root)
+        get_run_logger().info("run %s in %s", run.id, run.store.where)
         version = execute(run, FlowReporter(), map_as_tasks)
         publish_artifacts(version)
     except SynthError as error:
@@ -57,7 +57,7 @@ def generate_flow(parameters: GenerateParameters) -> Generated | State[Generated
         dataset=str(version),
         accepted=manifest.funnel.accepted,
         planned=manifest.funnel.planned,
-        path=str(version.path),
+        path=version.where,
         run_id=run.id,
         content_sha256=manifest.content_sha256,
     )

@@ -11,6 +11,7 @@ from schemas.base import Strict
 from schemas.recipe import ModelChoice
 from synth.corpora import Documents
 from synth.errors import InputError
+from synth.fetch import fetch_documents, is_hub
 from synth.llm.budget import Budget
 from synth.llm.settings import reach
 from synth.personas.documents import FROM_DOCUMENTS, with_derived
@@ -18,6 +19,7 @@ from synth.progress import Silent
 from synth.recipe import Choices, resolve
 from synth.run import DEFAULT_SHARD_SIZE, Run, absolute_set, check_unchanged, create_run, find_run
 from synth.store import choose_store
+from synth.update import as_update
 
 
 def _position(number: int) -> dict[str, int]:
@@ -39,7 +41,7 @@ class GenerateParameters(Strict):
         list[str],
         Field(
             default_factory=list,
-            description="Files or folders on the machine that runs the flow. None: the sample corpus of the domain.",
+            description="Files or folders on the machine that runs the flow, or datasets of the Hub: hf://ORG/NAME. None: the sample corpus of the domain.",
             json_schema_extra=_position(1),
         ),
     ]
@@ -108,34 +110,55 @@ class GenerateParameters(Strict):
             json_schema_extra=_position(11),
         ),
     ]
+    update: Annotated[
+        bool,
+        Field(
+            description="Make the next version out of the newest: only new and changed documents are planned.",
+            json_schema_extra=_position(12),
+        ),
+    ] = False
+    freeze_test: Annotated[
+        bool | None,
+        Field(
+            description="In an update, send new and changed documents all to train, so that the test split stays comparable. Default: yes.",
+            json_schema_extra=_position(13),
+        ),
+    ] = None
+    mixed_recipes: Annotated[
+        bool,
+        Field(
+            description="In an update, go on although the settings make other records than those of the newest version.",
+            json_schema_extra=_position(14),
+        ),
+    ] = False
     llm: Annotated[
         list[str],
         Field(
             default_factory=list,
             description="Servers that write, such as http://HOST:8000/v1, or vllm:MODEL to start one. None: queries are cut out of the documents. An API key comes from the environment of the worker.",
-            json_schema_extra=_position(12),
+            json_schema_extra=_position(15),
         ),
     ]
     max_requests: Annotated[
         int | None,
-        Field(ge=1, description="End the run cleanly after so many requests.", json_schema_extra=_position(13)),
+        Field(ge=1, description="End the run cleanly after so many requests.", json_schema_extra=_position(16)),
     ] = None
     max_tokens_total: Annotated[
         int | None,
         Field(
-            ge=1, description="End the run cleanly after so many tokens, in and out.", json_schema_extra=_position(14)
+            ge=1, description="End the run cleanly after so many tokens, in and out.", json_schema_extra=_position(17)
         ),
     ] = None
     max_hours: Annotated[
         float | None,
-        Field(gt=0, description="End the run cleanly after so many hours.", json_schema_extra=_position(15)),
+        Field(gt=0, description="End the run cleanly after so many hours.", json_schema_extra=_position(18)),
     ] = None
     request_timeout: Annotated[
         float,
         Field(
             ge=1,
             description="Seconds until a request is given up and sent again.",
-            json_schema_extra=_position(16),
+            json_schema_extra=_position(19),
         ),
     ] = 600.0
     metrics_port: Annotated[
@@ -144,12 +167,12 @@ class GenerateParameters(Strict):
             ge=1,
             le=65_535,
             description="Serve live counters for Prometheus on this local port of the machine that runs the flow.",
-            json_schema_extra=_position(17),
+            json_schema_extra=_position(20),
         ),
     ] = None
     store: Annotated[
         str | None,
-        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(18)),
+        Field(description="Store folder. Default: SYNTH_STORE, else ./synth-store.", json_schema_extra=_position(21)),
     ] = None
     shard_size: Annotated[
         int,
@@ -157,22 +180,35 @@ class GenerateParameters(Strict):
             ge=1,
             le=100_000,
             description="Planned items a task makes. It changes nothing in the dataset; aim at minutes of work.",
-            json_schema_extra=_position(19),
+            json_schema_extra=_position(22),
         ),
     ] = DEFAULT_SHARD_SIZE
     run_id: Annotated[
         str | None,
         Field(
             description="Continue this unfinished run of the store; every other field but the store is then ignored.",
-            json_schema_extra=_position(20),
+            json_schema_extra=_position(23),
         ),
     ] = None
+    licence: Annotated[
+        str,
+        Field(
+            description="Of documents that state none; empty: unknown. Such records can't be pushed.",
+            json_schema_extra=_position(24),
+        ),
+    ] = ""
 
     def choices(self, models: tuple[ModelChoice, ...] = ()) -> Choices:
         """The same, as the engine wants it; `models` are those that `llm` reaches."""
         return Choices(
             domain=self.domain,
-            documents=tuple(Path(path).expanduser() for path in self.documents),
+            documents=fetch_documents(
+                [Path(path).expanduser() for path in self.documents],
+                choose_store(self.store),
+                Silent(),
+                self.text_field,
+            ),
+            licence=self.licence,
             name=self.name,
             limit=self.limit,
             seed=self.seed,
@@ -198,11 +234,11 @@ class GenerateParameters(Strict):
         return self.model_copy(
             update={
                 "domain": _absolute(self.domain) if is_file else self.domain,
-                "documents": [_absolute(path) for path in self.documents],
+                "documents": [path if is_hub(Path(path)) else _absolute(path) for path in self.documents],
                 "personas": self.personas and self._anchored_personas(self.personas),
                 "config": self.config and _absolute(self.config),
                 "decontaminate": [absolute_set(place) for place in self.decontaminate],
-                "store": str(choose_store(self.store).root),
+                "store": choose_store(self.store).where,
             }
         )
 
@@ -232,7 +268,13 @@ def open_run(parameters: GenerateParameters) -> Run:
     fields = Documents((), parameters.text_field, parameters.title_field, parameters.id_field)
     choices = with_derived(parameters.choices(tuple(llm.models)), fields, store, llm, Silent())
     return create_run(
-        resolve(choices),
+        as_update(
+            resolve(choices),
+            store,
+            update=parameters.update,
+            freeze_test=parameters.freeze_test,
+            mixed=parameters.mixed_recipes,
+        ),
         store,
         shard_size=parameters.shard_size,
         text_field=parameters.text_field,
@@ -251,13 +293,16 @@ def parameters_of(run: Run) -> GenerateParameters:
         text_field=info.text_field,
         title_field=info.title_field,
         id_field=info.id_field,
+        licence=info.licence if info.documents else "",
         name=info.name,
         limit=recipe.limit,
         teacher=info.teacher.flag(recipe.teacher),
         seed=recipe.seed,
         decontaminate=info.decontaminate,
+        update=recipe.parent is not None,
+        freeze_test=recipe.parent.freeze_test if recipe.parent else None,
         llm=[endpoint.url for endpoint in info.llm.endpoints] if info.llm else [],
-        store=str(run.store.root),
+        store=run.store.where,
         shard_size=info.shard_size,
         run_id=run.id,
     )

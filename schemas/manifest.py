@@ -56,6 +56,42 @@ class SourceCount(Strict):
         return self
 
 
+class DocumentChanges(Strict):
+    """Documents with passages, beside those of the parent."""
+
+    unchanged: Count
+    renamed: Count = 0
+    """Of the unchanged, those that lie under another name now and keep the id they had."""
+    new: Count
+    changed: Count
+    deleted: Count
+
+
+class UpdateCount(Strict):
+    """What became of the parent's records: records = carried + retired by reason.
+
+    The version's records are those carried and those that its funnel accepted.
+    """
+
+    parent_sha256: str
+    """The parent's content hash."""
+    records: Count
+    """Of the parent."""
+    carried: Count
+    retired: dict[str, Count] = {}
+    """They are in `retired.parquet`."""
+    documents: DocumentChanges
+    frozen_test: bool
+    """Whether new and changed documents all went to train."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        parts = self.carried + sum(self.retired.values())
+        if parts != self.records:
+            raise ValueError(f"the parent has {self.records} records but {parts} are accounted for")
+        return self
+
+
 class RecallCard(Strict):
     """Share of the exact best that an approximate index found, with its 95 % interval."""
 
@@ -188,6 +224,24 @@ class Decontamination(Strict):
     """Their ids, by reason; their texts are in `rejects.parquet`."""
 
 
+class Origin(Strict):
+    """Where an imported version is from. Its recipe has no gates, no prompts and no teacher, because nothing was
+    made: it tells the language and the most negatives a record has. A version that synth made, and that came
+    back from the Hub, keeps the recipe, the teacher and the measurements it was published with."""
+
+    kind: Literal["import"] = "import"
+    source: str
+    """Name of the file or folder, or `hf://ORG/NAME@COMMIT`."""
+    shape: Literal["pairs", "citations", "categories", "duplicates", "taxonomy", "version"]
+    """What was read; `version` is one that synth pushed."""
+    revision: str = ""
+    """Commit on the Hub."""
+    sha256: str = ""
+    """Of the local files by name, or the content hash of the version that was pushed."""
+    settings: dict[str, str] = {}
+    """Flags that changed what was read."""
+
+
 class Manifest(Strict):
     """Everything a reader needs to trust a version without reading our code.
 
@@ -205,6 +259,15 @@ class Manifest(Strict):
     recipe: Recipe
     recipe_sha256: str
     content_sha256: str
+    parent: str = ""
+    """`NAME@N`: the version that an update was made from, else the newest of the name when this one was published; ''
+    for the first. No part of the content hash."""
+    restored_from: str = ""
+    """`NAME@N`, the version whose files this one is a copy of, with a new number; '' where it was made by a run."""
+    update: UpdateCount | None = None
+    """What became of the parent's records; None where none were carried over."""
+    origin: Origin | None = None
+    """None for what a run made."""
     partial: str = ""
     """Why the version holds fewer records than were asked for; empty when it is whole."""
     sources: SourceCount
@@ -225,3 +288,18 @@ class Manifest(Strict):
     """None for a version without records, or from before it was measured."""
     decontamination: list[Decontamination] = []
     files: list[FileEntry]
+
+    @property
+    def records(self) -> int:
+        """Records of the version: those accepted of its plan, and those carried over."""
+        return sum(self.splits.values())
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its texts are somebody else's pairs; not so where synth made them, though they came back from the Hub."""
+        return self.origin is not None and any(method.startswith("imported") for method in self.methods)
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether a teacher scored its passages; else every score and rank is 0 and means nothing."""
+        return self.teacher.pool > 0

@@ -81,7 +81,7 @@ class MiningSettings(Strict):
     """
 
     negatives: Annotated[int, Field(ge=0, le=64)] = 4
-    strategy: Strategy = "perc_pos"
+    strategy: Strategy = "multi_signal"
     max_score: float | None = None
     min_score: float | None = None
     absolute_margin: float | None = None
@@ -306,6 +306,14 @@ class Domain(ScoringSettings):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class ParentSettings(Strict):
+    """The version that a run updates, by what it holds."""
+
+    content_sha256: str
+    freeze_test: bool = True
+    """Whether documents that the parent did not hold as they are all go to train."""
+
+
 class Recipe(ScoringSettings):
     """The frozen, fully resolved configuration of what is made."""
 
@@ -337,6 +345,8 @@ class Recipe(ScoringSettings):
     """Models of the LLM generator; an item's model is drawn by weight."""
     sampling: SamplingSettings = SamplingSettings()
     seed: int
+    parent: Annotated[ParentSettings | None, Field(exclude_if=lambda parent: parent is None)] = None
+    """None for a dataset that is made anew."""
 
     @property
     def sha256(self) -> str:

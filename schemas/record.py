@@ -212,6 +212,24 @@ class Reject(Strict):
     judgement: Judgement | None = None
 
 
+class Retired(Strict):
+    """A record of the parent that an update did not carry over, and why."""
+
+    id: str
+    reason: str
+    """`document_deleted`, `document_changed`, `split_leak`, or that of the set gate that dropped it."""
+    stage: str
+    score: float | None = None
+    detail: str = ""
+    query: str
+    positive: str
+    passage_id: str
+    document_id: str
+    split: Split
+    task: str
+    method: str = ""
+
+
 RECORD_KINDS: dict[str, type[_Record]] = {
     "pair": Pair,
     "n-tuple": NTuple,

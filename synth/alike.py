@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from synth.near import Kinds, Mask, settle
+from synth.arrays import Floats, Ints, Mask
+from synth.near import Kinds, settle
 from synth.search import TIE, score_pairs, search_exactly
-from synth.teachers import Floats, Ints, round_scores
+from synth.teachers import round_scores
 
 BLOCK = 1_024
 """Texts that are compared at a time."""

@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.manifest import Funnel
 from schemas.record import Verdict
+from synth.arrays import Labels
+from synth.fingerprint import SURPLUS
 from synth.gates import build_set_gates
 from synth.mining.suspicion import Suspicion
 from synth.shard import Shard, Workshop
 from synth.view import Background, SetView
 
-SURPLUS = "surplus"
-
-_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement", "task"]
+_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement.relevance", "task"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Assessment:
 
     shards: Sequence[Shard]
     positions: npt.NDArray[np.int64]
-    """Plan positions of the accepted records, ascending; at most N."""
+    """Plan positions of the accepted records, ascending; at most N from 0 on, and those carried over before it."""
     set_rejects: Mapping[int, Verdict]
     """Position -> verdict of the set gate that dropped it, or `surplus` beyond N."""
     funnel: Funnel
@@ -39,15 +40,21 @@ class Assessment:
 
     @property
     def accepted(self) -> int:
-        return len(self.positions)
+        """Of the planned items."""
+        return self.funnel.accepted
+
+    @property
+    def carried(self) -> int:
+        """Records of the parent."""
+        return len(self.positions) - self.funnel.accepted
 
     suspicion: Suspicion | None = None
     """The model and bound by which short records were found and are mined for; None where none were looked for."""
 
     def first(self, number: int, why: str) -> Assessment:
-        """The same with at most `number` accepted records; the others are surplus, for the reason given."""
+        """The same with at most `number` accepted items; the others are surplus, for the reason given."""
         surplus = Verdict(gate="limit", keep=False, reason=SURPLUS, detail=why)
-        return self.without(dict.fromkeys(self.positions[number:].tolist(), surplus))
+        return self.without(dict.fromkeys(self.positions[self.carried + number :].tolist(), surplus))
 
     def limited(self, limit: int | None) -> Assessment:
         """The same with the first of the accepted records, as many as were asked for."""
@@ -55,11 +62,11 @@ class Assessment:
 
     def without(self, verdicts: Mapping[int, Verdict]) -> Assessment:
         """The same without some accepted records, given by position."""
-        rejected = Counter(self.funnel.rejected) + Counter(verdict.reason for verdict in verdicts.values())
+        rejected = Counter(self.funnel.rejected) + _reasons(verdicts)
         positions = self.positions[~np.isin(self.positions, list(verdicts))]
         funnel = Funnel(
             planned=self.funnel.planned,
-            accepted=len(positions),
+            accepted=int((positions >= 0).sum()),
             rejected=dict(sorted(rejected.items())),
             failed=self.funnel.failed,
         )
@@ -67,7 +74,7 @@ class Assessment:
 
 
 def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> Assessment:
-    """Judge the records of all `shards`, which are a prefix of the plan.
+    """Judge the records of all `shards`: those carried over and a prefix of the plan.
 
     Nothing here depends on how the plan was cut into shards.
     """
@@ -80,7 +87,7 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
             alive[row] = False
             rejects[int(view.position[row])] = verdict
     positions = view.position[alive]
-    funnel = _funnel(items, rejects, len(positions))
+    funnel = _funnel(items.filter(pc.field("position") >= 0), rejects, int((positions >= 0).sum()))
     return Assessment(shards, positions, rejects, funnel, _known_positives(items)).limited(limit)
 
 
@@ -104,7 +111,7 @@ def read_items(
 
 
 def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetView:
-    passed = np.asarray(items["status"].to_pylist()) == "accepted"
+    passed = _labels(items["status"]) == "accepted"
     known = _read(
         [shard.scores_folder(workshop.folder) / "positives.parquet" for shard in shards], ["query", "score", "ahead"]
     )
@@ -125,13 +132,13 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
         fetch_positives=_PositiveReader(workshop, shards, position),
         background=background_of(workshop),
         judged=items["judgement"].is_valid().to_numpy()[passed],
-        task=np.asarray(items["task"].to_pylist(), dtype=np.str_)[passed],
+        task=_labels(items["task"])[passed],
     )
 
 
 def background_of(workshop: Workshop) -> Background:
     """What set gates may ask of the run."""
-    return Background(workshop.folder, workshop.recipe.scored_by, workshop.teacher, workshop.scoring)
+    return Background(workshop.folder, workshop.recipe.scored_by, workshop.teacher, workshop.scoring, workshop.updated)
 
 
 @dataclass(frozen=True)
@@ -171,11 +178,21 @@ class _PositiveReader:
 
 
 def _read(paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:
-    return pa.concat_tables([pq.read_table(path, columns=list(columns)) for path in paths])
+    """Words of which there are few, each once; of a nested column what is named of it."""
+    few = [name for name in columns if name in ("status", "reason", "task")]
+    tables = [pq.ParquetFile(path, read_dictionary=few).read(columns=list(columns)) for path in paths]
+    return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _labels(column: pa.ChunkedArray) -> Labels:
+    encoded = column.combine_chunks()
+    names = np.asarray(encoded.dictionary.to_pylist(), dtype=np.object_)
+    found: Labels = names[encoded.indices.to_numpy()]
+    return found
 
 
 def _funnel(items: pa.Table, rejects: Mapping[int, Verdict], accepted: int) -> Funnel:
-    rejected: Counter[str] = Counter(verdict.reason for verdict in rejects.values())
+    rejected = _reasons(rejects)
     failed: Counter[str] = Counter()
     counts = items.group_by(["status", "reason"]).aggregate([("position", "count")]).to_pylist()
     for row in counts:
@@ -189,6 +206,11 @@ def _funnel(items: pa.Table, rejects: Mapping[int, Verdict], accepted: int) -> F
         rejected=dict(sorted(rejected.items())),
         failed=dict(sorted(failed.items())),
     )
+
+
+def _reasons(rejects: Mapping[int, Verdict]) -> Counter[str]:
+    """Of the planned items; a record that was carried over is none of them."""
+    return Counter(verdict.reason for position, verdict in rejects.items() if position >= 0)
 
 
 def _known_positives(items: pa.Table) -> dict[int, npt.NDArray[np.int64]]:

@@ -29,6 +29,7 @@ from synth.errors import DocumentError, StoreError
 from synth.files import replace_atomically, sha256_of_file, write_bytes
 from synth.gates import CleaningGate, build_gate
 from synth.ingest import ingest, main_language
+from synth.known import KnownDocuments
 from synth.progress import Reporter
 
 _LIBRARIES = ("lxml", "pypdfium2", "pystemmer", "python-docx", "sentencex", "trafilatura")
@@ -36,6 +37,7 @@ _SIZES = "files.json"
 _OURS = (
     "ingest.py",
     "chunk.py",
+    "known.py",
     "lexicon.py",
     "near.py",
     "ragged.py",
@@ -64,26 +66,33 @@ class Documents:
 
 
 def make_corpus(
-    documents: Documents, recipe: Recipe, store: Path, folder: Path, reporter: Reporter, *, keep: bool = True
+    documents: Documents,
+    recipe: Recipe,
+    store: Path,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    keep: bool = True,
+    known: KnownDocuments | None = None,
 ) -> tuple[Corpus, SourceCount, str]:
     """Fill `folder` as `ingest` does, from what lies under `store` where that is the same.
 
     Returns the passages, the count of sources and the corpus hash; with `keep` they are there for the next run.
     """
     reporter.stage("read documents")
-    key = corpus_key(documents, recipe)
+    key = corpus_key(documents, recipe, known)
     taken = _take(store / key, folder) if key is not None else None
     if taken is not None:
         reporter.note(f"the documents are as they were: {len(taken[0]):,} passages taken from the store")
         return taken
-    made = ingest(documents.read(), recipe, folder, reporter)
+    made = ingest(documents.read(), recipe, folder, reporter, known)
     write_bytes(folder / "corpus_sha256", made[2].encode())
-    if keep and key is not None and _is_still(key, documents, recipe):
+    if keep and key is not None and _is_still(key, documents, recipe, known):
         _keep(folder, store / key)
     return made
 
 
-def corpus_key(documents: Documents, recipe: Recipe) -> str | None:
+def corpus_key(documents: Documents, recipe: Recipe, known: KnownDocuments | None = None) -> str | None:
     """What the passages depend on, as a hash; None where a file can't be read, or only once."""
     try:
         files = [_described(source) for source in list_sources(documents.paths)]
@@ -105,6 +114,7 @@ def corpus_key(documents: Documents, recipe: Recipe) -> str | None:
             "chunk": recipe.chunk.model_dump(mode="json"),
             "splits": recipe.splits.model_dump(mode="json"),
             "language": main_language(recipe),
+            **({"known": known.sha256} if known else {}),
         }
     )
 
@@ -117,10 +127,10 @@ def _described(source: SourceFile | RejectedSource) -> list[str]:
     return [source.name, source.suffix, sha256_of_file(source.path)]
 
 
-def _is_still(key: str, documents: Documents, recipe: Recipe) -> bool:
+def _is_still(key: str, documents: Documents, recipe: Recipe, known: KnownDocuments | None) -> bool:
     """Whether the documents did not change while they were read."""
     try:
-        return corpus_key(documents, recipe) == key
+        return corpus_key(documents, recipe, known) == key
     except DocumentError:
         return False
 

@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.document import Passage
+from synth.arrays import Keys, Mask
 from synth.files import read_batches, replace_atomically
 from synth.lexicon import Lexicon
 from synth.ragged import ragged, spread
 from synth.text import hash64, normalise
 
 Ordinals = npt.NDArray[np.int64]
-Keys = npt.NDArray[np.uint64]
-Mask = npt.NDArray[np.bool_]
 
 PASSAGES_KEPT = 1_024
 """Passages in memory between two windows of a plan: a small corpus is gone over many times."""

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Ints
 from synth.near import find_nearest_of
 from synth.ragged import ragged
-from synth.shingle_sets import Ints, read_shingles
+from synth.shingle_sets import read_shingles
 from synth.text import hash64, jaccard, normalise, shingles, words
 
 GRAM = 13

@@ -35,12 +35,13 @@ from schemas.manifest import (
     SelfSimilarity,
     ValueShare,
 )
+from synth.arrays import Floats, Ints
 from synth.assess import Assessment, read_items
 from synth.files import read_batches
 from synth.regions import Regions
 from synth.shard import Workshop
 from synth.store import VersionRef
-from synth.teachers import DECIMALS, Floats, Ints
+from synth.teachers import DECIMALS
 from synth.text import hash64, normalise
 from synth.vectors import Space, Sum, region_similarity, space_of
 
@@ -60,7 +61,7 @@ Cell = tuple[str, str]
 
 def measure_diversity(workshop: Workshop, assessment: Assessment, earlier: Sequence[VersionRef]) -> Diversity | None:
     """Diversity of the accepted records, beside `earlier` versions; None where there is no record."""
-    if not assessment.accepted:
+    if not len(assessment.positions):
         return None
     records = _read(workshop, assessment)
     coverage = {
@@ -146,24 +147,23 @@ def _cells(records: pa.Table, coverage: Mapping[str, Coverage]) -> Cells:
 
 def _repeats(workshop: Workshop, assessment: Assessment, records: pa.Table, earlier: Sequence[VersionRef]) -> Repeats:
     reasons = Counter(verdict.reason for verdict in assessment.set_rejects.values())
-    judged = assessment.accepted + reasons.total()
+    judged = len(assessment.positions) + reasons.total()
     dropped = reasons["duplicate"] + reasons["near_duplicate"]
     is_judged = any(gate.name == "duplicates" for gate in workshop.recipe.set_gates)
-    keys = records["query_key"].to_numpy()
+    keys = records["query_key"].to_numpy()[assessment.carried :]
     standing = np.zeros(len(keys), dtype=bool)
     for version in earlier:
         standing |= np.isin(keys, _query_keys(version))
     return Repeats(
         dropped=_round(dropped / judged) if is_judged else None,
-        earlier=_round(float(standing.mean())),
+        earlier=_round(float(standing.mean())) if len(keys) else 0.0,
         versions=len(earlier),
     )
 
 
 def _query_keys(version: VersionRef) -> npt.NDArray[np.uint64]:
     """Hashes of the normalised queries of a published version."""
-    files = sorted((version.path / "records").glob("*.parquet"))
-    batches = chain.from_iterable(read_batches(file, ["query"]) for file in files)
+    batches = chain.from_iterable(read_batches(file, ["query"]) for file in version.record_files())
     keys = [
         np.asarray([hash64(normalise(query)) for query in batch["query"].to_pylist()], np.uint64) for batch in batches
     ]

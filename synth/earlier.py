@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Ints
 from synth.files import read_batches
 from synth.store import VersionRef
-from synth.teachers import Ints
 from synth.text import hash64, normalise
 
 
@@ -23,7 +23,7 @@ class EarlierQueries:
         self._versions = versions
         self._ends = []
         for version in versions:
-            for path in sorted((version.path / "records").glob("*.parquet")):
+            for path in version.record_files():
                 for batch in read_batches(path, ["query"]):
                     self.texts += batch.column("query").to_pylist()
             self._ends.append(len(self.texts))

@@ -21,9 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth.arrays import Floats, Ints
 from synth.errors import StoreError
 from synth.files import ROW_GROUP, ParquetSink, write_parquet
-from synth.teachers import Floats, Ints
 
 Keys = npt.NDArray[np.bytes_]
 """Shape (n,), 16 bytes each."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.recipe import Recipe
+from schemas.recipe import StopSettings
 from synth.assess import Assessment
 from synth.errors import RunError
 from synth.llm.budget import Budget
@@ -43,12 +43,13 @@ class Enough:
 
 def make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: MapShards) -> Enough:
     """Make items in plan order until there are enough; nothing here depends on shards or interruptions."""
-    recipe, limit, round_size = workshop.recipe, workshop.recipe.limit, workshop.plan.items_per_round
+    recipe, round_size = workshop.recipe, workshop.plan.items_per_round
+    limit = recipe.limit if round_size else None  # where no passage is new, no record is missing
     novelty = Novelty(workshop, recipe.stop) if recipe.stop else None
     stop = accepted = 0
     while True:
         before, accepted_before = stop, accepted
-        stop = _next_stop(recipe, stop, accepted, round_size)
+        stop = _next_stop(recipe.stop, limit, stop, accepted, round_size)
         assessment, cut = _make(run, workshop, reporter, map_shards, before, stop)
         accepted = assessment.accepted
         is_whole = stop >= round_size and cut is None if limit is None else accepted >= limit
@@ -67,9 +68,8 @@ def make_enough(run: Run, workshop: Workshop, reporter: Reporter, map_shards: Ma
             return Enough(assessment, f"the documents hold no more: {accepted} of {limit}")
 
 
-def _next_stop(recipe: Recipe, made: int, accepted: int, round_size: int) -> int:
+def _next_stop(novelty: StopSettings | None, limit: int | None, made: int, accepted: int, round_size: int) -> int:
     """How far the plan is made next, of which the items up to `made` brought `accepted` records."""
-    limit = recipe.limit
     if limit is None:
         stop = round_size
     elif not made:
@@ -77,8 +77,8 @@ def _next_stop(recipe: Recipe, made: int, accepted: int, round_size: int) -> int
     else:
         rate = max(accepted / made, LOWEST_YIELD)
         stop = made + min(_whole_blocks((limit - accepted) / rate * 1.1), made)
-    if recipe.stop:
-        stop = min(stop, made + _whole_blocks(made * STEP if made else recipe.stop.after * 1.25))
+    if novelty:
+        stop = min(stop, made + _whole_blocks(made * STEP if made else novelty.after * 1.25))
     return stop
 
 
@@ -86,7 +86,7 @@ def _make(
     run: Run, workshop: Workshop, reporter: Reporter, map_shards: MapShards, before: int, stop: int
 ) -> tuple[Assessment, int | None]:
     """The plan up to `stop`, made and judged, and where a spent budget cut it."""
-    shards = run.shards(stop)
+    shards = [*workshop.carried, *run.shards(stop)]
     missing = [shard for shard in shards if not shard.is_made(run.folder, run.recipe.mining)]
     reporter.stage("make items", stop - before)
     cut = map_shards(run, missing, reporter) if missing else None
@@ -95,7 +95,7 @@ def _make(
             f"the budget was spent before the first item of the plan was finished; raise it: synth resume {run.id} --max-requests …"
         )
     if cut is not None:
-        shards = run.shards(cut)
+        shards = [*workshop.carried, *run.shards(cut)]
     reporter.stage("judge the whole set")
     return accept(workshop, shards, workshop.recipe.limit), cut
 

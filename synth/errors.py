@@ -16,6 +16,7 @@ A message is one sentence: what, where (file, row, field), why, and what to type
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -60,9 +61,13 @@ class ConservationError(SynthError):
 
 
 def suggest_file(path: Path) -> str:
-    """A clause naming the file or folder beside `path` that is nearly called so; '' where there is none."""
-    beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    """A clause naming what is nearly called like the first part of `path` that does not exist; '' where nothing is."""
+    missing = next(part for part in (*reversed(path.parents), path) if not os.path.exists(part))
+    try:
+        beside = os.listdir(missing.parent)
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(missing.name, beside, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -32,9 +32,9 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
@@ -59,9 +59,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def as_json(model: BaseModel) -> bytes:
+    """A model as indented JSON."""
+    return orjson.dumps(model.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
+
+
 def write_model(path: Path, model: BaseModel) -> None:
     """Write a model as indented JSON, atomically."""
-    write_bytes(path, orjson.dumps(model.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
+    write_bytes(path, as_json(model))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file atomically."""
+    with replace_atomically(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 class ParquetSink:
@@ -131,8 +142,14 @@ def write_parquet(path: Path, table: pa.Table) -> None:
 
 def read_batches(path: Path, columns: Sequence[str] | None = None, size: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
     """Batches of a Parquet file, in file order, never the whole file at once."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all bytes of the file stay in memory until its end
         yield from file.iter_batches(batch_size=size, columns=columns)
+
+
+def leaf_columns(path: Path) -> list[str]:
+    """Paths of the plain columns of a Parquet file, those inside of structs and lists among them: `positive.text`."""
+    schema = pq.read_metadata(path).schema
+    return [schema.column(number).path for number in range(len(schema))]
 
 
 def sha256_of_file(path: Path) -> str:
@@ -141,7 +158,8 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

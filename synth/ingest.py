@@ -22,6 +22,7 @@ from synth.corpus import Corpus
 from synth.errors import DocumentError
 from synth.files import ParquetSink, read_batches, write_model, write_parquet
 from synth.gates import CleaningGate, build_record_gates
+from synth.known import KnownDocuments, keep_ids
 from synth.lexicon import build_lexicon
 from synth.near import Pairs, distinct, find_near_pairs, find_nearest_of
 from synth.progress import Reporter
@@ -36,18 +37,24 @@ NEAR_SHINGLE = 3
 
 
 def ingest(
-    sources: Iterable[Document | RejectedSource], recipe: Recipe, folder: Path, reporter: Reporter
+    sources: Iterable[Document | RejectedSource],
+    recipe: Recipe,
+    folder: Path,
+    reporter: Reporter,
+    known: KnownDocuments | None = None,
 ) -> tuple[Corpus, SourceCount, str]:
     """Make the run's passages; returns them, the count of sources, and the corpus hash.
 
-    Nothing depends on the order in which sources arrive. Raises DocumentError when no
-    passage is left.
+    Nothing depends on the order in which sources arrive. Documents of an earlier version, which is
+    `known`, keep the ids and splits they have there. Raises DocumentError when no passage is left.
     """
     cleaners = [gate for gate in build_record_gates(recipe.gates) if isinstance(gate, CleaningGate)]
     with _Rejects(folder) as rejects:
         _write_read(sources, cleaners, folder, rejects, reporter)
         _merge_documents(folder, rejects)
-        corpus_sha256, kept = _write_passages(recipe, cleaners, folder, rejects, reporter)
+        if known is not None:
+            keep_ids(folder, known, lambda document: _passages_of(document, recipe, cleaners))
+        corpus_sha256, kept = _write_passages(recipe, cleaners, folder, rejects, reporter, known)
     dropped = dict(sorted(rejects.counts.items()))
     if not kept:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "nothing was read"
@@ -66,6 +73,12 @@ def ingest(
 def split_of(document_id: str, test_share: float) -> Split:
     """The split of a document: a hash of its id alone, so that it never moves."""
     return "test" if draw("split", document_id) < test_share else "train"
+
+
+def document_digest(document: Document) -> bytes:
+    """A document's part of the corpus hash, which is over these in order of ids."""
+    parts = (document.id, document.title, document.text)
+    return b"".join(hashlib.sha256(part.encode()).digest() for part in parts)
 
 
 def main_language(recipe: Recipe) -> str:
@@ -143,7 +156,12 @@ WHERE place > 1 ORDER BY source, detail
 
 
 def _write_passages(
-    recipe: Recipe, cleaners: Sequence[CleaningGate], folder: Path, rejects: _Rejects, reporter: Reporter
+    recipe: Recipe,
+    cleaners: Sequence[CleaningGate],
+    folder: Path,
+    rejects: _Rejects,
+    reporter: Reporter,
+    known: KnownDocuments | None,
 ) -> tuple[str, int]:
     digest = hashlib.sha256()
     kept = 0
@@ -153,10 +171,10 @@ def _write_passages(
             for row in batch.to_pylist():
                 reporter.advance()
                 document = Document.model_construct(**row)
-                for part in (document.id, document.title, document.text):
-                    digest.update(hashlib.sha256(part.encode()).digest())
+                digest.update(document_digest(document))
                 passages = list(_passages_of(document, recipe, cleaners))
-                sink.add_rows(passage.model_dump() for passage in passages)
+                moved = {"split": split} if known and (split := known.split_of(document.id, passages)) else {}
+                sink.add_rows(passage.model_dump() | moved for passage in passages)
                 kept += bool(passages)
                 if not passages:
                     rejects.add(

@@ -19,11 +19,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Ints, Mask
 from synth.ragged import ragged
-from synth.shingle_sets import Ints, ShingleSets, Small
+from synth.shingle_sets import ShingleSets, Small
 
 Pairs = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 Kinds = npt.NDArray[np.uint64]
 """Texts are compared where these are the same; shape (n,)."""
 

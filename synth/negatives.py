@@ -13,8 +13,9 @@ import numpy as np
 from schemas.document import Passage
 from schemas.recipe import MiningSettings
 from schemas.record import Negative, Verdict
+from synth.arrays import Ints
 from synth.assess import Assessment, assess
-from synth.mining.candidates import BEYOND, Candidates, Ints
+from synth.mining.candidates import BEYOND, Candidates
 from synth.mining.evidence import with_evidence
 from synth.mining.in_batch import InBatchMask, in_batch_mask
 from synth.mining.select import Fate, select
@@ -67,7 +68,7 @@ class RunMiner:
         """What is found for every accepted record of a shard."""
         for block, bounds, fate in self._decided(shard):
             self.fates.update(fate.counts)
-            masked = in_batch_mask(self.workshop.corpus, bounds, block)
+            masked = in_batch_mask(self.workshop.corpus, bounds, block, fate.selected)
             yield from self._texts(block, np.flatnonzero(fate.selected), masked)
 
     def count(self, shard: Shard) -> Ints:

@@ -17,7 +17,7 @@ _NONE = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class End:
-    """Where a run ends: after its first `records`, the last `block` of which opened `opened` regions."""
+    """Where a run ends: after the first `records` that it made, the last `block` of which opened `opened` regions."""
 
     records: int
     block: int
@@ -46,13 +46,20 @@ class Novelty:
         positions, block = assessment.positions, self._settings.block
         if not np.array_equal(positions[: len(self._seen)], self._seen):
             self._regions, self._seen = Regions(self._similarity), _NONE
+        while len(self._seen) < assessment.carried:  # what the dataset has already is not new, and ends nothing
+            self._look(assessment, min(len(self._seen) + block, assessment.carried))
         while len(self._seen) + block <= len(positions) and not self._regions.is_full:
-            records = len(self._seen) + block
-            opened = self._add(assessment, records - block, records)
-            self._seen = positions[:records]
+            opened = self._look(assessment, len(self._seen) + block)
+            records = len(self._seen) - assessment.carried
             if records >= self._settings.after and opened < self._settings.new_regions * block:
                 return End(records, block, opened)
         return None
+
+    def _look(self, assessment: Assessment, stop: int) -> int:
+        """How many regions the records up to number `stop` open that were not looked at before."""
+        opened = self._add(assessment, len(self._seen), stop)
+        self._seen = assessment.positions[:stop]
+        return opened
 
     def _add(self, assessment: Assessment, start: int, stop: int) -> int:
         """How many regions the records start … stop - 1 open."""

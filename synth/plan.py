@@ -53,7 +53,8 @@ class Plan:
     """Items by position, for one recipe and one corpus.
 
     `nearest` has the numbers of the personas (in the order of their ids) that each passage draws from, shape
-    (passages, k), -1 for none; without it, or where a row has none, it draws from all.
+    (passages, k), -1 for none; without it, or where a row has none, it draws from all. Items are about the passages
+    with the ordinals `only`, where these are given.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class Plan:
         passage_ids: Sequence[str],
         persona_ids: Sequence[str],
         nearest: Nearest | None = None,
+        only: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self._recipe = recipe
+        self._drawn = np.arange(len(passage_ids)) if only is None else only
         self._passage_ids = passage_ids
         self._persona_ids = [""] if recipe.persona.scope == "none" else sorted(persona_ids)
         self._nearest = nearest
@@ -78,7 +81,7 @@ class Plan:
     @property
     def items_per_round(self) -> int:
         """Items in one full pass over the passages."""
-        return len(self._passage_ids) * self._recipe.plan.items_per_passage
+        return len(self._drawn) * self._recipe.plan.items_per_passage
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Items at positions start, start + 1 … stop - 1."""
@@ -128,8 +131,9 @@ class Plan:
         return [self._persona_ids[n] for n in near] or self._persona_ids
 
     def _order_of_round(self, round_number: int) -> npt.NDArray[np.int64]:
-        keys = [hash64(f"{self._recipe.seed}\x1f{round_number}\x1f{passage}") for passage in self._passage_ids]
-        return np.argsort(np.asarray(keys, dtype=np.uint64), kind="stable")
+        start = f"{self._recipe.seed}\x1f{round_number}\x1f"
+        keys = [hash64(f"{start}{self._passage_ids[passage]}") for passage in self._drawn.tolist()]
+        return self._drawn[np.argsort(np.asarray(keys, dtype=np.uint64), kind="stable")]
 
 
 def models_of(recipe: Recipe, task: str) -> dict[str, float]:

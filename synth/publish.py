@@ -1,42 +1,45 @@
 """Mining and publishing: from judged items to an immutable version.
 
-A version is written to a hidden folder and renamed to the next free number; the rename is
-the moment it exists. Readers never see half of it, two writers never share a number, and
-a killed writer leaves nothing but a hidden folder.
+A version is written to a hidden folder, and `Store.claim` gives it the next free number: by
+a rename, or in a bucket by a put of the manifest that fails where there is one. That is the
+moment it exists. Readers never see half of it, two writers never share a number, and a
+killed writer leaves nothing but a hidden folder.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.arrow import arrow_schema
-from schemas.base import canonical_json
 from schemas.document import Passage
 from schemas.facts import Facts
 from schemas.manifest import FileEntry, Manifest, RecallCard, SourceCount, SuspicionCard, TeacherCard
-from schemas.record import NTuple, PassageText, Reject, Verdict
-from synth.assess import SURPLUS, Assessment
+from schemas.record import PassageText, Reject, Verdict
+from synth.assess import Assessment
+from synth.carried import RECORDS, read_carried, renewed
 from synth.contaminated import count_contamination
 from synth.diversity import measure_diversity
 from synth.errors import ConservationError, StoreError
-from synth.files import ParquetSink, read_batches, sha256_of_file, write_model
-from synth.fingerprint import ContentHash
+from synth.files import ParquetSink, copy_file, read_batches, sha256_of_file
+from synth.fingerprint import VersionHash
 from synth.negatives import Mined, RunMiner
 from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
+from synth.retired import count_update, write_retired
 from synth.rows import ItemRow, make_provenance
 from synth.scores import read_metadata
 from synth.shard import Shard, Workshop
@@ -47,22 +50,7 @@ from synth.written import negatives_of
 if TYPE_CHECKING:
     from synth.run import RunInfo
 
-RECORDS = arrow_schema(NTuple)
 REJECTS = arrow_schema(Reject)
-
-_RECORD_TEXT = (
-    "id",
-    "instruction",
-    "query",
-    "positive",
-    "more_positives",
-    "split",
-    "negatives",
-    "in_batch_mask",
-    "attributes",
-    "judgement",
-)
-_REJECT_TEXT = ("id", "status", "reason")
 
 
 @dataclass
@@ -74,14 +62,10 @@ class _Tally:
     suspicion: dict[str, Any] | None = None
     negatives: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
-    records: ContentHash = field(default_factory=lambda: ContentHash(_RECORD_TEXT))
-    rejects: ContentHash = field(default_factory=lambda: ContentHash(_REJECT_TEXT))
-
-    @property
-    def sha256(self) -> str:
-        both = ContentHash(("records", "rejects"))
-        both.add(pa.table({"records": [self.records.hexdigest()], "rejects": [self.rejects.hexdigest()]}))
-        return both.hexdigest()
+    content: VersionHash = field(default_factory=VersionHash)
+    retired: Counter[str] | None = None
+    """By reason; None for a dataset that is made anew."""
+    carried: int = 0
 
 
 def publish(
@@ -93,12 +77,12 @@ def publish(
     reporter: Reporter,
     partial: str = "",
 ) -> VersionRef:
-    """Mine hard negatives, write the version, claim the next number.
+    """Mine hard negatives, those of carried records too, write the version, claim the next number.
 
     `partial` says why there are fewer records than were asked for. Unchanged content returns the version that already holds it.
     """
     check_name(info.name)
-    reporter.stage("mine and publish", assessment.funnel.planned)
+    reporter.stage("mine and publish", sum(shard.stop - shard.start for shard in assessment.shards))
     hidden = store.versions / info.name / f".{info.id}.tmp"
     shutil.rmtree(hidden, ignore_errors=True)
     try:
@@ -106,19 +90,22 @@ def publish(
         perturber = _open_perturber(run_folder, workshop)
         tally = _write_data(hidden, workshop, assessment, (info.licence, perturber), reporter)
         _check_conservation(assessment, tally)
+        update = count_update(workshop, tally.carried, tally.retired) if tally.retired is not None else None
         before = list(store.iterate(info.name))
-        for existing in before:
-            if existing.manifest.content_sha256 == tally.sha256:
+        after = int(info.parent.partition("@")[2] or 0)
+        for existing in reversed([version for version in before if version.number >= after]):
+            if existing.manifest.content_sha256 == tally.content.hexdigest():
                 reporter.note(f"nothing changed since {existing}")
                 return existing
         reporter.stage("measure diversity")
         others = [version for version in before if version.manifest.run_id != info.id]
         diversity = measure_diversity(workshop, assessment, others)
         manifest = _manifest(run_folder, info, workshop, assessment, tally, hidden)
-        return _claim(hidden, store, manifest.model_copy(update={"partial": partial, "diversity": diversity}))
+        manifest = manifest.model_copy(update={"parent": info.parent, "update": update})
+        return store.claim(hidden, manifest.model_copy(update={"partial": partial, "diversity": diversity}), reporter)
     except OSError as error:
         raise StoreError(
-            f"can't publish to {store.root}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`"
+            f"can't publish to {store.where}: {error.strerror or error}; free some space or choose another --store, then `synth resume {info.id}`"
         ) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
@@ -138,7 +125,7 @@ def _write_data(
     tally = _Tally()
     licence, perturber = given
     miner = RunMiner(workshop, assessment, tally.candidates)
-    licences = _licences(workshop, licence)
+    licences, carried = _licences(workshop, licence), frozenset(workshop.carried)
     with ExitStack() as files:
         sinks = {
             split: files.enter_context(ParquetSink(hidden / "records" / f"{split}.parquet", RECORDS))
@@ -147,22 +134,34 @@ def _write_data(
         rejects = files.enter_context(ParquetSink(hidden / "rejects.parquet", REJECTS))
         for shard in assessment.shards:
             items = pq.read_table(shard.items_path(workshop.folder))
-            _add_rejects(items, assessment, workshop, rejects, tally)
-            rows = _records_of(shard, items, miner, licences, tally)
+            if shard in carried:
+                rows = _carried_of(shard, miner, tally)
+            else:
+                _add_rejects(items, assessment, workshop, rejects, tally)
+                rows = _records_of(shard, items, miner, licences, tally)
             for row in rows:
                 _add_made(row, perturber, tally)
             if rows:
                 table = pa.Table.from_pylist(rows, schema=RECORDS)
-                tally.records.add(_hashable(table))
-                for split, sink in sinks.items():
-                    sink.add_table(table.filter(pc.equal(table["split"], split)))
+                add_records(table, sinks, tally.content)
             reporter.advance(items.num_rows)
+    if workshop.carried:
+        tally.retired = write_retired(hidden, workshop, assessment, tally.content)
     tally.suspicion = miner.suspicion.told if miner.suspicion else None
     with ParquetSink(hidden / "passages.parquet", arrow_schema(Passage)) as sink:
         for batch in read_batches(workshop.corpus.folder / "passages.parquet"):
             sink.add_table(pa.Table.from_batches([batch]))
-    shutil.copyfile(workshop.corpus.folder / "rejected_sources.parquet", hidden / "rejected_sources.parquet")
+    copy_file(workshop.corpus.folder / "rejected_sources.parquet", hidden / "rejected_sources.parquet")
     return tally
+
+
+def add_records(table: pa.Table, sinks: Mapping[str, ParquetSink], content: VersionHash) -> None:
+    """Records in plan order: each to the file of its split, and hashed meanwhile."""
+    with ThreadPoolExecutor(1) as hashing:
+        hashed = hashing.submit(content.add_records, table)
+        for split, sink in sinks.items():
+            sink.add_table(table.take(pc.indices_nonzero(pc.equal(table["split"], split))))
+        hashed.result()
 
 
 def _records_of(
@@ -177,18 +176,27 @@ def _records_of(
         licence = licences[row["passage"]]
         records.append(_record(row, mined, miner.workshop, licence))
         tally.written.update(each["reason"] or "kept" for each in row["written"])
-        tally.splits[row["split"]] += 1
-        tally.methods[row["method"]] += 1
-        tally.licences[licence or "unknown"] += 1
     return records
 
 
+def _carried_of(shard: Shard, miner: RunMiner, tally: _Tally) -> list[dict[str, Any]]:
+    positions = miner.assessment.positions
+    first, last = np.searchsorted(positions, (shard.start, shard.stop))
+    kept = read_carried(shard, miner.workshop.folder).take(pa.array(positions[first:last] - shard.start)).to_pylist()
+    wanted = miner.workshop.recipe.mining.negatives
+    tally.carried += len(kept)
+    return [renewed(*both, wanted) for both in zip(kept, miner.mine(shard) if kept else (), strict=True)]
+
+
 def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally) -> None:
-    """Perturbed negatives come last: re-made from texts whenever a version is published, no LLM is asked."""
+    """Count a record whole. Perturbed negatives come last: re-made from texts whenever a version is published, no LLM is asked."""
     if perturber is not None:
         asked = Asked(record["id"], record["query"], record["provenance"]["method"], record["language"])
         made = perturber.negatives(asked, PassageText(**record["positive"]))
         record["negatives"] += [negative.model_dump() for negative in made]
+    tally.splits[record["split"]] += 1
+    tally.methods[record["provenance"]["method"]] += 1
+    tally.licences[record["provenance"]["licence"] or "unknown"] += 1
     tally.negatives.update(negative["method"] for negative in record["negatives"])
 
 
@@ -223,7 +231,7 @@ def _add_rejects(items: pa.Table, assessment: Assessment, workshop: Workshop, si
     if rows:
         table = pa.Table.from_pylist(rows, schema=REJECTS)
         sink.add_table(table)
-        tally.rejects.add(table.filter(pc.not_equal(table["reason"], SURPLUS)))
+        tally.content.add_rejects(table)
 
 
 def _reject_rows(items: pa.Table, set_rejects: Any, workshop: Workshop) -> Iterator[dict[str, Any]]:
@@ -249,27 +257,6 @@ def _reject_rows(items: pa.Table, set_rejects: Any, workshop: Workshop) -> Itera
         }
 
 
-def _hashable(records: pa.Table) -> pa.Table:
-    """Texts, ids and negatives of records as plain columns; no score and no time among them."""
-    positive = records["positive"].combine_chunks()
-    joined = pc.binary_join_element_wise(positive.field("passage_id"), positive.field("text"), "\x1f")
-    plain = {name: records[name] for name in ("id", "instruction", "query", "split")}
-    lists = {name: _joined(records[name]) for name in ("more_positives", "negatives")}
-    masked = ["\x1e".join(row) for row in records["in_batch_mask"].to_pylist()]
-    lists["in_batch_mask"] = pa.array(masked, type=pa.string())
-    said = {name: _as_json(records[name]) for name in ("attributes", "judgement")}
-    return pa.table({**plain, "positive": joined, **lists, **said})
-
-
-def _as_json(column: pa.ChunkedArray) -> pa.Array:
-    return pa.array([canonical_json(each).decode() if each else "" for each in column.to_pylist()], type=pa.string())
-
-
-def _joined(lists: pa.ChunkedArray) -> pa.Array:
-    texts = ["\x1e".join(f"{each['passage_id']}\x1f{each['text']}" for each in row) for row in lists.to_pylist()]
-    return pa.array(texts, type=pa.string())
-
-
 def _licences(workshop: Workshop, default: str) -> list[str]:
     """Licence of the document of every passage."""
     documents = pq.read_table(workshop.corpus.folder / "documents.parquet", columns=["id", "licence"]).to_pydict()
@@ -281,9 +268,10 @@ def _licences(workshop: Workshop, default: str) -> list[str]:
 
 
 def _check_conservation(assessment: Assessment, tally: _Tally) -> None:
-    written = sum(tally.splits.values())
-    if written != assessment.funnel.accepted:
-        raise ConservationError(f"{assessment.funnel.accepted} records were accepted but {written} were written")
+    written, carried = sum(tally.splits.values()), assessment.carried
+    if (written, tally.carried) != (assessment.funnel.accepted + carried, carried):
+        also = f" and {carried} carried over" if carried else ""
+        raise ConservationError(f"{assessment.funnel.accepted} records were accepted{also} but {written} were written")
 
 
 def _manifest(
@@ -305,7 +293,7 @@ def _manifest(
         language=sorted(recipe.plan.language),
         recipe=recipe,
         recipe_sha256=recipe.sha256,
-        content_sha256=tally.sha256,
+        content_sha256=tally.content.hexdigest(),
         sources=SourceCount.model_validate_json((run_folder / "corpus" / "sources.json").read_bytes()),
         passages=len(workshop.corpus),
         funnel=assessment.funnel,
@@ -324,27 +312,13 @@ def _manifest(
         ),
         licences=dict(sorted(tally.licences.items())),
         decontamination=count_contamination(workshop, assessment),
-        files=[_entry(path, hidden) for path in sorted(hidden.rglob("*.parquet"))],
+        files=[entry_of(path, hidden) for path in sorted(hidden.rglob("*.parquet"))],
     )
 
 
-def _entry(path: Path, folder: Path) -> FileEntry:
+def entry_of(path: Path, folder: Path) -> FileEntry:
+    """What a manifest says of a Parquet file under `folder`."""
     rows = pq.read_metadata(path).num_rows
     return FileEntry(
         path=path.relative_to(folder).as_posix(), rows=rows, bytes=path.stat().st_size, sha256=sha256_of_file(path)
     )
-
-
-def _claim(hidden: Path, store: Store, manifest: Manifest) -> VersionRef:
-    """Rename the finished folder to the next number; renaming onto a taken number fails, then the next is tried."""
-    while True:
-        number = max((v.number for v in store.iterate(manifest.name)), default=0) + 1
-        write_model(hidden / "manifest.json", manifest.model_copy(update={"version": number}))
-        target = store.versions / manifest.name / str(number)
-        try:
-            os.rename(hidden, target)
-        except OSError:
-            if not target.exists():
-                raise
-            continue
-        return VersionRef(manifest.name, number, target)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from synth.arrays import Ints, Mask
 
 
 def ragged(counts: Ints) -> tuple[Ints, Ints]:

@@ -15,9 +15,10 @@ from schemas.persona import Persona
 from schemas.recipe import Domain, FusionMethod, GateSettings, ModelChoice, Recipe, ScoringSettings
 from synth import registry
 from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
-from synth.errors import DomainError, suggest
+from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
+from synth.licences import check_licence
 from synth.prompts import load_prompt
 from synth.scale import on_scale
 from synth.steps import step_prompts
@@ -41,6 +42,8 @@ class Choices:
     text_field: str | None = None
     title_field: str | None = None
     id_field: str | None = None
+    licence: str = ""
+    """Of documents that state none."""
     name: str | None = None
     limit: int | None = None
     seed: int | None = None
@@ -66,7 +69,7 @@ class Resolved:
     personas: list[Persona]
     documents: tuple[Path, ...]
     licence: str
-    """Licence of the documents where the domain's own corpus is used, else ''."""
+    """Of documents that state none."""
     scoring: Scoring
     """Who scores, and how each is reached."""
     decontaminate: tuple[str, ...] = ()
@@ -74,6 +77,8 @@ class Resolved:
     """What lies there."""
     facts: Facts | None = None
     """What made negatives may change; None where none are asked for."""
+    parent: str = ""
+    """NAME@N of the version that is updated; '' for a dataset that is made anew."""
 
 
 def resolve(choices: Choices) -> Resolved:
@@ -115,12 +120,20 @@ def resolve(choices: Choices) -> Resolved:
         recipe=recipe,
         personas=personas,
         documents=(loaded.corpus,) if shipped else choices.documents,
-        licence=domain.corpus_licence if shipped else "",
+        licence=_default_licence(domain, choices),
         scoring=scoring,
         facts=facts,
         decontaminate=choices.decontaminate,
         evaluations=evaluations,
     )
+
+
+def _default_licence(domain: Domain, choices: Choices) -> str:
+    if choices.licence and not choices.documents:
+        raise InputError("--licence is that of your documents: name them with --documents, or leave it out")
+    if choices.licence:
+        check_licence(choices.licence)
+    return choices.licence if choices.documents else domain.corpus_licence
 
 
 def kept_out_of(domain: Domain, evaluations: Sequence[EvaluationSet]) -> Domain:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.teachers import DECIMALS, Floats, Ints
+from synth.arrays import Floats, Ints
+from synth.teachers import DECIMALS
 
 MOST_REGIONS = 20_000
 """Leaders that are kept; bounds memory and time."""

@@ -5,6 +5,7 @@ runs/RUN_ID/recipe.json     what is made
 runs/RUN_ID/personas.jsonl
 runs/RUN_ID/facts.json      what made negatives may change, where any are asked for
 runs/RUN_ID/evaluation/     evaluation sets that the records are compared with
+runs/RUN_ID/parent/         what an update takes over from the version before (`synth.carried`)
 runs/RUN_ID/corpus/         documents, passages, near-duplicate pairs, term statistics
 runs/RUN_ID/teacher/        the teacher's index of the passages
 runs/RUN_ID/nearest-personas.npy    the personas near to each passage, where they are matched
@@ -30,11 +31,13 @@ from schemas.base import Strict
 from schemas.persona import Persona
 from schemas.recipe import Recipe
 from synth.assess import check_set_gates
+from synth.carried import carried_shards, carry, know_parent, read_planned, read_taken
 from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
 from synth.enough import MapShards, make_enough
 from synth.errors import InputError, RunError, StoreError, suggest
 from synth.evaluation import HUB
+from synth.fetch import origin_of
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
 from synth.lease import Lease, is_alive, read_holder
@@ -50,6 +53,7 @@ from synth.store import Store, VersionRef
 from synth.teachers import close_teacher
 from synth.teachers.scoring import ReachSettings, Scoring, build_scoring, change_scoring
 from synth.teachers.settings import TeacherSettings
+from synth.update import find_parent
 from synth.view import EVALUATIONS
 
 DEFAULT_SHARD_SIZE = 1_000
@@ -66,9 +70,13 @@ class RunInfo(Strict):
     name: str
     created: str
     documents: list[str]
+    origins: list[str] = []
+    """Addresses, with commits, of the documents that were fetched from the Hub."""
     text_field: str | None = None
     title_field: str | None = None
     id_field: str | None = None
+    parent: str = ""
+    """The version that is updated, NAME@N."""
     decontaminate: list[str] = []
     """Where the evaluation sets were read from."""
     licence: str = ""
@@ -153,9 +161,11 @@ def create_run(
         name=resolved.name,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         documents=[str(path.absolute()) for path in resolved.documents],
+        origins=[origin for path in resolved.documents if (origin := origin_of(path))],
         text_field=text_field,
         title_field=title_field,
         id_field=id_field,
+        parent=resolved.parent,
         decontaminate=[absolute_set(place) for place in resolved.decontaminate],
         licence=resolved.licence,
         shard_size=shard_size,
@@ -182,7 +192,8 @@ def absolute_set(place: str) -> str:
 
 def discard_unmade(run: Run) -> None:
     """Remove a run that made no item yet, because its documents or teacher can't be used: there is nothing to resume."""
-    if not (run.folder / "items").exists():
+    carried = {shard.items_path(run.folder) for shard in carried_shards(run.folder, run.info.shard_size)}
+    if carried.issuperset((run.folder / "items").glob("*")):
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
@@ -270,12 +281,17 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
     with Lease(run.folder):
         if run.result is not None:
             return run.store.find(f"{run.result.name}@{run.result.version}")
-        workshop = prepare(run, reporter)
+        read_corpus(run, reporter)
+        unchanged = _unchanged(run, reporter)
+        if unchanged is not None:
+            return unchanged
+        workshop = open_workshop(run, reporter)
         try:
             enough = make_enough(run, workshop, reporter, map_shards)
         finally:
             close_workshop(run)
         version = publish(run.folder, run.info, workshop, enough.assessment, run.store, reporter, enough.partial)
+        _tell_overtaken(run, version, reporter)
         if not enough.resumable:
             write_model(run.folder / "result.json", Result(name=version.name, version=version.number))
         from synth.catalog import rebuild_catalog  # DuckDB takes a while to import, and requests should not wait for it
@@ -284,16 +300,53 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
         return version
 
 
+def _tell_overtaken(run: Run, version: VersionRef, reporter: Reporter) -> None:
+    """Say which versions of other runs came between the parent and an update, which holds nothing of them."""
+    parent = run.info.parent.partition("@")[2]
+    between = [
+        each for each in run.store.iterate(version.name) if parent and int(parent) < each.number < version.number
+    ]
+    strangers = [str(each) for each in between if each.manifest.run_id != run.id]
+    if strangers:
+        reporter.note(
+            f"{', '.join(strangers)} came meanwhile: {version} is an update of {run.info.parent} and holds nothing of it; run the update again to have both"
+        )
+
+
 def prepare(run: Run, reporter: Reporter) -> Workshop:
     """Documents to passages, and the teacher's index of them."""
-    folder = run.folder / "corpus"
-    if not run.recipe.corpus_sha256:
-        info = run.info
-        paths = tuple(Path(path) for path in info.documents)
-        documents = Documents(paths, info.text_field, info.title_field, info.id_field)
-        _, _, corpus_sha256 = make_corpus(documents, run.recipe, run.store.corpora, folder, reporter)
-        write_model(run.folder / "recipe.json", run.recipe.model_copy(update={"corpus_sha256": corpus_sha256}))
+    read_corpus(run, reporter)
     return open_workshop(run, reporter)
+
+
+def read_corpus(run: Run, reporter: Reporter) -> None:
+    """Documents to passages, and the parent's records to those that are carried over and those retired."""
+    recipe, info = run.recipe, run.info
+    if recipe.corpus_sha256:
+        return
+    documents = Documents(tuple(map(Path, info.documents)), info.text_field, info.title_field, info.id_field)
+    parent = find_parent(run.store, info.parent, recipe.parent) if recipe.parent else None
+    known = know_parent(parent, recipe.parent, run.folder) if parent and recipe.parent else None
+    folder = run.folder / "corpus"
+    corpus, _, corpus_sha256 = make_corpus(documents, recipe, run.store.corpora, folder, reporter, known=known)
+    if parent and known:
+        reporter.stage("carry records over", parent.manifest.records)
+        carry(parent, known, corpus, run.folder, recipe, info.shard_size)
+        if parent.manifest.partial:
+            reporter.note(
+                f"{parent} is partial ({parent.manifest.partial}); what it left out of old documents stays out"
+            )
+    write_model(run.folder / "recipe.json", recipe.model_copy(update={"corpus_sha256": corpus_sha256}))
+
+
+def _unchanged(run: Run, reporter: Reporter) -> VersionRef | None:
+    """The parent, where an update would change nothing; the run is then finished."""
+    if run.recipe.parent is None or not read_taken(run.folder).changes_nothing:
+        return None
+    parent = find_parent(run.store, run.info.parent, run.recipe.parent)
+    reporter.note(f"nothing changed: the documents are those of {parent}, and so are the settings")
+    write_model(run.folder / "result.json", Result(name=parent.name, version=parent.number))
+    return parent
 
 
 def open_workshop(run: Run, reporter: Reporter) -> Workshop:
@@ -326,9 +379,12 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     teacher = build_scoring(run.scoring, run.folder / "teacher", run.store.embeddings)
     teacher.index(corpus, reporter)
     nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
-    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest)
+    planned = read_planned(run.folder) if recipe.parent else None
+    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest, planned)
     generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
     personas = {persona.id: persona for persona in run.personas}
-    workshop = Workshop(run.folder, recipe, corpus, plan, personas, teacher, generator, run.scoring)
+    carried = carried_shards(run.folder, run.info.shard_size)
+    updated = run.info.parent.partition("@")[0]
+    workshop = Workshop(run.folder, recipe, corpus, plan, personas, teacher, generator, run.scoring, carried, updated)
     check_set_gates(workshop)
     return workshop

@@ -23,13 +23,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth.arrays import Ints, Keys
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.files import ParquetSink, read_batches
-from synth.mining.candidates import BEYOND, Candidates, Keys, Positives
-from synth.mining.guards import is_like_positive, is_positive
+from synth.mining.candidates import BEYOND, Candidates, Positives
+from synth.mining.guards import is_known
 from synth.ragged import ragged, spread
-from synth.teachers import Hits, Ints, Teacher, queries_at_a_time, ranked, recall_of
+from synth.teachers import Hits, Teacher, queries_at_a_time, ranked, recall_of
 from synth.text import hash64, normalise
 
 TABLE = pa.schema([("query", pa.int32()), ("passage", pa.int32()), ("rank", pa.uint16()), ("score", pa.float32())])
@@ -136,12 +137,11 @@ def _searched(blocks: Iterable[Questions], teacher: Teacher, depth: int) -> Iter
 
 
 def _check_finite(hits: Hits, texts: Sequence[str], teacher: Teacher) -> None:
-    wrong = (~np.isfinite(hits.scores)).any(axis=1) | (~np.isfinite(hits.positive_scores)).reshape(len(texts), -1).any(
-        axis=1
-    )
-    if wrong.any():
+    said = np.concatenate([hits.scores, hits.positive_scores.reshape(len(texts), -1)], axis=1)
+    sound = np.isfinite(said).all(axis=1)
+    if not sound.all():
         raise InputError(
-            f"the teacher {teacher.identity.get('model', '?')!r} gives a score that is no number (NaN or infinite) for the query {texts[int(np.argmax(wrong))][:60]!r}: nothing can be ranked by it; mend the teacher, or name another"
+            f"the teacher {teacher.identity.get('model', '?')!r} gives a score that is no number (NaN or infinite) for the query {texts[int(np.argmin(sound))][:60]!r}: nothing can be ranked by it; mend the teacher, or name another"
         )
 
 
@@ -154,7 +154,7 @@ def rows_of(number: Ints, candidates: Candidates) -> pa.Table:
 def positives_of(corpus: Corpus, number: Ints, candidates: Candidates) -> pa.Table:
     """Their known positives, with how many candidates are ahead of each."""
     known = candidates.positives
-    stranger = ~(is_positive(corpus, candidates) | is_like_positive(corpus, candidates))
+    stranger = ~is_known(corpus, candidates)
     starts = np.searchsorted(candidates.query, np.arange(candidates.count + 1)).astype(np.int64)
     which, rows = spread(starts, known.owner)
     above = stranger[rows] & (candidates.score[rows] > known.score[which])

@@ -76,6 +76,10 @@ class Workshop:
     generator: Generator
     scoring: Scoring = LEXICAL
     """Who the teacher is made of, and how each is reached."""
+    carried: tuple[Shard, ...] = ()
+    """Shards of the parent's records, which lie before position 0."""
+    updated: str = ""
+    """The dataset whose newest version the run updates; '' for none."""
 
     @cached_property
     def gates(self) -> list[RecordGate]:

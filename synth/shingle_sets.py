@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Ints
 from synth.text import TOKEN
 
-Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 
 _CLASSES = (8, 16, 32, 64, 128, 256, 512, 1024)

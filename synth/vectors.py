@@ -11,9 +11,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats
 from synth.corpus import Corpus
 from synth.shard import Workshop
-from synth.teachers import DECIMALS, Embedder, Floats, vectors_of
+from synth.teachers import DECIMALS, Embedder, vectors_of
 from synth.text import hash64
 
 DIMENSION = 512

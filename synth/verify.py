@@ -3,44 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from glob import escape
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.arrow import arrow_schema
+from schemas.document import Passage, RejectedSource
 from schemas.manifest import Manifest
+from schemas.record import NTuple, Reject, Retired
+from synth.collect import collected_numbers
 from synth.files import sha256_of_file
-from synth.store import VersionRef
+from synth.fingerprint import content_sha256
+from synth.integrity import check_rows
+from synth.store import Store, VersionRef
+
+_SCHEMAS = {
+    "passages.parquet": arrow_schema(Passage),
+    "rejects.parquet": arrow_schema(Reject),
+    "rejected_sources.parquet": arrow_schema(RejectedSource),
+}
+_RETIRED = {"retired.parquet": arrow_schema(Retired)}
+"""Of an update."""
+_RECORDS = arrow_schema(NTuple)
 
 
-def verify_version(version: VersionRef) -> list[str]:
-    """Problems, one sentence each; empty when every file, count and reference is sound."""
-    manifest = version.manifest
-    problems = list(_check_files(version, manifest))
-    if not problems:
-        problems = [*_check_counts(manifest), *_check_references(version)]
-    return problems
+def verify_version(version: VersionRef, store: Store | None = None) -> list[str]:
+    """Problems, one sentence each; empty when every file, column, count and reference is sound.
+
+    What comes later is looked at only where nothing before it is wrong: files and their bytes, columns, counts,
+    rows and what they refer to, the content hash; and the version's parent where its `store` is given.
+    """
+    with version.fresh() as stored:
+        manifest = stored.manifest
+        for found in (
+            _check_files(stored, manifest),
+            _check_schemas(stored, manifest),
+            _check_counts(manifest),
+            check_rows(stored, manifest),
+            _check_content(stored, manifest),
+            _check_parent(stored, manifest, store) if store else (),
+        ):
+            if problems := list(found):
+                return problems
+        return []
+
+
+def _check_schemas(version: VersionRef, manifest: Manifest) -> Iterator[str]:
+    """Columns are those of the manifest's `schema_version`, of which there has been one."""
+    for name in sorted({*_SCHEMAS} - {file.path for file in manifest.files}):
+        yield f"{name} is not in the manifest's files"
+    for file in manifest.files:
+        expected = _RECORDS if file.path.startswith("records/") else (_SCHEMAS | _RETIRED).get(file.path)
+        if expected is None:
+            continue
+        found = pq.read_schema(version.file(file.path))
+        wrong = [each.name for each in expected if each.name not in found.names or found.field(each.name) != each]
+        wrong += [name for name in found.names if name not in expected.names]
+        if wrong or found.names != expected.names:
+            yield f"{file.path} does not have the columns of schema version {manifest.schema_version}: see {(wrong or found.names)[0]!r}"
 
 
 def _check_files(version: VersionRef, manifest: Manifest) -> Iterator[str]:
-    known = {file.path for file in manifest.files}
-    for path in sorted(version.path.rglob("*.parquet")):
-        if path.relative_to(version.path).as_posix() not in known:
+    known = {file.path for file in manifest.files} | {"manifest.json"}
+    for path in sorted(version.path.rglob("*")):
+        if path.is_file() and path.relative_to(version.path).as_posix() not in known:
             yield f"{path.relative_to(version.path)} is not in the manifest"
     for file in manifest.files:
-        path = version.path / file.path
+        path = version.file(file.path)
         if not path.is_file():
             yield f"{file.path} is missing"
         elif sha256_of_file(path) != file.sha256:
             yield f"{file.path} was changed: its sha256 is not the manifest's"
         elif _count_rows(version, file.path) != file.rows:
             yield f"{file.path} does not hold {file.rows} rows"
+        elif path.stat().st_size != file.bytes:
+            yield f"{file.path} does not have {file.bytes} bytes"
 
 
 def _count_rows(version: VersionRef, path: str) -> int:
     try:
-        return int(pq.read_metadata(version.path / path).num_rows)
+        return int(pq.read_metadata(version.file(path)).num_rows)
     except (OSError, pa.ArrowInvalid):
         return -1
 
@@ -48,8 +90,13 @@ def _count_rows(version: VersionRef, path: str) -> int:
 def _check_counts(manifest: Manifest) -> Iterator[str]:
     rows = {file.path: file.rows for file in manifest.files}
     records = sum(count for path, count in rows.items() if path.startswith("records/"))
-    if records != manifest.funnel.accepted:
-        yield f"{manifest.funnel.accepted} records were accepted but {records} are stored"
+    carried = manifest.update.carried if manifest.update else 0
+    if records != manifest.funnel.accepted + carried:
+        also = f" and {carried} carried over" if manifest.update else ""
+        yield f"{manifest.funnel.accepted} records were accepted{also} but {records} are stored"
+    retired = sum(manifest.update.retired.values()) if manifest.update else None
+    if rows.get("retired.parquet") != retired:
+        yield f"{retired} records of its parent were retired but {rows.get('retired.parquet')} are stored"
     left = manifest.funnel.planned - manifest.funnel.accepted
     dropped = sum(manifest.sources.dropped.values())
     if rows.get("rejected_sources.parquet") != dropped:
@@ -58,41 +105,17 @@ def _check_counts(manifest: Manifest) -> Iterator[str]:
         yield f"{left} items were rejected or failed but {rows.get('rejects.parquet')} are stored"
 
 
-_NEGATIVES = "(SELECT split, list_append(more_positives, positive) AS own, unnest(negatives) AS n FROM records)"
-_MADE = "n.method != 'mined'"
-_SOURCE = f"CASE WHEN {_MADE} THEN n.made_from ELSE n.passage_id END"
-"""The passage that a negative is, or is made from."""
-
-_REFERENCES = {
-    "record ids stand twice": "SELECT count(*) - count(DISTINCT id) FROM records",
-    "positives point to no passage": (
-        "SELECT count(*) FROM (SELECT unnest(list_append(more_positives, positive)) AS t FROM records) r"
-        " ANTI JOIN passages p ON r.t.passage_id = p.id"
-    ),
-    "negatives point to no passage": (
-        f"SELECT count(*) FROM (SELECT {_SOURCE} AS source FROM {_NEGATIVES}) r ANTI JOIN passages p ON r.source = p.id"
-    ),
-    "negatives are their own positive": (
-        f"SELECT count(*) FROM {_NEGATIVES} WHERE list_contains(list_transform(own, lambda each: each.passage_id), n.passage_id)"
-        f" OR ({_MADE} AND list_contains(list_transform(own, lambda each: each.text), n.text))"
-    ),
-    "made negatives are passages of the corpus": (
-        f"SELECT count(*) FROM (SELECT n FROM {_NEGATIVES} WHERE {_MADE}) r"
-        " SEMI JOIN passages p ON r.n.passage_id = p.id OR r.n.text = p.text"
-    ),
-    "train records hold a test passage": (
-        f"SELECT count(*) FROM (SELECT {_SOURCE} AS source FROM {_NEGATIVES} WHERE split = 'train' UNION ALL"
-        " SELECT unnest(list_append(more_positives, positive)).passage_id FROM records WHERE split = 'train') r"
-        " JOIN passages p ON r.source = p.id WHERE p.split = 'test'"
-    ),
-}
+def _check_content(version: VersionRef, manifest: Manifest) -> Iterator[str]:
+    found = content_sha256(version)
+    if found != manifest.content_sha256:
+        yield f"the content was changed: its hash is {found[:12]} and the manifest's {manifest.content_sha256[:12]}"
 
 
-def _check_references(version: VersionRef) -> Iterator[str]:
-    with duckdb.connect() as session:
-        session.read_parquet(f"{escape(str(version.path))}/records/*.parquet").create_view("records")
-        session.read_parquet(f"{escape(str(version.path))}/passages.parquet").create_view("passages")
-        for problem, statement in _REFERENCES.items():
-            found = session.execute(statement).fetchone()
-            if found and found[0]:
-                yield f"{found[0]} {problem}"
+def _check_parent(version: VersionRef, manifest: Manifest, store: Store) -> Iterator[str]:
+    known = {each.number for each in store.iterate(version.name)} | collected_numbers(store, version.name)
+    for told in filter(None, (manifest.parent, manifest.restored_from)):
+        name, _, number = told.partition("@")
+        if name != version.name or not number.isdigit() or int(number) >= version.number:
+            yield f"{told!r} can't be a version before {version}"
+        elif int(number) not in known:
+            yield f"{told} is gone and was not collected by `synth gc`"

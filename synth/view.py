@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.record import Verdict
+from synth.arrays import Floats, Labels
 from synth.errors import InputError
-from synth.store import Store, VersionRef
-from synth.teachers import Embedder, Floats, Teacher
+from synth.store import VersionRef, open_store
+from synth.teachers import Embedder, Teacher
 from synth.teachers.scoring import LEXICAL, Scoring
 
 Rejections = Iterable[tuple[int, Verdict]]
@@ -38,6 +39,8 @@ class Background:
     teacher: Teacher | None = None
     scoring: Scoring = LEXICAL
     """Who the teacher is made of, and how each is reached again."""
+    updated: str = ""
+    """The dataset whose newest version the run updates; '' for none."""
 
     @property
     def evaluations(self) -> Path:
@@ -52,16 +55,20 @@ class Background:
         )
 
     def earlier(self, reference: str) -> list[VersionRef]:
-        """The versions that `NAME` or `NAME@N` means, without those of this run; StoreError where there are none."""
-        store = Store(self.folder.parents[1])
+        """The versions that `NAME` or `NAME@N` means, without those of this run; StoreError where there are none.
+
+        Versions of the dataset that is updated are left out: their records are in the set, or retired.
+        """
+        store = open_store(self.folder.parents[1])
         found = [store.find(reference)] if "@" in reference else list(store.iterate(store.find(reference).name))
-        return [version for version in found if version.manifest.run_id != self.folder.name]
+        return [each for each in found if each.manifest.run_id != self.folder.name and each.name != self.updated]
 
 
 @dataclass(frozen=True)
 class SetView:
     """Columns over n records, rows in plan order.
 
+    position: place in the plan, below 0 for a record that is carried over from an earlier version
     alive: shape (n,), False where an earlier set gate dropped the record
     passage: ordinal of the positive's passage
     query_key: 64-bit hash of the normalised query
@@ -86,7 +93,13 @@ class SetView:
     """Texts of the positives in some rows, the first of each first."""
     background: Background = Background()
     judged: npt.NDArray[np.bool_] | None = None
-    task: npt.NDArray[np.str_] | None = None
+    task: Labels | None = None
+
+    @property
+    def is_carried(self) -> npt.NDArray[np.bool_]:
+        """Which records an earlier version held: they come first, shape (n,)."""
+        before: npt.NDArray[np.bool_] = self.position < 0
+        return before
 
     def queries(self, rows: npt.NDArray[np.int64]) -> Iterator[str]:
         """Texts of the queries in many rows, streaming."""

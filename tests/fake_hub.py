@@ -23,6 +23,8 @@ import yaml
 
 TOKEN = "hf_thisTokenMayWrite"
 READ_TOKEN = "hf_thisTokenMayOnlyRead"
+CONTRIBUTOR_TOKEN = "hf_thisTokenMayProposeToOthers"
+"""Of somebody who may open pull requests, and write only to what is `guest/…`."""
 
 
 @dataclass
@@ -42,19 +44,31 @@ class Repo:
     private: bool
     commits: list[Commit]
     tags: dict[str, str] = field(default_factory=dict)
+    proposals: dict[int, Commit] = field(default_factory=dict)
+    """Pull requests by number; each is one commit on top of main."""
+    closed: set[int] = field(default_factory=set)
+
+    def merge(self, number: int) -> None:
+        """What the button of a pull request does."""
+        self.commits.append(self.proposals[number])
+        self.closed.add(number)
 
     def at(self, revision: str) -> Commit | None:
         """The commit that a branch, tag or id names."""
+        if found := re.fullmatch(r"refs/pr/(\d+)", revision):
+            return self.proposals.get(int(found[1]))
         oid = self.tags.get(revision, revision)
-        return self.commits[-1] if revision == "main" else next((c for c in self.commits if c.oid == oid), None)
+        commits = [*self.commits, *self.proposals.values()]
+        return self.commits[-1] if revision == "main" else next((c for c in commits if c.oid == oid), None)
 
 
 class RefusalError(Exception):
     """A response other than 200."""
 
-    def __init__(self, status: int, code: str = "", message: str = "") -> None:
+    def __init__(self, status: int, code: str = "", message: str = "", location: str = "") -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+        self.headers = {"X-Error-Code": code, "X-Error-Message": message} | ({"Location": location} if location else {})
 
 
 @dataclass
@@ -67,6 +81,18 @@ class FakeHub:
     requests: list[tuple[str, str]] = field(default_factory=list)
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Method and start of a path, such as `POST /api/datasets/acme/fin/tag` -> status, message."""
+    before: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """The same -> what happens just before, once."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """Old name -> new name; the old one answers 307."""
+    part_size: int = 0
+    """LFS files above this go in parts of so many bytes; 0 for none."""
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+
+    def rename(self, old: str, new: str) -> None:
+        """What the settings of a repository do."""
+        self.repos[new] = self.repos.pop(old)
+        self.renamed[old] = new
 
     def create(self, repo_id: str, *, private: bool, files: dict[str, bytes] | None = None) -> Repo:
         """A repository with its first commit, as the Hub makes it."""
@@ -110,6 +136,22 @@ def _is_lfs(path: str) -> bool:
     return path.endswith(".parquet")
 
 
+_CARD = {
+    "license": "apache-2.0|mit|bsd-3-clause|cc0-1.0|cc-by-4.0|cc-by-nc-4.0|cc-by-sa-4.0|gpl-3.0|gfdl|odbl|other|unknown",
+    "license_name": "[a-z0-9.-]+",
+    "language": "[a-z]{2,3}",
+    "multilinguality": "monolingual|multilingual|translation",
+    "task_categories": "sentence-similarity|text-retrieval|text-ranking|feature-extraction",
+    "size_categories": "n<1K|1K<n<10K|10K<n<100K|100K<n<1M|1M<n<10M|10M<n<100M|100M<n<1B|1B<n<10B",
+    "source_datasets": "original|extended",
+    "annotations_creators": "crowdsourced|expert-generated|found|machine-generated|no-annotation|other",
+    "language_creators": "crowdsourced|expert-generated|found|machine-generated|other",
+    "pretty_name": ".+",
+    "tags": ".+",
+    "configs": "",
+}
+"""What the front matter of a dataset card may say; the Hub knows more of each."""
+
 _REPO = r"(?P<repo>[^/]+/[^/]+)"
 _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
     (method, re.compile(pattern), name)
@@ -119,6 +161,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
         ("GET", rf"/api/datasets/{_REPO}", "info"),
         ("GET", rf"/api/datasets/{_REPO}/revision/(?P<revision>[^/]+)", "info"),
         ("GET", rf"/api/datasets/{_REPO}/refs", "refs"),
+        ("GET", rf"/api/datasets/{_REPO}/discussions", "discussions"),
         ("GET", rf"/api/datasets/{_REPO}/tree/(?P<revision>[^/]+)(/(?P<path>.*))?", "tree"),
         ("POST", rf"/api/datasets/{_REPO}/paths-info/(?P<revision>[^/]+)", "paths_info"),
         ("POST", rf"/api/datasets/{_REPO}/preupload/(?P<revision>[^/]+)", "preupload"),
@@ -126,6 +169,8 @@ _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
         ("POST", rf"/api/datasets/{_REPO}/tag/(?P<revision>[^/]+)", "tag"),
         ("POST", rf"/datasets/{_REPO}\.git/info/lfs/objects/batch", "lfs_batch"),
         ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", "lfs_put"),
+        ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})/(?P<part>\d+)", "lfs_put_part"),
+        ("POST", r"/lfs/(?P<oid>[0-9a-f]{64})/complete", "lfs_complete"),
         ("POST", r"/lfs/(?P<oid>[0-9a-f]{64})/verify", "lfs_verify"),
         ("GET", rf"/datasets/{_REPO}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", "resolve"),
     )
@@ -153,26 +198,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str) -> None:
         body = self._read_body()
-        path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append((self.command, path))
+        path = urlsplit(self.path).path
+        self.hub.requests.append((self.command, unquote(path)))
         try:
             self._handle(method, path, body)
         except RefusalError as refusal:
-            self._json(
-                {"error": refusal.message},
-                refusal.status,
-                {"X-Error-Code": refusal.code, "X-Error-Message": refusal.message},
-            )
+            self._json({"error": refusal.message}, refusal.status, refusal.headers)
 
     def _handle(self, method: str, path: str, body: bytes) -> None:
+        asked = f"{method} {unquote(path)}"
+        for start in [each for each in self.hub.before if asked.startswith(each)]:
+            self.hub.before.pop(start)()
         for start, (status, message) in self.hub.faults.items():
-            if f"{method} {path}".startswith(start):
+            if asked.startswith(start):
                 raise RefusalError(status, "", message)
+        for old, new in self.hub.renamed.items():
+            if re.search(rf"/datasets/{old}(?:[./]|$)", path) and old not in self.hub.repos:
+                raise RefusalError(307, "", "", self.hub.url + self.path.replace(old, new, 1))
         for wanted, pattern, name in _ROUTES:
             match = pattern.fullmatch(path)
             if match and wanted == method:
                 handle: Callable[..., None] = getattr(self, f"_{name}")
-                return handle(body, **{k: v or "" for k, v in match.groupdict().items()})
+                return handle(body, **{k: unquote(v or "") for k, v in match.groupdict().items()})
         raise RefusalError(404, "", f"no route {method} {path}")
 
     def _read_body(self) -> bytes:
@@ -201,16 +248,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _token(self) -> str:
         """The bearer token, empty where there is none; a token nobody gave out is refused at once."""
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if token not in ("", TOKEN, READ_TOKEN):
+        if token not in ("", TOKEN, READ_TOKEN, CONTRIBUTOR_TOKEN):
             raise RefusalError(401, "", "Invalid credentials in Authorization header")
         return token
 
-    def _may_write(self) -> None:
+    def _may_write(self, repo: str = "", propose: bool = False) -> None:
         token = self._token()
         if not token:
             raise RefusalError(401, "", "Invalid username or password.")
         if token == READ_TOKEN:
             raise RefusalError(403, "", "You don't have the rights to write to this repository")
+        if token == CONTRIBUTOR_TOKEN and repo and not propose and not repo.startswith("guest/"):
+            raise RefusalError(403, "", "Pass `create_pr=1` as a query parameter to create a Pull Request")
+
+    @property
+    def _proposes(self) -> bool:
+        return "create_pr=1" in self.path
 
     def _commit_at(self, repo: str, revision: str) -> Commit:
         found = self.hub.find(repo, self._token()).at(revision)
@@ -219,9 +272,9 @@ class _Handler(BaseHTTPRequestHandler):
         return found
 
     def _create_repo(self, body: bytes) -> None:
-        self._may_write()
         asked = json.loads(body)
         repo_id = f"{asked['organization']}/{asked['name']}"
+        self._may_write(repo_id)
         url = f"{self.hub.url}/datasets/{repo_id}"
         assert asked["type"] == "dataset"
         if repo_id in self.hub.repos:
@@ -230,10 +283,21 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"url": url, "name": repo_id})
 
     def _validate_yaml(self, body: bytes) -> None:
-        front = yaml.safe_load(json.loads(body)["content"].split("---\n")[1])
+        asked = json.loads(body)
+        front = yaml.safe_load(asked["content"].split("---\n")[1])
+        problems = [] if asked["repoType"] == "dataset" else ["unknown repository type"]
+        problems += [f'"{name}" is not allowed' for name in front.keys() - _CARD.keys()]
+        for name, pattern in _CARD.items():
+            values = front.get(name, [])
+            for value in values if isinstance(values, list) else [values]:
+                if isinstance(value, str) and not re.fullmatch(pattern, value):
+                    problems.append(f'"{name}" must be one of {pattern}, not {value!r}')
         if "license" not in front:
-            return self._json({"errors": [{"message": '"license" is required'}], "warnings": []}, 400)
-        return self._json({"errors": [], "warnings": []})
+            problems.append('"license" is required')
+        if (front.get("license") == "other") is not ("license_name" in front):
+            problems.append('"license_name" goes with "license: other"')
+        said = {"errors": [{"message": each} for each in problems], "warnings": []}
+        return self._json(said, 400 if problems else 200)
 
     def _info(self, body: bytes, repo: str, revision: str = "main") -> None:
         commit = self._commit_at(repo, revision)
@@ -251,7 +315,27 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.hub.find(repo, self._token())
         tags = [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": oid} for n, oid in found.tags.items()]
         main = {"name": "main", "ref": "refs/heads/main", "targetCommit": found.commits[-1].oid}
-        self._json({"branches": [main], "converts": [], "tags": tags})
+        proposed = [
+            {"name": str(n), "ref": f"refs/pr/{n}", "targetCommit": commit.oid} for n, commit in found.proposals.items()
+        ]
+        self._json({"branches": [main], "converts": [], "tags": tags, "pullRequests": proposed})
+
+    def _discussions(self, body: bytes, repo: str) -> None:
+        found = self.hub.find(repo, self._token())
+        listed = [
+            {
+                "title": commit.message,
+                "num": number,
+                "author": {"name": "guest"},
+                "createdAt": "2026-11-24T00:00:00.000Z",
+                "status": "merged" if number in found.closed else "open",
+                "repo": {"name": repo, "type": "dataset"},
+                "isPullRequest": True,
+            }
+            for number, commit in found.proposals.items()
+            if number not in found.closed or "status=open" not in self.path
+        ]
+        self._json({"discussions": listed, "count": len(listed), "start": 0})
 
     def _tree(self, body: bytes, repo: str, revision: str, path: str = "") -> None:
         files = self._commit_at(repo, revision).files
@@ -276,7 +360,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(entries + [_entry(path, files[path]) for path in wanted if path in files])
 
     def _preupload(self, body: bytes, repo: str, revision: str) -> None:
-        self._may_write()
+        self._may_write(repo, self._proposes)
         there = self._commit_at(repo, revision).files
         modes = [
             {
@@ -294,9 +378,27 @@ class _Handler(BaseHTTPRequestHandler):
         objects = []
         for asked in json.loads(body)["objects"]:
             href = f"{self.hub.url}/lfs/{asked['oid']}"
-            actions = {"upload": {"href": href}, "verify": {"href": f"{href}/verify"}}
+            actions = {"upload": self._upload_of(asked, href), "verify": {"href": f"{href}/verify"}}
             objects.append(asked | ({} if asked["oid"] in self.hub.blobs else {"actions": actions}))
         self._json({"transfer": "basic", "objects": objects})
+
+    def _upload_of(self, asked: dict[str, Any], href: str) -> dict[str, Any]:
+        size = self.hub.part_size
+        if not size or asked["size"] <= size:
+            return {"href": href}
+        parts = {f"{n:05}": f"{href}/{n}" for n in range(1, -(-asked["size"] // size) + 1)}
+        return {"href": f"{href}/complete", "header": {"chunk_size": str(size)} | parts}
+
+    def _lfs_put_part(self, body: bytes, oid: str, part: str) -> None:
+        self.hub.parts.setdefault(oid, {})[int(part)] = body
+        self._send(b"", 200, {"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
+
+    def _lfs_complete(self, body: bytes, oid: str) -> None:
+        parts = self.hub.parts.pop(oid)
+        told = {each["partNumber"]: each["etag"].strip('"') for each in json.loads(body)["parts"]}
+        if told != {number: hashlib.sha256(content).hexdigest() for number, content in parts.items()}:
+            raise RefusalError(400, "", "the parts are not what their tags say")
+        self._lfs_put(b"".join(parts[number] for number in sorted(parts)), oid)
 
     def _lfs_put(self, body: bytes, oid: str) -> None:
         if hashlib.sha256(body).hexdigest() != oid:
@@ -311,7 +413,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({})
 
     def _commit(self, body: bytes, repo: str, revision: str) -> None:
-        self._may_write()
+        self._may_write(repo, self._proposes)
         found = self.hub.find(repo, self._token())
         lines = [json.loads(line) for line in body.splitlines()]
         head, parent = found.commits[-1], lines[0]["value"].get("parentCommit")
@@ -322,17 +424,26 @@ class _Handler(BaseHTTPRequestHandler):
             path = line["value"]["path"]
             operations.append((line["key"], path))
             if line["key"] == "deletedFile":
+                if path not in files:
+                    raise RefusalError(404, "EntryNotFound", "A file with this name doesn't exist")
                 del files[path]
             elif line["key"] == "lfsFile":
                 files[path] = self.hub.blobs[line["value"]["oid"]]
             else:
                 files[path] = base64.b64decode(line["value"]["content"])
-        made = Commit(_oid(repo, str(len(found.commits))), lines[0]["value"]["summary"], files, operations)
-        found.commits.append(made)
-        self._json({"commitOid": made.oid, "commitUrl": f"{self.hub.url}/datasets/{repo}/commit/{made.oid}"})
+        count = f"{len(found.commits)} {len(found.proposals)}"
+        made = Commit(_oid(repo, count), lines[0]["value"]["summary"], files, operations)
+        said = {"commitOid": made.oid, "commitUrl": f"{self.hub.url}/datasets/{repo}/commit/{made.oid}"}
+        if self._proposes:
+            number = len(found.proposals) + 1
+            found.proposals[number] = made
+            said["pullRequestUrl"] = f"{self.hub.url}/datasets/{repo}/discussions/{number}"
+        else:
+            found.commits.append(made)
+        self._json(said)
 
     def _tag(self, body: bytes, repo: str, revision: str) -> None:
-        self._may_write()
+        self._may_write(repo)
         name, oid = json.loads(body)["tag"], self._commit_at(repo, revision).oid
         if name in self.hub.repos[repo].tags:
             raise RefusalError(409, "", "Tag reference exists already")

@@ -7,15 +7,13 @@ from typing import Any
 from weakref import WeakSet
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from synth.arrays import Floats
 from synth.search import has_faiss, search_exactly
 from synth.search.backends import GPU_DEPTH, Backend, Faiss, Found, Numpy
 from synth.search.tiles import Tile
 from synth.teachers import round_scores
-
-Floats = npt.NDArray[np.float32]
 
 needs_faiss = pytest.mark.skipif(not has_faiss(), reason="FAISS is not installed")
 each_backend = pytest.mark.parametrize(

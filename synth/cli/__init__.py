@@ -12,8 +12,11 @@ from synth.cli import (
     datasets,
     dedup,
     domains,
+    export,
     gate,
+    gc,
     generate,
+    importing,
     mine,
     personas,
     plan,
@@ -39,7 +42,9 @@ app = typer.Typer(
 app.command()(generate.generate)
 app.command()(calibrate.calibrate)
 app.command()(dedup.dedup)
+app.command()(export.export)
 app.command()(gate.gate)
+app.command("import")(importing.import_source)
 app.command()(mine.mine)
 app.command()(plan.plan)
 app.command()(preview.preview)
@@ -49,6 +54,7 @@ app.command()(tasks.tasks)
 app.add_typer(personas.app)
 app.add_typer(datasets.app)
 app.command()(sql.sql)
+app.command()(gc.gc)
 app.add_typer(catalog.app)
 app.command()(push.push)
 app.command()(serve.serve)

@@ -9,7 +9,7 @@ import typer
 
 from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.generate import MaxHoursOption, MaxRequestsOption, MaxTokensOption, TimeoutOption
-from synth.cli.judging import JudgedOption, JudgeLlmOption, JudgeWithOption
+from synth.cli.judging import JudgedOption, JudgeLlmOption, JudgeWithOption, refuse_idle
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.pairs import (
     CorpusOption,
@@ -67,8 +67,7 @@ def calibrate(  # noqa: PLR0913 - one parameter a flag
 
     if bool(llm) == (judged is not None):
         raise InputError("calibrating needs a judge: give --judged LABELS, or --llm http://HOST:8000/v1, and not both")
-    if judge_with and not llm:
-        raise InputError("--judge-with does nothing without --llm; add it, or leave --judge-with out")
+    refuse_idle("--judge-with", judge_with, "--llm", llm)
     if file.exists():
         raise InputError(f"{file} exists; choose another --out, or remove it")
     chosen = choose_store(store)

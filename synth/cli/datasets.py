@@ -1,16 +1,21 @@
-"""`synth datasets list | show | verify | export`."""
+"""`synth datasets list | show | diff | verify | restore | export`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from synth.cli import diff, restore
+from synth.cli.croissant import croissant
+from synth.cli.export import export
 from synth.cli.output import JsonOption, StoreOption, out, show_json
-from synth.errors import StoreError
 
-app = typer.Typer(name="datasets", help="List, show, verify and export published versions.", no_args_is_help=True)
+app = typer.Typer(
+    name="datasets", help="List, show, compare, verify, restore and export published versions.", no_args_is_help=True
+)
+app.command("diff")(diff.diff)
+app.command("restore")(restore.restore)
 
 ReferenceArgument = Annotated[
     str, typer.Argument(metavar="NAME[@N]", help="A dataset; the newest version unless @N is given.")
@@ -31,13 +36,13 @@ def list_datasets(store: StoreOption = None, as_json: JsonOption = False) -> Non
         show_json([describe(version) for version in versions])
         return
     if not versions:
-        out.print(f"No dataset in {chosen.root} yet; make one with `synth generate --domain finance`.")
+        out.print(f"No dataset in {chosen.where} yet; make one with `synth generate --domain finance`.")
         return
-    table = Table("dataset", "accepted", "created", "domain", "content")
+    table = Table("dataset", "records", "created", "domain", "content")
     for version in versions:
         manifest = version.manifest
-        accepted = f"{manifest.funnel.accepted:,}{' (partial)' if manifest.partial else ''}"
-        table.add_row(str(version), accepted, manifest.created, manifest.domain, manifest.content_sha256[:12])
+        records = f"{manifest.records:,}{' (partial)' if manifest.partial else ''}"
+        table.add_row(str(version), records, manifest.created, manifest.domain, manifest.content_sha256[:12])
     out.print(table)
 
 
@@ -53,53 +58,25 @@ def show_dataset(reference: ReferenceArgument, store: StoreOption = None, as_jso
         show_json(manifest.model_dump(mode="json"))
         return
     show_version(version, manifest)
-    out.print(f"\n{version.path}")
+    out.print(f"\n{version.where}")
 
 
 @app.command("verify")
-def verify_dataset(reference: ReferenceArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Hash every file again, count rows, follow references. Exit code 2 when something is wrong."""
-    from synth.store import choose_store
-    from synth.verify import verify_version
-
-    version = choose_store(store).find(reference)
-    problems = verify_version(version)
-    if as_json:
-        show_json({"dataset": str(version), "problems": problems})
-    if problems:
-        raise StoreError(f"{version} is not what its manifest says: {'; '.join(problems)}")
-    if not as_json:
-        out.print(
-            f"{version} is sound: {len(version.manifest.files)} files, {version.manifest.funnel.accepted:,} records."
-        )
-
-
-@app.command("export")
-def export_dataset(
-    reference: ReferenceArgument,
-    out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")],
-    format_name: Annotated[str, typer.Option("--format", help="pair, triplet, n-tuple or full.")] = "triplet",
+def verify_dataset(
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[NAME[@N]]", help="A dataset; the newest version unless @N is given.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every version of the store, or of the dataset.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write Parquet with the columns a trainer expects, in the order it expects."""
-    from synth.export import export_version
+    """Hash every file again, count rows, follow references. Exit code 2 when something is wrong."""
+    from synth.cli.verifying import choose_versions, verify_all
     from synth.store import choose_store
 
-    result = export_version(choose_store(store).find(reference), format_name, out_folder)
-    if as_json:
-        show_json(
-            {
-                "format": result.format,
-                "files": [str(f) for f in result.files],
-                "rows": result.rows,
-                "left_out": result.left_out,
-            }
-        )
-        return
-    rows = ", ".join(f"{split} {count:,}" for split, count in result.rows.items())
-    out.print(
-        f"{result.format}: {rows} rows in {out_folder}"
-        + (f"; {result.left_out:,} records left out (too few negatives)" if result.left_out else "")
-    )
-    out.print(f"  load_dataset({str(out_folder / result.format)!r}, split='train')")
+    chosen = choose_store(store)
+    verify_all(chosen, choose_versions(chosen, reference, every), as_json, is_list=every)
+
+
+app.command("export")(export)
+app.command("croissant")(croissant)

@@ -65,7 +65,7 @@ def dedup(  # noqa: PLR0913 - one parameter a flag
     evaluations = read_evaluations(decontaminate or ())
     pairs = open_pairs(source, chosen, None, (query_field, positive_field, source_field), folder)
     name, settings = reach_teacher(teacher)
-    built = build_teacher(name, chosen.root / "pools" / "dedup", chosen.embeddings, settings) if cosine else None
+    built = build_teacher(name, chosen.pools / "dedup", chosen.embeddings, settings) if cosine else None
     try:
         found = dedup_pairs(
             pairs,

@@ -12,6 +12,7 @@ import typer
 from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.output import JsonOption, StoreOption, command, err, show_json
 from synth.cli.quick import leave_pandas_out
+from synth.cli.sources import local_documents
 from synth.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ DocumentsOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--documents",
-        help="Files and folders to make queries about, one or several. Default: the domain's sample corpus.",
+        help="Files, folders and datasets of the Hub (hf://ORG/NAME, with @REVISION, /CONFIG and :SPLIT behind it) to make queries about, one or several. Default: the domain's sample corpus.",
     ),
 ]
 TextFieldOption = Annotated[
@@ -87,6 +88,27 @@ DecontaminateOption = Annotated[
         show_default=False,
     ),
 ]
+UpdateOption = Annotated[
+    bool,
+    typer.Option(
+        "--update",
+        help="Make the next version out of the newest: records of unchanged documents are carried over, those of changed and deleted ones retired, and only new and changed documents are planned (docs/incremental.md).",
+    ),
+]
+FreezeTestOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--freeze-test/--no-freeze-test",
+        help="With --update: new and changed documents all go to train, so that the test split stays comparable. Default: --freeze-test.",
+        show_default=False,
+    ),
+]
+MixedRecipesOption = Annotated[
+    bool,
+    typer.Option(
+        "--mixed-recipes", help="With --update: go on although this recipe makes other records than the parent's."
+    ),
+]
 MaxRequestsOption = Annotated[
     int | None, typer.Option("--max-requests", min=1, help="End the run cleanly after so many requests.")
 ]
@@ -95,6 +117,15 @@ MaxTokensOption = Annotated[
 ]
 MaxHoursOption = Annotated[
     float | None, typer.Option("--max-hours", min=0.001, help="End the run cleanly after so many hours.")
+]
+LicenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        metavar="ID",
+        help="Of documents that state none. Default: unknown; such records can't be pushed.",
+        show_default=False,
+    ),
 ]
 TimeoutOption = Annotated[
     float, typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again.")
@@ -111,6 +142,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     text_field: TextFieldOption = None,
     title_field: TitleFieldOption = None,
     id_field: IdFieldOption = None,
+    licence: LicenceOption = None,
     name: NameOption = None,
     limit: LimitOption = None,
     seed: SeedOption = None,
@@ -122,6 +154,9 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     config: ConfigOption = None,
     llm: LlmOption = None,
     decontaminate: DecontaminateOption = None,
+    update: UpdateOption = False,
+    freeze_test: FreezeTestOption = None,
+    mixed_recipes: MixedRecipesOption = False,
     max_requests: MaxRequestsOption = None,
     max_tokens_total: MaxTokensOption = None,
     max_hours: MaxHoursOption = None,
@@ -144,12 +179,17 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     from synth.recipe import Choices, resolve
     from synth.run import create_run, discard_unmade
     from synth.store import check_name, choose_store
+    from synth.update import as_update, newest_version
 
-    load_domain(domain)  # a typo there should not wait for servers
+    loaded = load_domain(domain)  # a typo there should not wait for servers
+    chosen_store = choose_store(store)
+    if update:
+        newest_version(name or loaded.domain.name, chosen_store)
     settings = reach(llm or ())
     choices = Choices(
         domain=domain,
-        documents=tuple(documents or ()),
+        documents=local_documents(documents, chosen_store, text_field),
+        licence=licence or "",
         name=check_name(name) if name else None,
         limit=limit,
         seed=seed,
@@ -162,10 +202,10 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         models=tuple(settings.models),
         decontaminate=tuple(decontaminate or ()),
     )
-    chosen_store = choose_store(store)
     budget = Budget(requests=max_requests, tokens=max_tokens_total, hours=max_hours)
     asked = settings.model_copy(update={"budget": budget})
     resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, asked))
+    resolved = as_update(resolved, chosen_store, update=update, freeze_test=freeze_test, mixed=mixed_recipes)
     read_documents(resolved.documents)  # refuses wrong paths before a run is written
     how = {"budget": budget, "request_timeout": request_timeout, "metrics_port": metrics_port}
     run = create_run(
@@ -213,7 +253,7 @@ def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
         return
     manifest = version.manifest
     show_version(version, manifest)
-    show_next_steps(version, manifest, _store_flag(store))
+    show_next_steps(version, manifest, _store_flag(store), is_new=manifest.run_id == run.id)
 
 
 def _execute(run: Run, use_prefect: bool) -> VersionRef:
@@ -233,4 +273,4 @@ def _store_flag(store: Store) -> str:
     """` --store …` where a command would not find the store by itself."""
     from synth.store import choose_store
 
-    return "" if choose_store(None) == store else f" --store {store.root}"
+    return "" if choose_store(None) == store else f" --store {store.where}"

@@ -112,6 +112,12 @@ class Spending:
     request_timeout: float
 
 
+def refuse_idle(flag: str, given: object, needed: str, there: object) -> None:
+    """InputError where a flag was given without the one that it belongs to."""
+    if given and not there:
+        raise InputError(f"{flag} does nothing without {needed}; add it, or leave {flag} out")
+
+
 @dataclass(frozen=True)
 class Wish:
     """The flags as they were given; `check` refuses combinations that do nothing."""
@@ -142,8 +148,7 @@ class Wish:
             ("--band", self.band, "--relabel", self.relabel),
             ("--judgements", self.judgements, "--target-false-negative-rate", self.target),
         ):
-            if given and not there:
-                raise InputError(f"{flag} does nothing without {needed}; add it, or leave {flag} out")
+            refuse_idle(flag, given, needed, there)
         if self.relabel == Relabel.grade and format_name != "full":
             raise InputError("grades stand in the format full alone: add --format full, or use --relabel drop")
 
@@ -195,9 +200,10 @@ def bound_of(miner: HardNegativeMiner) -> str:
             f"the strategy {strategy!r} has no bound to choose by --target-false-negative-rate; use one of {', '.join(BOUND_OF)}"
         )
     bound = BOUND_OF[strategy]
-    if getattr(miner.settings, bound) is not None:
-        flag = f"--{bound.replace('_', '-')}"
-        raise InputError(f"{flag} is what --target-false-negative-rate chooses; leave one of them out")
+    for name in (bound, "relative_margin") if strategy == "multi_signal" else (bound,):
+        if getattr(miner.settings, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} is what --target-false-negative-rate chooses; leave one of them out")
     return bound
 
 

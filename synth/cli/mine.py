@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,7 @@ from synth.cli.judging import (
     Wish,
     bound_of,
     choose_bound,
+    refuse_idle,
     relabel,
     show_calibration,
     show_relabelled,
@@ -94,12 +96,16 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     ensemble: EnsembleOption = None,
     corpus: CorpusOption = None,
     format_name: Annotated[
-        str, typer.Option("--format", help="pair, triplet, n-tuple, or full with ids and scores.")
+        str,
+        typer.Option(
+            "--format",
+            help="pair, triplet, n-tuple, pair-score, pair-class, margin, list, or full with ids and scores.",
+        ),
     ] = "triplet",
     negatives: Annotated[int, typer.Option("--negatives", min=1, max=64, help="Wanted for a query.")] = 7,
     strategy: Annotated[
         Strategy, typer.Option("--strategy", help="The bound that every negative keeps.")
-    ] = Strategy.perc_pos,
+    ] = Strategy.multi_signal,
     max_score: Annotated[float | None, _bound("--max-score", "s(q,n) below it (`abs`: 0.7).")] = None,
     min_score: Annotated[float | None, _bound("--min-score", "s(q,n) at least it.")] = None,
     absolute_margin: Annotated[
@@ -204,6 +210,7 @@ def mine(  # noqa: PLR0913 - one parameter a flag
     wish = Wish(llm or (), judge_with or (), judged, relabel_as, band, max_flagged, target, judgements)
     check_format(format_name)
     wish.check(format_name)
+    refuse_idle("--model", model, "--strategy multi_signal", miner.settings.asks_probability)
     if target is not None:
         bound_of(miner)
     chosen = choose_store(store)
@@ -330,7 +337,9 @@ def _draw(histogram: list[int]) -> None:
     from synth.mining.miner import BINS
 
     out.print("\nHow far the negatives score below the positive (share of its score)")
+    between = [f"{low:4.0%} to {high:4.0%}" for low, high in pairwise(BINS)]
+    labels = ["above it", *between, "further"]
     filled = [number for number, count in enumerate(histogram) if count]
     for number in range(filled[0], filled[-1] + 1):
         bar = "█" * round(40 * histogram[number] / max(histogram))
-        out.print(f"  {BINS[number]:4.0%} to {BINS[number + 1]:4.0%} {histogram[number]:>9,} {bar}".rstrip())
+        out.print(f"  {labels[number]:<12} {histogram[number]:>9,} {bar}".rstrip())

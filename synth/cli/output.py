@@ -11,13 +11,16 @@ import orjson
 import typer
 from rich.console import Console
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--store", metavar="PATH", help="Store folder. Default: SYNTH_STORE, else ./synth-store.", show_default=False
+        "--store",
+        metavar="PATH|URL",
+        help="Store folder, or s3://BUCKET/PREFIX for the versions. Default: SYNTH_STORE, else ./synth-store.",
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for machines.")]

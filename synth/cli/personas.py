@@ -19,6 +19,7 @@ from synth.cli.generate import (
     TitleFieldOption,
 )
 from synth.cli.output import JsonOption, StoreOption, command, out, show_json
+from synth.cli.sources import local_documents
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,10 +82,12 @@ def derive(  # noqa: PLR0913 - one parameter a flag
     from synth.personas.dedup import Thresholds
     from synth.personas.derive import Wanted
     from synth.recipe import Choices
+    from synth.store import choose_store
 
     if file.exists():
         raise InputError(f"{file} exists; name another with -o, or remove it (nothing is asked twice)")
-    choices = Choices(domain or "", documents=tuple(documents or ()), seed=seed, teacher=teacher, config=config)
+    local = local_documents(documents, choose_store(store), text_field)
+    choices = Choices(domain or "", documents=local, seed=seed, teacher=teacher, config=config)
     thresholds = Thresholds(minhash=minhash, embedding=cosine)
     wanted = Wanted(count=count, rounds=expand, thresholds=thresholds)
     fields = Documents((), text_field, title_field, id_field)

@@ -16,17 +16,22 @@ from synth.cli.generate import (
     ConfigOption,
     DocumentsOption,
     DomainOption,
+    FreezeTestOption,
     IdFieldOption,
     LimitOption,
     LlmOption,
+    MixedRecipesOption,
+    NameOption,
     PersonasOption,
     SeedOption,
     TeacherOption,
     TextFieldOption,
     TitleFieldOption,
+    UpdateOption,
     derived,
 )
 from synth.cli.output import JsonOption, StoreOption, out, show_json
+from synth.cli.sources import local_documents
 
 if TYPE_CHECKING:
     from schemas.manifest import SourceCount
@@ -46,6 +51,7 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     text_field: TextFieldOption = None,
     title_field: TitleFieldOption = None,
     id_field: IdFieldOption = None,
+    name: NameOption = None,
     limit: LimitOption = None,
     seed: SeedOption = None,
     teacher: TeacherOption = None,
@@ -55,6 +61,9 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     personas: PersonasOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
+    update: UpdateOption = False,
+    freeze_test: FreezeTestOption = None,
+    mixed_recipes: MixedRecipesOption = False,
     store: StoreOption = None,
     show: Annotated[int, typer.Option("--show", min=1, help="Items of the plan to show.")] = 10,
     as_json: JsonOption = False,
@@ -69,13 +78,18 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     from synth.domains import load_domain
     from synth.llm.settings import reach
     from synth.recipe import Choices, resolve
-    from synth.store import choose_store
+    from synth.store import check_name, choose_store
+    from synth.update import as_update, newest_version
 
-    load_domain(domain)  # a typo there should not wait for servers
+    loaded = load_domain(domain)  # a typo there should not wait for servers
+    chosen_store = choose_store(store)
+    if update:
+        newest_version(name or loaded.domain.name, chosen_store)
     settings = reach(llm or ())
     choices = Choices(
         domain=domain,
-        documents=tuple(documents or ()),
+        documents=local_documents(documents, chosen_store, text_field),
+        name=check_name(name) if name else None,
         limit=limit,
         seed=seed,
         teacher=teacher,
@@ -86,13 +100,15 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         config=config,
         models=tuple(settings.models),
     )
-    chosen_store = choose_store(store)
     resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
+    resolved = as_update(resolved, chosen_store, update=update, freeze_test=freeze_test, mixed=mixed_recipes)
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     with choose_reporter() as reporter, planned(resolved, resolved.recipe, wanted, chosen_store, reporter) as made:
         recipe, corpus, count, sequence = made
         summary = _summary(recipe, corpus, count, sequence, show)
-        if llm:
+        if update:
+            summary |= _taken(corpus.folder.parent, resolved.parent)
+        if llm and sequence.items_per_round:
             summary["llm"] = _forecast(resolved, recipe, corpus, sequence, settings, chosen_store, reporter)
     if as_json:
         show_json(summary)
@@ -100,11 +116,15 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         _show(summary)
 
 
+_CARRIED_AT_ONCE = 4_096
+
+
 @contextmanager
 def planned(
     resolved: Resolved, recipe: Recipe, documents: Documents, store: Store, reporter: Reporter
 ) -> Iterator[tuple[Recipe, Corpus, SourceCount, Plan]]:
     """A recipe, its passages and its plan, in a folder that is gone afterwards."""
+    from synth.carried import carry, know_parent, read_planned
     from synth.corpora import make_corpus
     from synth.personas.match import match_without_run
     from synth.plan import Plan
@@ -113,11 +133,24 @@ def planned(
     people = resolved.personas
     with tempfile.TemporaryDirectory(prefix="synth-plan-") as name:
         folder = Path(name)
-        corpus, count, sha256 = make_corpus(documents, recipe, store.corpora, folder / "corpus", reporter, keep=False)
+        known = know_parent(store.find(resolved.parent), recipe.parent, folder) if recipe.parent else None
+        corpus, count, sha256 = make_corpus(
+            documents, recipe, store.corpora, folder / "corpus", reporter, keep=False, known=known
+        )
+        if known:
+            carry(store.find(resolved.parent), known, corpus, folder, recipe, _CARRIED_AT_ONCE)
         recipe = recipe.model_copy(update={"corpus_sha256": sha256})
         teacher = build_scoring(resolved.scoring, folder / "teacher", store.embeddings)
         nearest = match_without_run(recipe, corpus, people, teacher, folder, reporter)
-        yield recipe, corpus, count, Plan(recipe, corpus.ids, [persona.id for persona in people], nearest)
+        planned = read_planned(folder) if known else None
+        yield recipe, corpus, count, Plan(recipe, corpus.ids, [person.id for person in people], nearest, planned)
+
+
+def _taken(folder: Path, parent: str) -> dict[str, Any]:
+    """What an update would take over."""
+    from synth.carried import read_taken
+
+    return {"parent": parent, "update": read_taken(folder).count.model_dump()}
 
 
 def drawn(item: Item) -> dict[str, str]:
@@ -132,7 +165,7 @@ def drawn(item: Item) -> dict[str, str]:
 
 
 def _summary(recipe: Recipe, corpus: Corpus, count: SourceCount, sequence: Plan, show: int) -> dict[str, Any]:
-    items = list(sequence.items(0, show))
+    items = list(sequence.items(0, show if sequence.items_per_round else 0))
     texts = corpus.texts([item.passage for item in items])
     return {
         "recipe_sha256": recipe.sha256,
@@ -142,6 +175,8 @@ def _summary(recipe: Recipe, corpus: Corpus, count: SourceCount, sequence: Plan,
         "test_passages": int(corpus.is_test.sum()),
         "leaked_passages": int(corpus.leaked.sum()),
         "items_in_one_pass": sequence.items_per_round,
+        "parent": "",
+        "update": None,
         "llm": None,
         "items": [
             {
@@ -194,6 +229,8 @@ def _show(summary: dict[str, Any]) -> None:
     out.print(
         f"passages {summary['passages']:,}, of them {summary['test_passages']:,} test and {summary['leaked_passages']:,} train ones too like a test passage"
     )
+    if summary["update"]:
+        _show_update(summary["parent"], summary["update"])
     if summary["llm"]:
         _show_forecast(summary["llm"])
     out.print(f"plan     {summary['items_in_one_pass']:,} items in one pass; the first {len(summary['items'])}:")
@@ -202,6 +239,17 @@ def _show(summary: dict[str, Any]) -> None:
         out.print(
             f"  [bold]{item['position']}[/] {item['split']}, {drawn}: {escape(item['persona'])} asks about {escape(item['passage'])}"
         )
+
+
+def _show_update(parent: str, update: dict[str, Any]) -> None:
+    from synth.cli.summary import tell_documents
+
+    documents = tell_documents(update["documents"])
+    retired = ", ".join(f"{reason} {count:,}" for reason, count in update["retired"].items()) or "none"
+    out.print(
+        f"update   {update['carried']:,} of the {update['records']:,} records of {parent} carried over, retired: {retired}"
+    )
+    out.print(f"         documents: {documents}")
 
 
 def _show_forecast(llm: dict[str, Any]) -> None:

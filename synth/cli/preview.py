@@ -21,6 +21,7 @@ from synth.cli.generate import (
 )
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 from synth.cli.plan import drawn, planned
+from synth.cli.sources import local_documents
 
 if TYPE_CHECKING:
     from synth.corpora import Documents
@@ -57,8 +58,9 @@ def preview(  # noqa: PLR0913 - one parameter a flag
 
     settings = reach(llm or ())
     given = {"seed": seed, "personas": personas, "config": config, "models": tuple(settings.models)}
-    choices = Choices(domain=domain, documents=tuple(documents or ()), **given)  # type: ignore[arg-type]
     chosen_store = choose_store(store)
+    local = local_documents(documents, chosen_store, text_field)
+    choices = Choices(domain=domain, documents=local, **given)  # type: ignore[arg-type]
     resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     looks = _look(resolved, wanted, task, items, settings, chosen_store)

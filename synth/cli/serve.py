@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli.generate import LlmOption
+from synth.cli.generate import LlmOption, UpdateOption
 from synth.cli.output import StoreOption, err
 
 
@@ -28,6 +28,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
         int | None, typer.Option("--limit", min=1, help="Accepted records to publish.", show_default=False)
     ] = None,
     llm: LlmOption = None,
+    update: UpdateOption = False,
     cron: Annotated[
         str | None, typer.Option("--cron", help="When to run, such as '0 3 * * *' (UTC).", show_default=False)
     ] = None,
@@ -52,6 +53,8 @@ def serve(  # noqa: PLR0913 - one parameter an option
     from flows.server import require_server, ui_url
     from synth.llm.settings import reach
     from synth.recipe import resolve
+    from synth.store import choose_store
+    from synth.update import as_update
 
     timetable = Timetable(cron, interval)
     timetable.check()
@@ -61,9 +64,11 @@ def serve(  # noqa: PLR0913 - one parameter an option
         name=name,
         limit=limit,
         llm=llm or [],
+        update=update,
         store=store,
     ).anchored()
     resolved = resolve(parameters.choices(tuple(reach(llm or ()).models)))
+    as_update(resolved, choose_store(store), update=update)
     require_server()
     served = register(parameters, deployment_name or resolved.name, timetable)
     err.print(f"Serving [bold]{served.reference}[/] {timetable}; versions go to {parameters.store}")

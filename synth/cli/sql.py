@@ -10,6 +10,7 @@ from synth.cli.output import JsonOption, StoreOption, out, show_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from rich.table import Table
 
 MOST_COLUMNS = 6
 """A result of more columns is shown as one block of `column: value` lines a row."""
@@ -26,7 +27,9 @@ def sql(
 ) -> None:
     """Run SQL over all versions.
 
-    Views: versions, funnel, files, "NAME", "NAME_rejects", "NAME_passages", "NAME_sources".
+    Of versions: versions, parents, funnel, files, and "NAME" (records), "NAME_rejects", "NAME_passages", "NAME_sources",
+    "NAME_scores"; "NAME@N" and the others with @N for version N. Of runs: runs, items, scores, positives, answers.
+    `DESCRIBE scores` lists the columns of one; docs/sql.md has queries to start from.
     """
     from synth.catalog import run_query
     from synth.store import choose_store
@@ -41,7 +44,6 @@ def sql(
 
 
 def _show_table(result: pa.Table) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -50,11 +52,20 @@ def _show_table(result: pa.Table) -> None:
         table.add_column(escape(name), overflow="fold")
     for row in _rows(result):
         table.add_row(*map(escape, row))
-    (out if out.is_terminal else Console(width=WIDE, highlight=False)).print(table)
+    show_table(table)
+
+
+def show_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or as it needs where no terminal is."""
+    from rich.console import Console
+
+    (out if out.is_terminal else Console(width=WIDE, highlight=False, emoji=False)).print(table)
 
 
 def _show_blocks(result: pa.Table) -> None:
     width = max(map(len, result.column_names))
+    if not result.num_rows:
+        out.print(f"no rows of {', '.join(result.column_names)}", markup=False)
     for number, row in enumerate(_rows(result), 1):
         out.print(f"row {number}", style="bold")
         for name, value in zip(result.column_names, row, strict=True):
@@ -62,5 +73,5 @@ def _show_blocks(result: pa.Table) -> None:
 
 
 def _rows(result: pa.Table) -> list[tuple[str, ...]]:
-    columns = [[str(value) for value in column.to_pylist()] for column in result.columns]
+    columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in result.columns]
     return list(zip(*columns, strict=True))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.manifest import Diversity, Manifest
+from schemas.manifest import Diversity, Manifest, UpdateCount
 from synth.catalog import outcomes
 from synth.cli.output import command, out
 from synth.store import VersionRef
@@ -22,7 +22,10 @@ def describe(version: VersionRef) -> dict[str, Any]:
     manifest = version.manifest
     return {
         "dataset": str(version),
-        "path": str(version.path),
+        "path": version.where,
+        "records": manifest.records,
+        "parent": manifest.parent,
+        "update": manifest.update.model_dump() if manifest.update else None,
         "accepted": manifest.funnel.accepted,
         "planned": manifest.funnel.planned,
         "rejected": manifest.funnel.rejected,
@@ -39,7 +42,11 @@ def describe(version: VersionRef) -> dict[str, Any]:
 def show_version(version: VersionRef, manifest: Manifest) -> None:
     """Funnel, facts and examples."""
     out.print(_funnel_table(version, manifest))
-    out.print(_facts(manifest))
+    if manifest.update:
+        out.print(escape(_carried(manifest, manifest.update)))
+    out.print(_imported(manifest) if manifest.is_imported else _facts(manifest))
+    if manifest.origin and manifest.origin.shape == "version":
+        out.print(f"as it was pushed to {escape(manifest.origin.source)}, without what was rejected")
     if manifest.diversity:
         out.print(escape(_diversity(manifest.diversity)))
     for number, row in enumerate(examples(version), 1):
@@ -48,9 +55,10 @@ def show_version(version: VersionRef, manifest: Manifest) -> None:
             out.print(f"  [cyan]{label:<9}[/]{escape(_shorten(text))}")
 
 
-def show_next_steps(version: VersionRef, manifest: Manifest, store: str) -> None:
+def show_next_steps(version: VersionRef, manifest: Manifest, store: str, *, is_new: bool = True) -> None:
     """Where the version lies and the commands to try."""
-    out.print(f"\nPublished [bold green]{version}[/]: {version.path}")
+    done = "Published" if is_new else "Nothing new was published; there is"
+    out.print(f"\n{done} [bold green]{version}[/]: {version.where}")
     if manifest.partial:
         out.print(f"[yellow]Partial:[/] {escape(manifest.partial)}")
     name, synth = version.name, command("synth")
@@ -82,7 +90,7 @@ def examples(version: VersionRef) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     used: set[str] = set()
     file = next(
-        (f for f in sorted((version.path / "records").glob("*.parquet"), reverse=True) if pq.read_metadata(f).num_rows),
+        (f for f in reversed(version.record_files()) if pq.read_metadata(f).num_rows),
         None,
     )
     for batch in pq.ParquetFile(file).iter_batches(batch_size=256) if file else ():
@@ -150,6 +158,39 @@ def _facts(manifest: Manifest) -> str:
     )
 
 
+def _carried(manifest: Manifest, update: UpdateCount) -> str:
+    retired = ", ".join(f"{reason} {count:,}" for reason, count in update.retired.items())
+    found = tell_documents(update.documents.model_dump())
+    parent = "its parent" if manifest.restored_from else manifest.parent or "its parent"
+    kept_out = "; new and changed documents go to train, so that the test split stays comparable" * update.frozen_test
+    return (
+        f"{manifest.records:,} records: {update.carried:,} of the {update.records:,} of {parent} carried over and {manifest.funnel.accepted:,} new; "
+        + (
+            f'{sum(update.retired.values()):,} retired ({retired}), kept in "{manifest.name}_retired" in `synth sql`'
+            if retired
+            else "none retired"
+        )
+        + f"\ndocuments: {found}{kept_out}"
+    )
+
+
+def tell_documents(changes: dict[str, int]) -> str:
+    """Counts of `DocumentChanges` that add up: the renamed ones apart from the unchanged."""
+    told = {**changes, "unchanged": changes["unchanged"] - changes["renamed"]}
+    return ", ".join(f"{count:,} {what}" for what, count in told.items() if count)
+
+
+def _imported(manifest: Manifest) -> str:
+    sources, source = manifest.sources, manifest.origin.source if manifest.origin else "the Hub"
+    shape = next(iter(manifest.methods)).partition(":")[2] or "pairs"
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in sources.dropped.items())
+    splits = ", ".join(f"{split} {count:,}" for split, count in manifest.splits.items())
+    return escape(
+        f"imported as {shape} from {source}: {sources.read:,} rows read{f' ({dropped})' if dropped else ''}, "
+        f"{manifest.passages:,} passages; {splits}; {manifest.candidates.get('selected', 0):,} negatives came with it"
+    )
+
+
 def _diversity(diversity: Diversity) -> str:
     cells, regions, alike = diversity.cells, diversity.regions, diversity.self_similarity
     name, coverage = max(diversity.coverage.items(), key=lambda each: each[1].largest_gap)
@@ -165,7 +206,7 @@ def _repeats(diversity: Diversity) -> str:
     repeats = diversity.repeats
     dropped = f"; {repeats.dropped:.1%} dropped as duplicates" if repeats.dropped is not None else ""
     versions = f"{repeats.versions} earlier version{'s' if repeats.versions > 1 else ''}"
-    return dropped + (f"; {repeats.earlier:.1%} stand in {versions}" if repeats.versions else "")
+    return dropped + (f"; {repeats.earlier:.1%} of the new queries stand in {versions}" if repeats.versions else "")
 
 
 def _shorten(text: str, limit: int = 220) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from synth.documents.walk import SourceFile
 from synth.errors import DocumentError, suggest
 
 _TEXT = ("text", "body", "content", "passage", "document", "abstract", "description", "contents")
@@ -33,23 +32,23 @@ class Columns(NamedTuple):
     licence: str | None
 
 
-def choose_columns(fields: Iterable[str], wanted: FieldNames, file: SourceFile) -> Columns:
+def choose_columns(fields: Iterable[str], wanted: FieldNames, where: str) -> Columns:
     """Columns of a table; DocumentError when a named one, or any text, is missing."""
     known = tuple(fields)
     for name, option in ((wanted.title, "--title-field"), (wanted.id, "--id-field")):
-        _require(name, known, option, file)
-    return with_optional(choose_text(known, wanted, file), known, wanted)
+        _require(name, known, option, where)
+    return with_optional(choose_text(known, wanted, where), known, wanted)
 
 
-def choose_text(fields: Iterable[str], wanted: FieldNames, file: SourceFile) -> str:
+def choose_text(fields: Iterable[str], wanted: FieldNames, where: str) -> str:
     """The field that holds the text."""
     known = tuple(fields)
-    _require(wanted.text, known, "--text-field", file)
+    _require(wanted.text, known, "--text-field", where)
     text = wanted.text or _first(_TEXT, known)
     if text is None:
         shown = ", ".join(known[:_SHOWN_FIELDS]) + (" ..." if len(known) > _SHOWN_FIELDS else "")
         has = f"its fields are {shown}" if known else "it has no fields"
-        raise DocumentError(f"{file.path} has no field that is known to hold text ({has}): name it with --text-field")
+        raise DocumentError(f"{where} has no field that is known to hold text ({has}): name it with --text-field")
     return text
 
 
@@ -61,10 +60,10 @@ def with_optional(text: str, fields: tuple[str, ...], wanted: FieldNames) -> Col
     return Columns(text, title, document_id, _first(_LICENCE, fields))
 
 
-def _require(name: str | None, known: tuple[str, ...], option: str, file: SourceFile) -> None:
+def _require(name: str | None, known: tuple[str, ...], option: str, where: str) -> None:
     if name is not None and name not in known:
         hint = suggest(name, known[:_SHOWN_FIELDS])
-        raise DocumentError(f"{file.path} has no field {name!r}, which {option} names{hint}")
+        raise DocumentError(f"{where} has no field {name!r}, which {option} names{hint}")
 
 
 def _first(candidates: tuple[str, ...], known: tuple[str, ...]) -> str | None:

@@ -36,7 +36,7 @@ def read_jsonl(file: SourceFile, wanted: FieldNames) -> Iterator[Document | Reje
             if isinstance(row, RejectedSource):
                 yield row
                 continue
-            text_field = text_field or choose_text(row, wanted, file)
+            text_field = text_field or choose_text(row, wanted, str(file.path))
             yield _document(row, with_optional(text_field, tuple(row), wanted), source)
 
 
@@ -65,7 +65,7 @@ def read_csv(file: SourceFile, wanted: FieldNames) -> Iterator[Document | Reject
         yield RejectedSource(source=file.name, reason=header.reason, detail=f"the header: {header.detail}")
         return
     header = [name.strip() for name in header]
-    columns = choose_columns(header, wanted, file)
+    columns = choose_columns(header, wanted, str(file.path))
     for number, cells in enumerate(rows, start=1):
         if isinstance(cells, BadLine):
             yield _rejected(cells, file, number)
@@ -147,7 +147,7 @@ def _parquet_documents(
     handle: BufferedIOBase, wanted: FieldNames, file: SourceFile
 ) -> Iterator[Document | RejectedSource]:
     content = pq.ParquetFile(handle, buffer_size=1 << 20, pre_buffer=False)
-    columns = choose_columns(content.schema_arrow.names, wanted, file)
+    columns = choose_columns(content.schema_arrow.names, wanted, str(file.path))
     needed = list(dict.fromkeys(name for name in columns if name is not None))
     numbers = count(1)
     for batch in content.iter_batches(batch_size=_BATCH, columns=needed):

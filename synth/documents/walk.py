@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from schemas.document import RejectedSource
-from synth.errors import DocumentError, suggest
+from synth.errors import DocumentError, suggest_file
 
 
 class SourceFile(NamedTuple):
@@ -36,7 +35,7 @@ def find_sources(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Sourc
 
 def _below(path: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, SourceFile | RejectedSource]]:
     if not os.path.exists(path):
-        raise DocumentError(f"{_printable(path)} does not exist{_nearest(path)}")
+        raise DocumentError(f"{_printable(path)} does not exist{suggest_file(path)}")
     if not path.is_dir():
         suffix = _suffix(path.name, suffixes)
         if suffix is None:
@@ -89,13 +88,3 @@ def _printable(path: Path | str) -> str:
     """Names with bytes that are not UTF-8 can't be stored as text."""
     text = path if isinstance(path, str) else path.as_posix()
     return os.fsencode(text).decode("utf-8", "replace")
-
-
-def _nearest(path: Path) -> str:
-    """A clause with the sibling most like the first part of `path` that does not exist."""
-    missing = next(part for part in (*reversed(path.parents), path) if not os.path.exists(part))
-    try:
-        siblings = os.listdir(missing.parent)
-    except OSError:
-        return ""
-    return suggest(missing.name, difflib.get_close_matches(missing.name, siblings, n=1))

@@ -4,7 +4,8 @@ rank = 1 + number of passages that score strictly above the positive and are nei
 positive, nearly identical to it, nor overlapping it. Reported with k and the pool size,
 because rank 10 of 400 and rank 10 of a million are different tests. See E5 (top 2 of
 1M), KaLM (top 50), Promptagator (round trip). The other way round, the queries that are left of the run are ranked
-for the passage, by the code of `synth gate`.
+for the passage, by the code of `synth gate`. Records carried over from an earlier version have passed among the
+passages of that one and are not judged again: a larger pool makes a rank worse and a record no more wrong.
 """
 
 from __future__ import annotations
@@ -19,8 +20,17 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Verdict
 from synth import registry
-from synth.mining.candidates import BEYOND, Ints
-from synth.mining.consistency import Bounds, Direction, check_direction, limits_of, retrieve_reverse, reversed_ranks
+from synth.arrays import Ints, Labels
+from synth.mining.candidates import BEYOND
+from synth.mining.consistency import (
+    DEEPEST_K,
+    Bounds,
+    Direction,
+    check_direction,
+    limits_of,
+    retrieve_reverse,
+    reversed_ranks,
+)
 from synth.pairs import Pairs
 from synth.progress import Silent
 from synth.store import Store
@@ -41,8 +51,8 @@ class Consistency:
     class Settings(Strict):
         direction: Direction = "query"
         """Rank passages for the query, the run's queries for the passage, or both: then the worse rank counts."""
-        k: Annotated[int, Field(ge=1)] = 10
-        per_task: dict[str, Annotated[int, Field(ge=1)]] = {}
+        k: Annotated[int, Field(ge=1, le=DEEPEST_K)] = 10
+        per_task: dict[str, Annotated[int, Field(ge=1, le=DEEPEST_K)]] = {}
         """k of some tasks, by name."""
         quantile: Annotated[float | None, Field(gt=0, le=1)] = None
         """Chooses k for each task instead: the rank that this share of its records reaches."""
@@ -73,7 +83,7 @@ class Consistency:
         low = view.positive_score <= (-np.inf if floor is None else floor)
         rank, where = self._ranks(view)
         k = self._limits(view, rank)
-        failing = np.flatnonzero(view.alive & (low | (rank > k)))
+        failing = np.flatnonzero(view.alive & ~view.is_carried & (low | (rank > k)))
         for row in failing[~self._left_to_judge(view, failing)].tolist():
             if low[row]:
                 reason, score = "low_score", float(view.positive_score[row])
@@ -114,9 +124,10 @@ class Consistency:
     def _limits(self, view: SetView, rank: Ints) -> Ints:
         """k that applies to each record, shape (n,); those that an earlier gate dropped choose nothing."""
         chosen = self.settings
-        task = np.full(len(rank), "", dtype=np.str_) if view.task is None else view.task
+        task: Labels = np.full(len(rank), "", dtype=np.str_) if view.task is None else view.task
         bounds = Bounds(chosen.k, chosen.quantile, per_source=chosen.per_task)
-        limits = limits_of(task[view.alive], rank[view.alive], bounds)
+        judged = view.alive & ~view.is_carried
+        limits = limits_of(task[judged], rank[judged], bounds)
         return np.asarray([limits.get(str(name), chosen.k) for name in task.tolist()], dtype=np.int64)
 
     def _left_to_judge(self, view: SetView, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -19,10 +19,10 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Verdict
 from synth.alike import find_nearest_alike
+from synth.arrays import Ints
 from synth.decontaminate import Match, Matcher
 from synth.errors import DomainError
 from synth.evaluation import EvaluationSet, is_saved, load_evaluation
-from synth.teachers import Ints
 from synth.view import Background, Rejections, SetView
 
 __all__ = ["Contamination"]

@@ -1,4 +1,4 @@
-"""Set gate: the same query, or nearly the same, is kept once: the first in plan order.
+"""Set gate: the same query, or nearly the same, is kept once: the first in plan order, which begins with carried ones.
 
 Exact: equal after NFKC, lower case and white space. Near: Jaccard similarity of the word
 sets at or above `near`, unless the queries differ in a number (the same question about
@@ -23,12 +23,12 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Verdict
 from synth.alike import find_alike_originals, find_nearest_alike
+from synth.arrays import Ints, Mask
 from synth.earlier import EarlierQueries
 from synth.errors import DomainError, StoreError
-from synth.near import Kinds, Mask, find_nearest_of, find_originals
+from synth.near import Kinds, find_nearest_of, find_originals
 from synth.shingle_sets import read_shingles
 from synth.store import VersionRef
-from synth.teachers import Ints
 from synth.text import hash64, words
 from synth.view import Background, Rejections, SetView
 
@@ -78,8 +78,7 @@ class Duplicates:
         for row, (reason, first) in dropped.items():
             while first in dropped:
                 first = dropped[first][1]
-            position = int(view.position[first])
-            yield row, _verdict(reason, float(position), f"kept: position {position}")
+            yield row, _repeats(view, reason, first)
 
     def _versions(self, background: Background) -> list[VersionRef]:
         found = [version for name in self.settings.against for version in background.earlier(name)]
@@ -137,6 +136,14 @@ def _kinds(queries: Iterable[str]) -> Kinds:
 
 def _verdict(reason: str, score: float | None, detail: str) -> Verdict:
     return Verdict(gate=Duplicates.name, keep=False, reason=reason, score=score, detail=detail)
+
+
+def _repeats(view: SetView, reason: str, first: int) -> Verdict:
+    """The verdict on a record for the one in row `first`."""
+    position = int(view.position[first])
+    if position >= 0:
+        return _verdict(reason, float(position), f"kept: position {position}")
+    return _verdict(reason, None, f"kept: carried over, {view.fetch_queries([first])[0]!r}")
 
 
 def _noting_kinds(queries: Iterable[str], kinds: list[int]) -> Iterator[str]:

@@ -18,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Doubles, Ints, Mask
 from synth.errors import InputError, suggest
-from synth.mining.candidates import Candidates, Ints, Mask
+from synth.mining.candidates import Candidates
 from synth.mining.judging import Asked, Judge, Named
 from synth.mining.miner import HardNegativeMiner
-from synth.mining.rates import Curve, Doubles, Point, Sample, curve_of
+from synth.mining.rates import Curve, Point, Sample, curve_of
 from synth.mining.relabel import named
 from synth.mining.sampling import mix, uniform
 from synth.mining.select import NOT_NEEDED, SELECTED, select
@@ -31,8 +32,17 @@ from synth.pairs import Pairs
 from synth.progress import Reporter
 from synth.text import draw
 
-BOUND_OF = {"perc_pos": "relative_margin", "margin_pos": "absolute_margin", "abs": "max_score"}
+BOUND_OF = {
+    "multi_signal": "max_false_negative_rate",
+    "perc_pos": "relative_margin",
+    "margin_pos": "absolute_margin",
+    "abs": "max_score",
+}
 """Strategy -> the bound that makes it what it is, of those that can be calibrated."""
+_CEILINGS = ("max_score", "max_false_negative_rate")
+"""Bounds that are looser the higher they are; margins are looser the lower they are."""
+_WITHIN = {"relative_margin": (-0.99, 0.99), "max_false_negative_rate": (1e-6, 1 - 1e-6)}
+_LOOSEST = {"max_score": math.inf, "max_false_negative_rate": 1 - 1e-6}
 _QUANTILES = (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.9)
 _MOST_QUERIES = 20_000
 """Drawn by hash where there are more."""
@@ -45,11 +55,11 @@ Limit = Literal["upper", "rate"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is calibrated: `bound` to a rate of at most `target`; without a `grid` its values follow the scores."""
+    """What is calibrated: `bound` to a rate of at most `target`; without a `grid` its values follow the candidates."""
 
+    bound: str
     target: float = 0.05
     n: int = 500
-    bound: str = "relative_margin"
     by: Limit = "upper"
     grid: Sequence[float] = ()
 
@@ -120,7 +130,7 @@ def calibrate(
 
     Raises InputError where the miner picks nothing, or the judge knows nothing of what was sampled.
     """
-    _check(miner)
+    _check(miner, wanted.bound)
     blocks = list(_sampled_blocks(miner, pairs, table))
     grid = _grid(miner, wanted, table, blocks)
     picked = _picked(miner, wanted.bound, grid, table, blocks)
@@ -158,10 +168,10 @@ def calibrate(
     )
 
 
-def _check(miner: HardNegativeMiner) -> None:
-    if miner.settings.asks_probability:
+def _check(miner: HardNegativeMiner, bound: str) -> None:
+    if miner.settings.asks_probability and bound != "max_false_negative_rate":
         raise InputError(
-            "a miner that cuts by max_false_negative_rate is set by that already; calibrate another strategy, such as perc_pos"
+            f"a miner that cuts by max_false_negative_rate is calibrated by that, not by {bound}; take another strategy for it, such as perc_pos"
         )
 
 
@@ -188,14 +198,16 @@ def _sampled_blocks(miner: HardNegativeMiner, pairs: Pairs, table: ScoreTable) -
         drawn = np.asarray([draw(miner.seed, "calibrate", each) for each in pairs.query_ids])
         wanted[:] = False
         wanted[np.argsort(drawn, kind="stable")[:_MOST_QUERIES]] = True
-    for numbers, block in miner.blocks(table):
+    for numbers, block in miner.blocks_with_probability(table):
         kept = wanted[numbers]
         if kept.any():
             yield numbers[kept], block.only(kept)
 
 
 def _distance(miner: HardNegativeMiner, bound: str, block: Candidates) -> Doubles:
-    """What must be above the bound, or below `max_score`, shape (rows,)."""
+    """What must be above a margin or below a ceiling, shape (rows,)."""
+    if bound == "max_false_negative_rate":
+        return np.asarray(block.probability, dtype=np.float64)
     score = block.score.astype(np.float64)
     if bound == "max_score":
         return score
@@ -212,18 +224,18 @@ def _grid(
     miner: HardNegativeMiner, wanted: Wanted, table: ScoreTable, blocks: Sequence[tuple[Ints, Candidates]]
 ) -> Doubles:
     """Values from the loosest to the tightest: those given, or quantiles of what the other settings leave."""
-    is_margin = wanted.bound != "max_score"
+    is_margin = wanted.bound not in _CEILINGS
     found = np.asarray(wanted.grid, dtype=np.float64)
     if not len(found):
-        loosest = _settings(miner, wanted.bound, 0.0 if is_margin else math.inf)
+        loosest = _settings(miner, wanted.bound, 0.0 if is_margin else _LOOSEST[wanted.bound])
         left = [_left(table, loosest, block, _distance(miner, wanted.bound, block)) for _, block in blocks]
         gaps = np.concatenate([*left, [0.0]]) if is_margin else np.concatenate(left)
         at = _QUANTILES if is_margin else [1 - quantile for quantile in _QUANTILES]
         found = np.quantile(gaps, at) if len(gaps) else np.empty(0)
         found = np.asarray([float(f"{value:.3g}") for value in found.tolist()])
         found = np.append(found, 0.0) if is_margin else found
-    if wanted.bound == "relative_margin":
-        found = np.clip(found, -0.99, 0.99)
+    if wanted.bound in _WITHIN:
+        found = np.clip(found, *_WITHIN[wanted.bound])
     ordered: Doubles = np.unique(found)
     return ordered if is_margin else ordered[::-1]
 
@@ -267,7 +279,7 @@ def _picked(
 
 def _place(grid: Doubles, bound: str, distance: Doubles) -> Ints:
     """Between which values of the grid each candidate lies."""
-    if bound == "max_score":
+    if bound in _CEILINGS:
         return np.searchsorted(-grid, -distance, side="right") - 1
     return np.searchsorted(grid, distance, side="right") - 1
 

@@ -8,12 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats, Ints, Keys, Mask
 from synth.ragged import spread
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-Keys = npt.NDArray[np.uint64]
-Mask = npt.NDArray[np.bool_]
 
 BEYOND = 65_535
 """The rank of a positive that the search did not reach."""

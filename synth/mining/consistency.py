@@ -20,8 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth.arrays import Ints, Labels
 from synth.errors import InputError, suggest
-from synth.mining.candidates import BEYOND, Ints
+from synth.mining.candidates import BEYOND
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.progress import Reporter
@@ -135,7 +136,9 @@ def retrieve_reverse(
     pairs: Pairs, teacher: str | Scoring, *, store: Store, depth: int, reporter: Reporter, folder: Path | None = None
 ) -> ScoreTable:
     """Queries ranked for every positive: the positives asked as queries, the queries as the pool."""
-    return retrieve(_reversed(pairs), teacher, store=store, depth=depth, reporter=reporter, folder=folder)
+    return retrieve(
+        _reversed(pairs), teacher, store=store, depth=depth, evidence=False, reporter=reporter, folder=folder
+    )
 
 
 def _reversed(pairs: Pairs) -> Pairs:
@@ -179,7 +182,7 @@ def _limits(pairs: Pairs, query: Ints, rank: Ints, bounds: Bounds) -> dict[str, 
     return limits_of(sources, rank, bounds)
 
 
-def limits_of(sources: npt.NDArray[np.str_], rank: Ints, bounds: Bounds) -> dict[str, int]:
+def limits_of(sources: Labels, rank: Ints, bounds: Bounds) -> dict[str, int]:
     """k of every source, given the source and the rank of each pair."""
     names = [str(name) for name in np.unique(sources)]
     if bounds.quantile is None:

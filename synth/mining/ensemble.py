@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from synth.arrays import Ints
 from synth.errors import InputError
-from synth.mining.candidates import Ints
 from synth.mining.miner import MinedDataset, Negatives, Report
 from synth.text import draw
 

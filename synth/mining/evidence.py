@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth.arrays import Floats, Ints
 from synth.corpus import Corpus
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints
-from synth.mining.guards import is_like_positive, is_positive
+from synth.mining.candidates import Candidates
+from synth.mining.guards import is_known
 from synth.mining.overlap import Overlap
 from synth.mining.signals import Evidence, Signals, compute_signals
 from synth.ragged import place_in_group, spread
@@ -64,7 +65,7 @@ def with_evidence(folder: Path) -> Iterator[tuple[Ints, Candidates]]:
 
 def signals_of(corpus: Corpus, block: Candidates) -> tuple[Ints, Signals]:
     """(rows that are neither a known positive nor like one, their signals) of a block with evidence."""
-    rows = np.flatnonzero(~(is_positive(corpus, block) | is_like_positive(corpus, block)))
+    rows = np.flatnonzero(~is_known(corpus, block))
     assert block.between is not None
     assert block.overlap is not None
     assert block.overlap_between is not None

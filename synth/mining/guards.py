@@ -7,34 +7,42 @@ from collections.abc import Iterator
 import numpy as np
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Ints, Mask
 from synth.corpus import Corpus, contains
-from synth.mining.candidates import Candidates, Ints, Mask
+from synth.mining.candidates import Candidates
 from synth.ragged import spread
 
 
 def guarded(corpus: Corpus, settings: MiningSettings, candidates: Candidates) -> Iterator[tuple[str, Mask]]:
     """(reason, which candidates it concerns), shape (rows,) each, the plainest reason first."""
-    yield "positive", is_positive(corpus, candidates)
-    yield "like_positive", is_like_positive(corpus, candidates)
+    siblings = _shares(corpus.document, candidates)
+    yield "positive", _is_positive(corpus, candidates)
+    yield "like_positive", _is_like_positive(corpus, candidates, siblings)
     yield "like_query", candidates.query_key[candidates.query] == corpus.text_key[candidates.passage]
     if not settings.same_document:
-        yield "same_document", _shares(corpus.document, candidates)
+        yield "same_document", siblings
     if corpus.group is not None:
         yield "same_group", _shares(corpus.group, candidates)
     yield "other_split", _other_split(corpus, candidates)
 
 
-def is_positive(corpus: Corpus, candidates: Candidates) -> Mask:
+def _is_positive(corpus: Corpus, candidates: Candidates) -> Mask:
     """Known positives of their query, shape (rows,)."""
     return _among(candidates, candidates.positives.owner, candidates.positives.passage, len(corpus))
 
 
-def is_like_positive(corpus: Corpus, candidates: Candidates) -> Mask:
-    """Nearly identical to a known positive, or an overlapping chunk of its document, shape (rows,)."""
+def is_known(corpus: Corpus, candidates: Candidates) -> Mask:
+    """Known positives, what is nearly identical to one, and overlapping chunks of its document, shape (rows,)."""
+    siblings = _shares(corpus.document, candidates)
+    return _is_positive(corpus, candidates) | _is_like_positive(corpus, candidates, siblings)
+
+
+def _is_like_positive(corpus: Corpus, candidates: Candidates, siblings: Mask) -> Mask:
+    """Nearly identical to a known positive, or one of its siblings that overlaps it, shape (rows,)."""
     positives = candidates.positives
     which, twins = corpus.near(positives.passage)
     found = _among(candidates, positives.owner[which], twins, len(corpus))
-    rows = np.flatnonzero(_shares(corpus.document, candidates))
+    rows = np.flatnonzero(siblings)
     which, places = spread(positives.starts(candidates.count), candidates.query[rows])
     touching = corpus.overlap(positives.passage[places], candidates.passage[rows[which]])
     found[rows[which[touching]]] = True

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Ints, Mask
 from synth.corpus import Corpus
-from synth.mining.candidates import Candidates, Ints, Mask
+from synth.mining.candidates import Candidates
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ class InBatchMask:
         return InBatchMask.of(*both, self.complete & complete)
 
 
-def in_batch_mask(corpus: Corpus, settings: MiningSettings, candidates: Candidates) -> InBatchMask:
+def in_batch_mask(corpus: Corpus, settings: MiningSettings, candidates: Candidates, taken: Mask) -> InBatchMask:
     """A row for each query: its known positives and what is equivalent to one, whatever scores at or above the positive
-    (`positive_anchor`) less `in_batch_margin`, and whatever breaks `max_false_negative_rate` where that is asked for.
+    (`positive_anchor`) less `in_batch_margin`, and whatever breaks `max_false_negative_rate` where that is asked for;
+    but none of its negatives, `taken`, shape (rows,), which were found to be clear whatever they score.
     """
     known = candidates.positives
     which, equivalent = corpus.equivalents(known.passage)
@@ -71,6 +73,7 @@ def in_batch_mask(corpus: Corpus, settings: MiningSettings, candidates: Candidat
     masked = score >= lowest[candidates.query]
     if candidates.probability is not None and settings.max_false_negative_rate is not None:
         masked |= candidates.probability > settings.max_false_negative_rate
+    masked &= ~taken
     deepest = np.full(candidates.count, np.inf)
     np.minimum.at(deepest, candidates.query, score)
     listed = np.bincount(candidates.query, minlength=candidates.count)

@@ -95,7 +95,7 @@ class LlmJudge:
         ]
 
     def _answers(self, questions: Mapping[int, _Question], reporter: Reporter) -> dict[int, list[Found] | Failure]:
-        self.store.check_writable()
+        self.store.check_folder()
         found: dict[int, list[Found] | Failure] = {}
         with tempfile.TemporaryDirectory(prefix="synth-judge-") as folder:
             recipe, lexicon = _recipe(self.name), build_lexicon([], "en")

@@ -15,10 +15,11 @@ import orjson
 import pyarrow as pa
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Floats, Ints, Mask
 from synth.errors import InputError
-from synth.export import check_format, convert, count_short
+from synth.export import FORMATS, check_comparable, check_format, convert, count_short
 from synth.files import ParquetSink
-from synth.mining.candidates import Candidates, Floats, Ints, Mask, Positives
+from synth.mining.candidates import Candidates, Positives
 from synth.mining.in_batch import InBatchMask, in_batch_mask
 from synth.mining.model import FalseNegativeModel
 from synth.mining.select import Fate, select
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from synth.mining.judging import Judge
 
 BINS = np.round(np.linspace(0, 1, 21), 2)
-"""Edges of the histogram of (s(q,p) - s(q,n)) / |s(q,p)|; what lies beyond them is in its first or last bin."""
+"""Inner edges of the histogram of (s(q,p) - s(q,n)) / |s(q,p)|: its first bin holds what scores above the positive, its
+last what scores lower than any edge; a positive without a score counts to the first."""
 
 _TEXT = pa.struct([("passage_id", pa.string()), ("text", pa.string()), ("score", pa.float64()), ("rank", pa.int64())])
 RECORDS = pa.schema(
@@ -105,7 +107,7 @@ class Report:
     suspicion: dict[str, Any] | None = None
     """The model of `multi_signal` and the bound it cut at."""
     histogram: dict[str, list[int]] = field(default_factory=dict)
-    """Fate -> candidates by how far they score below the positive, as a share of its score; edges are BINS."""
+    """Fate -> candidates by how far they score below the positive, as a share of its score; inner edges are BINS."""
     calibrated: dict[str, Any] | None = None
     """How the bound was chosen (`synth.mining.calibrate`)."""
     relabelled: dict[str, Any] | None = None
@@ -127,7 +129,7 @@ class Report:
 class HardNegativeMiner:
     """Finds hard negatives by the strategy and bounds of `MiningSettings`, whose fields are the arguments.
 
-    >>> HardNegativeMiner(strategy="perc_pos", relative_margin=0.05, negatives=7)
+    >>> HardNegativeMiner(negatives=7).mine(pairs, retrieve(pairs, "lexical", store=store))
     """
 
     def __init__(
@@ -164,7 +166,7 @@ class HardNegativeMiner:
             _count(report, pairs, numbers, block, fate)
             kept, rows = self._kept(report, numbers, block, fate)
             parts.append(rows)
-            masks.append(in_batch_mask(table.corpus, bounds, block).only(kept))
+            masks.append(in_batch_mask(table.corpus, bounds, block, fate.selected).only(kept))
         return MinedDataset(pairs, Negatives.joined(parts), InBatchMask.joined(masks), report, self.settings.negatives)
 
     def blocks(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
@@ -172,6 +174,13 @@ class HardNegativeMiner:
         each = self.settings.positive_anchor == "each"
         for numbers, block in table.blocks_with_evidence() if self.settings.needs_evidence else table.blocks():
             yield (numbers[block.positives.owner], block.each_positive()) if each else (numbers, block)
+
+    def blocks_with_probability(self, table: ScoreTable) -> Iterator[tuple[Ints, Candidates]]:
+        """The same; with the probability of each candidate where the settings ask for it, whatever their bound."""
+        any_rate = {} if self.settings.max_false_negative_rate else {"max_false_negative_rate": 0.5}
+        suspicion = self.changed(**any_rate)._suspicion(table) if self.settings.asks_probability else None
+        for numbers, block in self.blocks(table):
+            yield numbers, block if suspicion is None else suspicion.of(table.corpus, block)
 
     def _suspicion(self, table: ScoreTable) -> Suspicion | None:
         if not self.settings.asks_probability:
@@ -184,10 +193,11 @@ class HardNegativeMiner:
     ) -> Calibration:
         """How loose a bound may be for a wanted rate of false negatives, by a sample that a judge is asked about.
 
-        The fields of `Wanted` are the arguments: `target=0.05, n=500, bound="relative_margin"`, …
+        The fields of `Wanted` are the arguments: `target=0.05, n=500`, …; `bound` is the strategy's own if not given.
         """
-        from synth.mining.calibrate import Wanted, calibrate
+        from synth.mining.calibrate import BOUND_OF, Wanted, calibrate
 
+        wanted = {"bound": BOUND_OF.get(self.settings.strategy, "relative_margin"), **wanted}
         return calibrate(self, pairs, table, judge, Wanted(**wanted), reporter or Silent())
 
     def _kept(self, report: Report, numbers: Ints, block: Candidates, fate: Fate) -> tuple[Mask, Negatives]:
@@ -250,12 +260,13 @@ def _count(report: Report, pairs: Pairs, numbers: Ints, block: Candidates, fate:
         own.update({fate.names[code]: count for code, count in enumerate(np.bincount(codes).tolist()) if count})
     anchor = anchors[block.query]
     gap = (anchor - block.score) / np.maximum(np.abs(anchor), 1e-9)
-    inside = np.clip(np.nan_to_num(gap), 0, 1)
-    for code, name in enumerate(fate.names):
-        found = np.histogram(inside[fate.code == code], bins=BINS)[0]
-        if found.any():
-            before = report.histogram.get(name, [0] * (len(BINS) - 1))
-            report.histogram[name] = [a + b for a, b in zip(before, found.tolist(), strict=True)]
+    bins = len(BINS) + 1
+    place = np.searchsorted(BINS, np.nan_to_num(gap, nan=-np.inf), side="right")
+    counts = np.bincount(bins * fate.code.astype(np.int64) + place, minlength=len(fate.names) * bins).reshape(-1, bins)
+    for name, found in zip(fate.names, counts.tolist(), strict=True):
+        if any(found):
+            before = report.histogram.get(name, [0] * bins)
+            report.histogram[name] = [a + b for a, b in zip(before, found, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -320,6 +331,11 @@ class MinedDataset:
             raise InputError(
                 f"{format!r} has no place for grades, so false negatives would stand there as negatives; write `full`, or drop or promote them"
             )
+        if FORMATS[format].is_scored and self.report.teachers:
+            raise InputError(
+                f"{format!r} is made of scores, and with --ensemble each negative has that of another teacher; take --fuse in its place, or write `triplet`"
+            )
+        check_comparable("what was mined", format, self.report.teacher)
         self.report.left_out = 0
         tables = (table for table in self._converted(format) if table.num_rows)
         first = next(tables, None)

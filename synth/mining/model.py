@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from synth.arrays import Doubles, Mask
 from synth.errors import InputError
-from synth.mining.signals import SIGNS, Doubles, Mask, Signals
+from synth.mining.signals import SIGNS, Signals
 from synth.resources import find_shipped
 
 RIDGE = 0.1

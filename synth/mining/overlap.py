@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats, Ints
 from synth.files import replace_atomically
 from synth.lexicon import Lexicon, count_terms
 from synth.ragged import spread
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 SCRATCH = 4_000_000
 """Cells that are held at a time: texts on the left side x terms of the lexicon."""

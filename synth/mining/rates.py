@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from synth.mining.candidates import Ints, Mask
+from synth.arrays import Doubles, Ints, Mask
 
-Doubles = npt.NDArray[np.float64]
 _RESAMPLES = 1_000
 _AT_ONCE = 50
 """Resamples, for the memory that they take."""

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synth.arrays import Doubles, Ints, Mask
 from synth.errors import InputError
 from synth.mining.evidence import FIELDS, best_signals
 from synth.mining.judging import Judge
 from synth.mining.model import FalseNegativeModel, Fitted, model_for
 from synth.mining.relabel import questions
-from synth.mining.signals import Doubles, Ints, Mask, Signals
+from synth.mining.signals import Signals
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
 from synth.progress import Reporter, Silent

@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from synth.arrays import Ints, Mask
 from synth.errors import ConservationError, InputError, suggest
-from synth.mining.candidates import Ints, Mask
 from synth.mining.judging import Asked, Cascade, Judge, Judged, Named
 from synth.mining.miner import MinedDataset, Negatives
 from synth.pairs import Pairs

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from schemas.recipe import MiningSettings
-from synth.mining.candidates import Candidates, Floats, Mask
-
-Doubles = npt.NDArray[np.float64]
+from synth.arrays import Doubles, Floats, Mask
+from synth.mining.candidates import Candidates
 
 
 def refused(settings: MiningSettings, candidates: Candidates, anchor: Doubles) -> Iterator[tuple[str, Mask]]:
@@ -20,6 +18,8 @@ def refused(settings: MiningSettings, candidates: Candidates, anchor: Doubles) -
     is taken off as |anchor| * margin, so that it also means something for negative scores (cosines,
     logits). A candidate whose anchor is unknown (NaN) breaks every bound that needs one.
     """
+    if settings.strategy == "multi_signal" and settings.max_false_negative_rate is None:
+        raise AssertionError("multi_signal needs the bound that `synth.mining.suspicion` chooses")
     value = candidates.score.astype(np.float64).round(4)
     for name, bound in settings.bounds.items():
         if name == "min_score":

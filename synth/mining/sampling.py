@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Ints, Keys, Mask
 from synth.corpus import Corpus
-from synth.mining.candidates import Candidates, Ints, Keys, Mask
+from synth.mining.candidates import Candidates
 from synth.ragged import place_in_group
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

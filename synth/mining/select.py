@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Mask
 from synth.corpus import Corpus
-from synth.mining.candidates import BEYOND, Candidates, Mask
+from synth.mining.candidates import BEYOND, Candidates
 from synth.mining.guards import guarded
 from synth.mining.rules import refused
 from synth.mining.sampling import choose

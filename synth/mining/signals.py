@@ -12,12 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from synth.arrays import Doubles, Floats, Ints
 
 HEAD = 50
 """So many best candidates say what is usual for a query, however long its list is."""

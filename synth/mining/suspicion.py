@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from schemas.recipe import MiningSettings
+from synth.arrays import Floats
 from synth.corpus import Corpus
-from synth.mining.candidates import Candidates, Floats
+from synth.mining.candidates import Candidates
 from synth.mining.evidence import FIELDS, best_signals, signals_of
 from synth.mining.model import FalseNegativeModel, model_for
 from synth.mining.rules import refused

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from schemas.base import sha256_of
 from schemas.recipe import ScoringSettings
+from synth.arrays import Ints
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.files import new_folder
-from synth.mining.candidates import BEYOND, Candidates, Ints
+from synth.mining.candidates import BEYOND, Candidates
 from synth.mining.evidence import has_evidence, with_evidence, write_evidence
 from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
@@ -101,7 +102,7 @@ def retrieve(
     *,
     store: Store,
     depth: int = 100,
-    evidence: bool = False,
+    evidence: bool = True,
     reporter: Reporter | None = None,
     folder: Path | None = None,
 ) -> ScoreTable:
@@ -110,10 +111,10 @@ def retrieve(
     Equal pairs, teacher and depth find the table that is there already, without a search; a search that was
     killed goes on after the last block of queries that it finished. Each of several teachers' own table is kept too.
     `evidence` is what `multi_signal` and `max_similarity` need besides, by the vectors of the first teacher that has
-    any. `folder` is where pools and tables are kept instead. Raises InputError where a model can't be loaded.
+    any; without it a table is made sooner, for the other strategies. `folder` is where pools and tables are kept instead. Raises InputError where a model can't be loaded.
     """
     reporter = reporter or Silent()
-    corpus = make_pool(pairs, folder or store.root / "pools", reporter)
+    corpus = make_pool(pairs, folder or store.pools, reporter)
     scoring = reach_scoring(ScoringSettings(teacher=teacher)) if isinstance(teacher, str) else teacher
     with ExitStack() as stack:
         teachers = [

@@ -71,7 +71,7 @@ def dedup_pairs(
     `cosine` needs a teacher with vectors, given as its name and itself; `against` names datasets of the
     store. Raises InputError for settings out of bounds, and where a dataset or vectors are missing.
     """
-    background = Background(store.root / "pools" / "dedup", *teacher)
+    background = Background(store.pools / "dedup", *teacher)
     for each in evaluations:
         each.save(background.evaluations)
     sets = [{"name": each.name, "sha256": each.sha256} for each in evaluations]

@@ -64,7 +64,7 @@ def read_pairs(source: str, store: Store, corpus: Path | None = None, fields: Fi
     path = Path(source)
     if source.startswith("hf://"):
         _add_hub(pairs, source, fields, with_negatives=corpus is None)
-    elif _is_beir(path):
+    elif is_beir(path):
         _add_beir(pairs, *_read_beir(path))
     elif path.exists() or path.suffix or len(path.parts) > 1:
         _add_rows(pairs, read_rows(path), fields, with_negatives=corpus is None)
@@ -83,11 +83,11 @@ def _add_rows(pairs: Pairs, rows: Iterable[tuple[str, Row]], fields: Fields, *, 
     for where, row in rows:
         if names is None or names[0] not in row or names[1] not in row:
             names = (
-                _choose(row, fields.query, QUERY, where, "query"),
-                _choose(row, fields.positive, POSITIVE, where, "positive"),
+                choose_field(row, fields.query, QUERY, where, "query"),
+                choose_field(row, fields.positive, POSITIVE, where, "positive"),
             )
         query = row[names[0]]
-        texts = list(_passages_in(row[names[1]]))
+        texts = list(passages_in(row[names[1]]))
         if not isinstance(query, str) or not query.strip():
             pairs.skipped["no query"] += 1
             continue
@@ -96,14 +96,17 @@ def _add_rows(pairs: Pairs, rows: Iterable[tuple[str, Row]], fields: Fields, *, 
             continue
         label = row.get(fields.source or "source", "")
         known = [pairs.add_passage(*each) for each in texts]
-        pairs.add(query, known, str(_first(row, ("query_id", "qid", "id")) or ""), "" if label is None else str(label))
+        pairs.add(
+            query, known, str(first_of(row, ("query_id", "qid", "id")) or ""), "" if label is None else str(label)
+        )
         if with_negatives:
             for name in NEGATIVE:
-                for each in _passages_in(row.get(name)):
+                for each in passages_in(row.get(name)):
                     pairs.add_passage(*each)
 
 
-def _choose(row: Row, given: str | None, usual: tuple[str, ...], where: str, what: str) -> str:
+def choose_field(row: Row, given: str | None, usual: tuple[str, ...], where: str, what: str) -> str:
+    """The field of a row that was named, else the first usual one; DocumentError says what there is."""
     if given is not None:
         if given not in row:
             raise DocumentError(f"{where} has no field {given!r}, which --{what}-field names{suggest(given, row)}")
@@ -117,45 +120,48 @@ def _choose(row: Row, given: str | None, usual: tuple[str, ...], where: str, wha
     return found
 
 
-def _passages_in(value: Any) -> Iterator[tuple[str, str, str]]:
+def passages_in(value: Any) -> Iterator[tuple[str, str, str]]:
     """(text, id, group) of a text, an object with a text, or a list of either."""
     for each in value if isinstance(value, list) else [value]:
         if isinstance(each, str) and each.strip():
             yield each, "", ""
-        elif isinstance(each, dict) and str(_first(each, TEXT) or "").strip():
-            yield _text_of(each), str(_first(each, ID) or ""), str(_first(each, GROUP) or "")
+        elif isinstance(each, dict) and str(first_of(each, TEXT) or "").strip():
+            yield text_of(each), str(first_of(each, ID) or ""), str(first_of(each, GROUP) or "")
 
 
-def _text_of(row: Row) -> str:
+def text_of(row: Row) -> str:
     """Title and text, as retrievers are given them."""
-    title, text = str(row.get("title") or "").strip(), str(_first(row, TEXT) or "")
+    title, text = str(row.get("title") or "").strip(), str(first_of(row, TEXT) or "")
     return f"{title}\n{text}" if title and not text.startswith(title) else text
 
 
-def _first(row: Row, names: tuple[str, ...]) -> Any:
+def first_of(row: Row, names: tuple[str, ...]) -> Any:
+    """What the first filled field of these names holds, None where none is."""
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
 
 
 def _add_passage(pairs: Pairs, where: str, row: Row) -> int:
-    _choose(row, None, TEXT, where, "text")
-    if not _text_of(row).strip():
+    choose_field(row, None, TEXT, where, "text")
+    if not text_of(row).strip():
         pairs.skipped["empty passage"] += 1
         return -1
-    return pairs.add_passage(_text_of(row), str(_first(row, ID) or ""), str(_first(row, GROUP) or ""))
+    return pairs.add_passage(text_of(row), str(first_of(row, ID) or ""), str(first_of(row, GROUP) or ""))
 
 
-def _is_beir(path: Path) -> bool:
-    return path.is_dir() and bool(_beir_file(path, "corpus")) and bool(_beir_file(path, "queries"))
+def is_beir(path: Path) -> bool:
+    """Whether a folder holds a corpus and queries."""
+    return path.is_dir() and bool(beir_file(path, "corpus")) and bool(beir_file(path, "queries"))
 
 
-def _beir_file(path: Path, stem: str) -> Path | None:
+def beir_file(path: Path, stem: str) -> Path | None:
+    """The file or folder of a BEIR folder that holds `corpus`, `queries` or `qrels`."""
     places = [path / f"{stem}{suffix}" for suffix in (".jsonl", ".jsonl.gz", ".parquet", ".tsv")]
     return next((place for place in places if place.exists()), path / stem if (path / stem).is_dir() else None)
 
 
 def _read_beir(folder: Path) -> tuple[Rows, Rows, Rows]:
     """`corpus`, `queries` and `qrels` (a file, or a folder of which all splits are read)."""
-    corpus, queries, qrels = (_beir_file(folder, stem) for stem in ("corpus", "queries", "qrels"))
+    corpus, queries, qrels = (beir_file(folder, stem) for stem in ("corpus", "queries", "qrels"))
     if qrels is None or corpus is None or queries is None:
         raise DocumentError(f"{folder} has a corpus and queries but no qrels: put in qrels.jsonl or qrels/train.tsv")
     return read_rows(corpus), read_rows(queries), read_rows(qrels)
@@ -175,22 +181,23 @@ def _add_hub(pairs: Pairs, address: str, fields: Fields, *, with_negatives: bool
 
 
 def _add_beir(pairs: Pairs, corpus: Rows, queries: Rows, qrels: Rows) -> None:
-    ordinals = {str(_first(row, ID)): _add_passage(pairs, where, row) for where, row in corpus}
-    texts = {str(_first(row, ID)): str(row.get("text") or "") for _, row in queries}
+    ordinals = {str(first_of(row, ID)): _add_passage(pairs, where, row) for where, row in corpus}
+    texts = {str(first_of(row, ID)): str(row.get("text") or "") for _, row in queries}
     for where, row in qrels:
-        query, passage, score = (_first(row, names) for names in (ID_OF_QUERY, ID_OF_PASSAGE, LABEL))
+        query, passage, score = (first_of(row, names) for names in (ID_OF_QUERY, ID_OF_PASSAGE, LABEL))
         if str(query) not in texts or str(passage) not in ordinals:
             raise DocumentError(
                 f"{where} of the qrels names {query!r} and {passage!r}, of which one is in neither corpus nor queries"
             )
-        grade = _grade(where, score)
+        grade = grade_of(where, score)
         if grade > 0 and texts[str(query)].strip() and ordinals[str(passage)] >= 0:
             pairs.add(texts[str(query)], [ordinals[str(passage)]], str(query))
         else:
             pairs.skipped["judged not relevant" if grade <= 0 else "empty"] += 1
 
 
-def _grade(where: str, score: object) -> float:
+def grade_of(where: str, score: object) -> float:
+    """A judgement as a number; DocumentError where it is none."""
     try:
         return float(str(score))
     except ValueError as error:
@@ -206,15 +213,15 @@ def _add_version(pairs: Pairs, store: Store, source: str) -> None:
     if wanted not in ("", "all", *splits):
         raise InputError(f"{source}: a dataset has no split {wanted!r}; write {reference}:train, :test or :all")
     version = store.find(reference)
-    for batch in read_batches(version.path / "passages.parquet", ["id", "document_id", "text", "split"]):
+    for batch in read_batches(version.file("passages.parquet"), ["id", "document_id", "text", "split"]):
         for row in batch.to_pylist():
             pairs.add_passage(row["text"], row["id"], row["document_id"], row["split"])
     for split in splits:
         rows = pq.read_table(
-            version.path / "records" / f"{split}.parquet", columns=["id", "query", "positive", "more_positives"]
+            version.file(f"records/{split}.parquet"), columns=["id", "query", "positive", "more_positives"]
         ).to_pylist()
         if wanted != "all" and split != (wanted or "train"):
-            pairs.skipped[f"of the split {split}, see {reference}:{split}"] += len(rows)
+            pairs.skipped[f"in its split {split}, which is {reference}:{split}:"] += len(rows)
             continue
         for row in rows:
             found = [row["positive"], *row["more_positives"]]

@@ -58,7 +58,12 @@ def _csv(file: Path, delimiter: str) -> Iterator[tuple[str, dict[str, Any]]]:
     lines = (f"{_usable(line, f'{file.name}, line {number}')}\n" for number, line in enumerate(read_lines(file), 1))
     try:
         for number, row in enumerate(csv.DictReader(lines, delimiter=delimiter, strict=True), 1):
-            yield f"{file.name}, row {number}", row
+            where = f"{file.name}, row {number}"
+            if None in row:
+                raise DocumentError(
+                    f"{where} has more fields than the header names: put quotes around texts that hold a {delimiter!r}"
+                )
+            yield where, row
     except csv.Error as error:
         raise DocumentError(
             f"{file} is no readable CSV file: {error}; put quotes around texts that hold a {delimiter!r}"

@@ -22,6 +22,7 @@ from schemas.base import Strict
 from schemas.document import Passage
 from schemas.persona import Persona
 from schemas.recipe import Recipe
+from synth.arrays import Ints
 from synth.corpus import Corpus
 from synth.errors import ConservationError
 from synth.gates import CleaningGate, build_record_gates
@@ -33,7 +34,7 @@ from synth.personas.scope import NOBODY
 from synth.plan import Choice, Item
 from synth.progress import Reporter
 from synth.tasks import Task, TaskInput
-from synth.teachers import Comparing, Ints
+from synth.teachers import Comparing
 from synth.text import content_words, hash64, join
 
 ROUND = 10**9

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import orjson
 
+from synth.arrays import Floats, Ints
 from synth.errors import InputError, MissingExtra, RunError
 from synth.files import replace_atomically, write_bytes
 from synth.search.backends import has_faiss, has_gpu_faiss
 from synth.search.exact import ExactSearch
 from synth.search.scoring import score_at
 from synth.search.tiles import Vectors, give_back, norms_of, read_tile, tile_bounds
-from synth.teachers import Floats, Ints
 
 SAMPLE, MOST = 200, 1_000
 """Queries whose recall is measured: at first, and of very many."""

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from synth.arrays import Floats, Ints
 from synth.errors import InputError, RunError
 from synth.search.tiles import Tile
-from synth.teachers import Floats, Ints
 
 PRODUCTS_BYTES = 1 << 26
 """Products that numpy holds at a time."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from synth.arrays import Floats
 from synth.errors import RunError
 from synth.search.backends import Backend, Found
 from synth.search.tiles import Tile, Vectors, give_back, norms_of, read_tile
-from synth.teachers import Floats
 
 LONG = 10**10
 """Multiplications from which on a search is worth a check of some milliseconds."""

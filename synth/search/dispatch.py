@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from synth.arrays import Floats, Ints
 from synth.errors import InputError, suggest
 from synth.search.approximate import Approximate, Breadth, Recall, check_index
 from synth.search.backends import Backend, FaissDevices, GpuDevices, Gpus, faiss_version, has_gpu_faiss
 from synth.search.exact import ExactSearch, cpu_backend
 from synth.search.tiles import Vectors
-from synth.teachers import Floats, Ints
 
 DEVICES = ("auto", "cpu", "gpu")
 INDEXES = ("exact", "hnsw", "ivf", "cagra")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats, Ints
 from synth.errors import InputError
 from synth.search.backends import Backend, Faiss, Found, Numpy, has_faiss, merge
 from synth.search.check import LONG, check_backend
@@ -15,7 +16,7 @@ from synth.search.parts import Parts
 from synth.search.scoring import score_at
 from synth.search.sweep import sweep
 from synth.search.tiles import Tile, Vectors, norms_of, read_tile, tile_bounds
-from synth.teachers import Floats, Ints, round_scores
+from synth.teachers import round_scores
 
 DEEPER = 8
 """How many times as many candidates an unsure query is given in its second search."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats
 from synth.files import replace_atomically
 from synth.search.backends import Found
 from synth.search.tiles import Tile
-from synth.teachers import Floats
 
 
 class Parts:

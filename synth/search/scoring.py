@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats, Ints
 from synth.errors import InputError
 from synth.search.tiles import TILE_BYTES, Vectors, give_back, is_large_map
-from synth.teachers import Floats, Ints, round_scores
+from synth.teachers import round_scores
 
 BLOCK = 1_024
 """Vectors that are compared with all before them at a time."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from synth.arrays import Floats, Ints
 from synth.search.backends import PRODUCTS_BYTES, Numpy
 from synth.search.scoring import score_at
 from synth.search.tiles import Vectors, give_back, norms_of, read_tile, tile_bounds
-from synth.teachers import Floats, Ints, order_hits
+from synth.teachers import order_hits
 
 ROUNDING = 0.6e-4
 """What rounding to 4 decimals may add to a score, and a little."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats
 from synth.errors import InputError
-from synth.teachers import Floats
 
 Vectors = npt.NDArray[np.floating[Any]]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from synth import registry
+from synth.arrays import Floats, Ints
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.progress import Reporter
@@ -23,8 +23,6 @@ from synth.progress import Reporter
 if TYPE_CHECKING:
     from synth.teachers.settings import TeacherSettings
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 DECIMALS = 4
 

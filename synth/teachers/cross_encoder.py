@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from synth.errors import InputError, MissingExtra
-from synth.teachers import Floats
-from synth.teachers.local import Processes, cast_to, dtype_of, failed, fingerprint, first_line
+from synth.arrays import Floats
+from synth.errors import InputError
+from synth.teachers.local import LocalModel, dtype_of, fingerprint
 from synth.teachers.rescore import PairModel, Range
 
 
@@ -35,42 +33,25 @@ class CrossEncoder(PairModel):
         return told | ({"revision": self.asked.revision} if self.asked.revision else {})
 
     def ask(self, queries: Sequence[str], passages: Sequence[str]) -> Floats:
+        _ = self._model
         from torch.nn import Identity
 
-        options: dict[str, Any] = {"batch_size": self.settings.batch} if self.settings.batch else {}
-        pairs = list(zip(queries, passages, strict=True))
-        try:
-            options |= self._processes.options(self._model)
-            found = self._model.predict(pairs, activation_fn=Identity(), show_progress_bar=False, **options)
-        except RuntimeError as error:
-            self.close()
-            raise failed(self.asked.name, error) from error
-        return np.asarray(found, dtype=np.float32)
+        return self._local.call("predict", list(zip(queries, passages, strict=True)), activation_fn=Identity())
 
     def close(self) -> None:
-        self._processes.close()
+        self._local.close()
 
     @cached_property
-    def _processes(self) -> Processes:
-        return Processes(self.settings.devices)
+    def _local(self) -> LocalModel:
+        return LocalModel(
+            "CrossEncoder", "rescorer", "the name or folder of a cross-encoder", self.asked, self.settings
+        )
 
     @cached_property
     def _model(self) -> Any:
-        name = self.asked.name
-        try:
-            from sentence_transformers import CrossEncoder as Model
-        except ImportError as error:
-            raise MissingExtra(f"the rescorer {name!r}", "teacher") from error
-        try:
-            model = Model(name, **({"revision": self.asked.revision} if self.asked.revision else {}))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"can't load the rescorer {name!r}: {first_line(error)}; give the name or folder of a cross-encoder"
-            ) from error
+        model = self._local.model
         if model.num_labels != 1:
             raise InputError(
-                f"{name!r} gives {model.num_labels} numbers for a pair and a rescorer gives one: name a model that was trained to rank passages"
+                f"{self.asked.name!r} gives {model.num_labels} numbers for a pair and a rescorer gives one: name a model that was trained to rank passages"
             )
-        if self.asked.max_tokens:
-            model.max_seq_length = self.asked.max_tokens
-        return cast_to(model, self.asked.dtype)
+        return model

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from synth.arrays import Floats, Ints
 from synth.corpus import Corpus
 from synth.embeddings import EmbeddingCache
 from synth.errors import InputError
@@ -32,7 +33,7 @@ from synth.search import (
     score_at,
     search_exactly,
 )
-from synth.teachers import Floats, Hits, Ints, check_same_weights
+from synth.teachers import Hits, check_same_weights
 from synth.teachers.settings import TeacherSettings, parse_model
 
 Side = Literal["query", "document"]

@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from schemas.recipe import FusionMethod
+from synth.arrays import Doubles, Ints
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.progress import Reporter
 from synth.ragged import place_in_group
-from synth.teachers import Hits, Ints, Teacher, close_teacher, lend, queries_at_a_time, round_scores
+from synth.teachers import Hits, Teacher, close_teacher, lend, queries_at_a_time, round_scores
 
-Doubles = npt.NDArray[np.float64]
 RRF_K = 60
 
 

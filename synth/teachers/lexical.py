@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synth.arrays import Floats, Ints
 from synth.corpus import Corpus
 from synth.files import read_batches, replace_atomically, write_bytes
 from synth.lexicon import K1, B, Lexicon, build_lexicon, count_terms
 from synth.progress import Reporter
-from synth.teachers import Floats, Hits, Ints, order_hits, round_scores
+from synth.teachers import Hits, order_hits, round_scores
 from synth.text import content_words
 
 __all__ = ["Lexical"]

@@ -4,33 +4,74 @@ from __future__ import annotations
 
 import hashlib
 import weakref
+from functools import cached_property
 from typing import Any
 
-from synth.errors import InputError, RunError
-from synth.teachers.settings import Precision
+import numpy as np
+import numpy.typing as npt
+
+from synth.errors import InputError, MissingExtra, RunError
+from synth.teachers.settings import TeacherModel, TeacherSettings
 
 _CASTS = {"float16": "half", "bfloat16": "bfloat16", "float32": "float"}
 
 
-class Processes:
-    """One process a device, started when they are first needed; they end with `close`, or with this object."""
+class LocalModel:
+    """A model that is loaded when it is first needed, and its processes, one a device where there are several.
 
-    def __init__(self, devices: int) -> None:
-        self._devices = devices
+    kind: the class of sentence-transformers; role: what messages call it; hint: what they say to give instead.
+    """
+
+    def __init__(self, kind: str, role: str, hint: str, asked: TeacherModel, settings: TeacherSettings) -> None:
+        self._kind, self._role, self._hint = kind, role, hint
+        self._asked, self._settings = asked, settings
         self._pool: Any = None
         self._end: weakref.finalize[..., Any] | None = None
 
-    def options(self, model: Any) -> dict[str, Any]:
-        """What to call the model with, so that it encodes there; nothing for a single device."""
-        if self._devices == 1:
-            return {}
+    @cached_property
+    def model(self) -> Any:
+        """Raises MissingExtra without sentence-transformers, InputError where there is no such model."""
+        asked = self._asked
+        try:
+            import sentence_transformers
+        except ImportError as error:
+            raise MissingExtra(f"the {self._role} {asked.name!r}", "teacher") from error
+        options: dict[str, Any] = {"revision": asked.revision} if asked.revision else {}
+        if asked.dimensions:
+            options["truncate_dim"] = asked.dimensions
+        try:
+            model = getattr(sentence_transformers, self._kind)(asked.name, **options)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"can't load the {self._role} {asked.name!r}: {_first_line(error)}; give {self._hint}"
+            ) from error
+        if asked.max_tokens:
+            model.max_seq_length = asked.max_tokens
+        return getattr(model, _CASTS[asked.dtype])() if asked.dtype else model
+
+    def call(self, method: str, *arguments: Any, **options: Any) -> npt.NDArray[np.float32]:
+        """What a method of the model gives, without a progress bar; RunError where torch fails."""
+        if self._settings.batch:
+            options["batch_size"] = self._settings.batch
+        try:
+            if self._settings.devices > 1:
+                options["pool"] = self._started()
+            found = getattr(self.model, method)(*arguments, show_progress_bar=False, **options)
+        except RuntimeError as error:  # such as a GPU that is out of memory
+            self.close()
+            raise RunError(
+                f"the model {self._asked.name!r} failed: {_first_line(error)}; what it did so far is kept, and smaller batches (,batch=8 behind its name) may help: then `synth resume`"
+            ) from error
+        return np.asarray(found, dtype=np.float32)
+
+    def _started(self) -> Any:
         if self._pool is None:
-            self._pool = model.start_multi_process_pool(choose_devices(self._devices))
-            self._end = weakref.finalize(self, model.stop_multi_process_pool, self._pool)
-        return {"pool": self._pool}
+            self._pool = self.model.start_multi_process_pool(choose_devices(self._settings.devices))
+            self._end = weakref.finalize(self, self.model.stop_multi_process_pool, self._pool)
+        return self._pool
 
     def close(self) -> None:
-        """They come back when they are needed."""
+        """End the processes; they come back when they are needed, and end with this object."""
         if self._end is not None:
             self._end()
         self._pool = self._end = None
@@ -47,11 +88,6 @@ def choose_devices(count: int) -> list[str]:
     return [f"cuda:{number}" for number in range(count)]
 
 
-def cast_to(model: Any, dtype: Precision) -> Any:
-    """The model with weights of that precision."""
-    return getattr(model, _CASTS[dtype])() if dtype else model
-
-
 def dtype_of(model: Any) -> str:
     """Precision of the weights."""
     return str(getattr(model, "dtype", "")).removeprefix("torch.")
@@ -66,13 +102,5 @@ def fingerprint(model: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def failed(name: str, error: RuntimeError) -> RunError:
-    """What is raised in place of an error of torch's, such as a GPU that is out of memory."""
-    return RunError(
-        f"the model {name!r} failed: {first_line(error)}; what it did so far is kept, and smaller batches (,batch=8 behind its name) may help: then `synth resume`"
-    )
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error that has many."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from synth.arrays import Floats
 from synth.files import replace_atomically
-from synth.teachers import Floats
 from synth.teachers.settings import PROMPTS, TeacherModel
 
 PROBES = (

@@ -17,22 +17,13 @@ from typing import Literal, Protocol
 import numpy as np
 import orjson
 
+from synth.arrays import Floats, Ints
 from synth.corpus import Corpus
 from synth.embeddings import EmbeddingCache, key_of
 from synth.errors import InputError
 from synth.files import write_bytes
 from synth.progress import Reporter
-from synth.teachers import (
-    Floats,
-    Hits,
-    Ints,
-    Teacher,
-    check_same_weights,
-    close_teacher,
-    lend,
-    queries_at_a_time,
-    round_scores,
-)
+from synth.teachers import Hits, Teacher, check_same_weights, close_teacher, lend, queries_at_a_time, round_scores
 from synth.teachers.settings import SERVED, TeacherSettings, find_served, parse_model
 
 Range = Literal["unit", "logit", "cosine"]

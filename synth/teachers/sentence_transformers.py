@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from synth.errors import InputError, MissingExtra
-from synth.teachers import Floats
+from synth.arrays import Floats
 from synth.teachers.dense import Dense, Side
-from synth.teachers.local import Processes, cast_to, dtype_of, failed, fingerprint, first_line
+from synth.teachers.local import LocalModel, dtype_of, fingerprint
 
 __all__ = ["SentenceTransformers"]
 
@@ -48,43 +45,20 @@ class SentenceTransformers(Dense):
         return int(self._model.get_embedding_dimension())
 
     def encode(self, texts: Sequence[str], side: Side) -> Floats:
-        encode = self._model.encode_query if side == "query" else self._model.encode_document
-        options = {"batch_size": self.settings.batch} if self.settings.batch else {}
-        try:
-            options |= self._processes.options(self._model)
-            found = encode(
-                list(texts), prompt=self._prompts[side], show_progress_bar=False, convert_to_numpy=True, **options
-            )
-        except RuntimeError as error:
-            self.close()
-            raise failed(self.asked.name, error) from error
-        return np.asarray(found, dtype=np.float32)
+        method = "encode_query" if side == "query" else "encode_document"
+        return self._local.call(method, list(texts), prompt=self._prompts[side], convert_to_numpy=True)
 
     def close(self) -> None:
-        self._processes.close()
+        self._local.close()
 
     @cached_property
-    def _processes(self) -> Processes:
-        return Processes(self.settings.devices)
+    def _local(self) -> LocalModel:
+        hint = "the name or folder of a sentence-transformers model, or 'lexical'"
+        return LocalModel("SentenceTransformer", "teacher", hint, self.asked, self.settings)
 
-    @cached_property
+    @property
     def _model(self) -> Any:
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise MissingExtra(f"the teacher {self.asked.name!r}", "teacher") from error
-        options: dict[str, Any] = {"revision": self.asked.revision} if self.asked.revision else {}
-        if self.asked.dimensions:
-            options["truncate_dim"] = self.asked.dimensions
-        try:
-            model = SentenceTransformer(self.asked.name, **options)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"can't load the teacher {self.asked.name!r}: {first_line(error)}; give the name or folder of a sentence-transformers model, or 'lexical'"
-            ) from error
-        if self.asked.max_tokens:
-            model.max_seq_length = self.asked.max_tokens
-        return cast_to(model, self.asked.dtype)
+        return self._local.model
 
     @cached_property
     def _prompts(self) -> dict[Side, str]:

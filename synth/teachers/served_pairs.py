@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from synth.arrays import Floats
 from synth.errors import InputError, RunError
 from synth.llm.link import Patience
-from synth.teachers import Floats
 from synth.teachers.probes import PROBES, folder_of, known_as
 from synth.teachers.remote import Refused, Remote, Unreadable, read_json
 from synth.teachers.rescore import FLAG, PairModel, Range

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from svg_plot import Axis, Line, Panel, draw_panels
 
+from synth.arrays import Doubles, Ints
 from synth.lexicon import K1, build_lexicon
 from synth.mining.model import EMBEDDER, LEXICAL, FalseNegativeModel, Fitted
 from synth.mining.overlap import Overlap
@@ -50,8 +51,6 @@ VARIANTS = {
     "multi_signal, no texts": ("score", "between"),
     "multi_signal, no texts + neighbours": ("score", "between", "rank_between"),
 }
-Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class Set(NamedTuple):

@@ -209,7 +209,9 @@ def remine() -> None:
         pairs = Pairs(queries=texts, query_ids=texts, sources=[""] * count, positives=[[n] for n in range(count)])
         _ = corpus.text_key
         began = cpu(), time.monotonic()
-        mined = HardNegativeMiner(negatives=7).mine(pairs, ScoreTable(Path(folder) / "scores", corpus))
+        mined = HardNegativeMiner(negatives=7, strategy="perc_pos").mine(
+            pairs, ScoreTable(Path(folder) / "scores", corpus)
+        )
         told(began, negatives=mined.report.negatives)
 
 

@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from synth.run import Run
+from synth.recipe import Choices, resolve
+from synth.run import Run, create_run, execute
 from synth.store import Store, VersionRef
+from synth.update import as_update
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +101,38 @@ def test_tasks_in_processes_of_their_own_make_the_same(
     done = run_python(RUN, server, run_argument(new_run(), "2"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == in_process.manifest.content_sha256
+
+
+def test_an_update_in_processes_of_their_own_makes_the_same(
+    server: dict[str, str], run_python: RunPython, tmp_path: Path
+) -> None:
+    documents, hashes = tmp_path / "documents", []
+    documents.mkdir()
+    for name in ("flow", "engine"):
+        store = Store(tmp_path / name)
+        for number in range(6):
+            (documents / f"{number}.txt").write_text(_letter(number))
+        execute(create_run(resolve(Choices("finance", documents=(documents,))), store))
+        (documents / "3.txt").write_text(_letter(33))
+        (documents / "5.txt").unlink()
+        resolved = as_update(resolve(Choices("finance", documents=(documents,))), store, update=True)
+        run = create_run(resolved, store, shard_size=5)
+        if name == "engine":
+            hashes.append(execute(run).manifest.content_sha256)
+        else:
+            done = run_python(RUN, server, run_argument(run, "2"))
+            assert done.returncode == 0, done.stderr
+            hashes.append(done.stdout.strip())
+            assert store.find("finance").manifest.parent == "finance@1"
+    assert len(set(hashes)) == 1
+
+
+def _letter(number: int) -> str:
+    words = ("covenant", "refinanced", "pension", "goodwill", "copper", "dividend", "auditor", "lease")
+    return " ".join(
+        f"In letter {number} the {words[(number + n) % 8]} of part {n * number} was {words[n % 8]} for {n * 97 + number} euros."
+        for n in range(12)
+    )
 
 
 def test_a_flow_fails_with_the_one_sentence(server: dict[str, str], run_python: RunPython, tmp_path: Path) -> None:

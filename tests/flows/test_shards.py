@@ -26,6 +26,7 @@ def test_tasks_make_the_shards_that_the_engine_makes(new_run: Callable[[], Run],
     assert execute(run).manifest.content_sha256 == in_process.manifest.content_sha256
 
 
+@pytest.mark.slow
 def test_threads_make_shards_side_by_side(new_run: Callable[[], Run], in_process: VersionRef) -> None:
     run = new_run()
 

@@ -17,8 +17,9 @@ ONLY_IN = {
     "transformers": ("synth/teachers/", "synth/evaluate/"),
     "sentence_transformers": ("synth/teachers/", "synth/evaluate/"),
     "faiss": ("synth/search/",),
-    "datasets": ("synth/hub.py",),
-    "huggingface_hub": ("synth/hub.py",),
+    "datasets": ("synth/hub.py", "synth/hub_read.py"),
+    "huggingface_hub": ("synth/hub.py", "synth/hub_read.py"),
+    "obstore": ("synth/objects.py",),
     "prefect": ("flows/", "synth/cli/serve.py"),
     "ray": (),
     "vllm": ("synth/vllm_plugin/",),
@@ -66,7 +67,17 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import synth.cli, sys; print(sorted({m.split('.')[0] for m in sys.modules}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ast.literal_eval(result.stdout))
-    assert not loaded & {"torch", "prefect", "faiss", "datasets", "pyarrow", "duckdb", "numpy", "sentence_transformers"}
+    assert not loaded & {
+        "torch",
+        "prefect",
+        "faiss",
+        "datasets",
+        "pyarrow",
+        "duckdb",
+        "numpy",
+        "obstore",
+        "sentence_transformers",
+    }
 
 
 def test_importing_synth_imports_nothing_of_ours() -> None:

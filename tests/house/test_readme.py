@@ -54,8 +54,8 @@ def test_the_training_line_of_the_readme_loads_what_was_exported(folder: Path) -
 
     line = re.search(r"^train = (load_dataset\(.*?\))", README, re.MULTILINE)
     assert line is not None
-    path, name = re.findall(r'"(.*?)"', line.group(1))
-    train = load_dataset(str(folder / path), split=name, cache_dir=str(folder / "cache"))
+    path, config, split = re.findall(r'"(.*?)"', line.group(1))
+    train = load_dataset(str(folder / path), config, split=split, cache_dir=str(folder / "cache"))
     assert train.column_names == ["anchor", "positive", "negative"]
     assert len(train) > 50
 
@@ -76,3 +76,15 @@ def test_every_page_that_is_linked_exists() -> None:
 def test_constraints_are_plain_pins_and_no_host_is_named_anywhere() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][^\s;+]*", line)] == []
+
+
+@pytest.mark.slow
+def test_the_table_of_the_readme_is_what_the_demo_prints(tmp_path: Path) -> None:
+    table = re.search(r"```text\n(finance@1: .*?)```", README, re.DOTALL)
+    assert table is not None
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "SYNTH"))}
+    synth = str(Path(sys.executable).parent / "synth")
+    done = subprocess.run(
+        [synth, "generate", "--domain", "finance"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.startswith(table[1])

@@ -125,6 +125,7 @@ def test_the_wheel_holds_the_packages_and_what_ships_but_no_tests(wheel: Path) -
     assert "synth/_shipped/prompts/query-from-passage.j2" in names
 
 
+@pytest.mark.slow
 def test_an_installed_synth_finds_its_domain_corpus_and_prompts(outside: Outside) -> None:
     shipped = outside.run_python("from synth.resources import find_shipped; print(find_shipped('data'))")
     assert Path(shipped.strip()).is_relative_to(outside.folder)
@@ -132,6 +133,7 @@ def test_an_installed_synth_finds_its_domain_corpus_and_prompts(outside: Outside
     assert made["accepted"] == 50
 
 
+@pytest.mark.slow
 def test_a_plug_in_adds_a_gate_and_a_domain_with_no_edit_here(outside: Outside) -> None:
     package = outside.folder / "acme-synth"
     for name, content in PLUGIN.items():

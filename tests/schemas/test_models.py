@@ -87,8 +87,9 @@ def test_a_value_out_of_bounds_is_refused(model: type[BaseModel], fields: dict[s
 @pytest.mark.parametrize(
     ("given", "bounds"),
     [
-        ({}, {"relative_margin": 0.05}),
-        ({"relative_margin": 0.2}, {"relative_margin": 0.2}),
+        ({"strategy": "perc_pos"}, {"relative_margin": 0.05}),
+        ({"strategy": "perc_pos", "relative_margin": 0.2}, {"relative_margin": 0.2}),
+        ({"relative_margin": 0.2}, {}),
         ({"strategy": "margin_pos"}, {"absolute_margin": 0.05}),
         ({"strategy": "abs", "min_score": 0.1}, {"max_score": 0.7, "min_score": 0.1}),
         ({"strategy": "naive"}, {}),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from fake_s3 import FakeS3, serve_s3
 
 from schemas.manifest import Manifest
 from schemas.recipe import Recipe
@@ -19,7 +21,8 @@ from synth.ingest import split_of
 from synth.progress import Reporter
 from synth.recipe import Choices, resolve
 from synth.run import Run, create_run, execute
-from synth.store import Store, VersionRef
+from synth.store import Store, VersionRef, choose_store
+from synth.update import as_update
 
 WHO = (
     "Harbour Bank",
@@ -71,7 +74,7 @@ class Made:
         return self.manifest.content_sha256
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = pq.read_table(self.version.path / f"{name}.parquet").to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(self.version.file(f"{name}.parquet")).to_pylist()
         return rows
 
     @property
@@ -132,7 +135,7 @@ def write_rows() -> Callable[..., Path]:
 def new_run(fresh: Callable[[], Path], write_rows: Callable[..., Path]) -> Callable[..., Run]:
     """A run of the finance domain over small documents, written but not executed.
 
-    `settings` are the fields of a --config file.
+    `settings` are the fields of a --config file; with `update`, options of `as_update`, the run updates the store's.
     """
 
     def make(
@@ -141,6 +144,7 @@ def new_run(fresh: Callable[[], Path], write_rows: Callable[..., Path]) -> Calla
         store: Store | None = None,
         shard_size: int = 1_000,
         settings: Mapping[str, Any] | None = None,
+        update: Mapping[str, Any] | None = None,
         **choices: Any,
     ) -> Run:
         folder = fresh()
@@ -150,7 +154,10 @@ def new_run(fresh: Callable[[], Path], write_rows: Callable[..., Path]) -> Calla
             (folder / "config.yaml").write_text(yaml.safe_dump(dict(settings)))
             choices["config"] = folder / "config.yaml"
         resolved = resolve(Choices(domain="finance", documents=tuple(documents), **choices))
-        return create_run(resolved, store or Store(folder / "store"), shard_size=shard_size)
+        store = store or Store(folder / "store")
+        if update is not None:
+            resolved = as_update(resolved, store, update=True, **update)
+        return create_run(resolved, store, shard_size=shard_size)
 
     return make
 
@@ -210,3 +217,29 @@ def ids_of() -> Callable[..., list[str]]:
         return [next(names) for _ in range(number)]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[FakeS3]:
+    with serve_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: FakeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
+    """A running S3 that this process has credentials for; the user's cache is empty."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    s3_server.requests.clear()
+    s3_server.sent.clear()
+    yield s3_server
+    s3_server.fail = lambda request: None
+
+
+@pytest.fixture
+def remote(s3: FakeS3) -> Store:
+    """An empty store in a bucket of its own."""
+    return choose_store(f"s3://{s3.bucket()}/team/store")

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from schemas.manifest import Decontamination, Manifest, SuspicionCard
-from schemas.recipe import PersonaSettings
-from synth.card import load_line, render_card
-from synth.hub import build_folder
+from schemas.recipe import GateSettings, PersonaSettings
+from synth.card import Place, load_line, render_card
 from synth.recipe import Choices, resolve
+from synth.release import Release, build_folder
 from synth.run import create_run, execute
 from synth.store import Store, VersionRef
+from synth.survey import Example, Survey, Writer, survey_version
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +35,18 @@ def front_matter(card: str) -> dict[str, Any]:
     return value
 
 
+def card_of(manifest: Manifest, place: Place | None = None, survey: Survey | None = None) -> str:
+    return render_card(manifest, place or Place(), [], survey or Survey())
+
+
 def with_mining(manifest: Manifest, **changes: object) -> Manifest:
     recipe = manifest.recipe.model_copy(update={"mining": manifest.recipe.mining.model_copy(update=changes)})
-    return manifest.model_copy(update={"recipe": recipe})
+    suspicion = manifest.suspicion if recipe.mining.asks_probability else None
+    return manifest.model_copy(update={"recipe": recipe, "suspicion": suspicion})
 
 
 def test_front_matter_lists_files_that_exist(version: VersionRef, tmp_path: Path) -> None:
-    build_folder(version, tmp_path, "acme/finance")
+    build_folder(version, tmp_path, Release("acme/finance"))
     front = front_matter((tmp_path / "README.md").read_text())
     listed = [entry["path"] for config in front["configs"] for entry in config["data_files"]]
     assert sorted(listed) == sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.parquet"))
@@ -49,7 +55,7 @@ def test_front_matter_lists_files_that_exist(version: VersionRef, tmp_path: Path
 
 
 def test_front_matter_is_what_the_hub_indexes(manifest: Manifest) -> None:
-    front = front_matter(render_card(manifest, None, []))
+    front = front_matter(card_of(manifest))
     assert front["license"] == "apache-2.0"
     assert front["language"] == ["en"]
     assert front["task_categories"] == ["sentence-similarity", "text-retrieval", "feature-extraction"]
@@ -63,19 +69,34 @@ def test_front_matter_is_what_the_hub_indexes(manifest: Manifest) -> None:
     [
         ({"CC-BY-4.0": 60}, "cc-by-4.0"),
         ({"Apache 2.0": 60}, "apache-2.0"),
-        ({"unknown": 60}, "other"),
+        ({"unknown": 60}, "unknown"),
         ({"Acme house terms": 60}, "other"),
-        ({"MIT": 30, "Apache-2.0": 30}, "other"),
-        ({"MIT": 30, "unknown": 30}, "other"),
+        ({"MIT": 30, "Apache-2.0": 30}, "apache-2.0"),
+        ({"MIT": 30, "CC BY-SA 4.0": 30}, "cc-by-sa-4.0"),
+        ({"GFDL": 30, "CC BY-SA 4.0": 30}, "other"),
+        ({"MIT": 30, "unknown": 30}, "unknown"),
     ],
 )
-def test_a_licence_is_named_only_where_it_is_certain(
-    licences: dict[str, int], expected: str, manifest: Manifest
-) -> None:
-    card = render_card(manifest.model_copy(update={"licences": licences}), None, [])
+def test_the_most_restrictive_licence_is_named(licences: dict[str, int], expected: str, manifest: Manifest) -> None:
+    card = card_of(manifest.model_copy(update={"licences": licences}))
     assert front_matter(card)["license"] == expected
+    assert ("license_name" in front_matter(card)) is (expected == "other")
     for licence, count in licences.items():
         assert f"| {licence} | {count} |" in card
+
+
+def test_what_several_licences_mean_for_the_whole_is_told(manifest: Manifest) -> None:
+    def told(**licences: int) -> str:
+        named = {name.replace("_", "-"): count for name, count in licences.items()}
+        return card_of(manifest.model_copy(update={"licences": named}))
+
+    assert "no single licence fits the whole: what is under gfdl can't be shared under `cc-by-sa-4.0`" in told(
+        gfdl=1, **{"cc-by-sa-4.0": 2}
+    )
+    assert "The metadata names the most restrictive of them, `apache-2.0`" in told(mit=1, **{"apache-2.0": 1})
+    assert "state no licence" in told(unknown=1)
+    assert "may not allow to share what was cut or written" in told(**{"cc-by-nd-4.0": 1})
+    assert "most restrictive" not in told(mit=1)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +104,11 @@ def test_a_licence_is_named_only_where_it_is_certain(
 )
 def test_size_category_counts_records(rows: int, expected: str, manifest: Manifest) -> None:
     sized = manifest.model_copy(update={"splits": {"train": rows}})
-    assert front_matter(render_card(sized, None, []))["size_categories"] == [expected]
+    assert front_matter(card_of(sized))["size_categories"] == [expected]
 
 
 def test_extractive_rows_are_called_what_they_are(manifest: Manifest) -> None:
-    card = render_card(manifest, None, [])
+    card = card_of(manifest)
     assert "60 of 60 queries are extractive" in card
     assert "Nobody wrote them" in card
     assert "language model" not in card
@@ -96,44 +117,45 @@ def test_extractive_rows_are_called_what_they_are(manifest: Manifest) -> None:
 
 
 def test_written_rows_are_called_what_they_are(manifest: Manifest) -> None:
-    card = render_card(manifest.model_copy(update={"methods": {"extractive:span": 20, "llm": 40}}), None, [])
+    card = card_of(manifest.model_copy(update={"methods": {"extractive:span": 20, "llm": 40}}))
     assert "20 of 60 queries are extractive" in card
     assert "40 of 60 queries were written by a language model" in card
     assert "| llm | 40 | 66.7% |" in card
 
 
 def test_the_funnel_and_the_miner_are_shown_whole(manifest: Manifest) -> None:
-    card = render_card(manifest.model_copy(update={"partial": "the documents hold no more: 60 of 90"}), None, [])
+    card = card_of(manifest.model_copy(update={"partial": "the documents hold no more: 60 of 90"}))
     funnel = manifest.funnel
     rows = [f"| planned | | {funnel.planned} |", f"| accepted | | {funnel.accepted} |"]
     rows += [f"| rejected | {reason} | {count} |" for reason, count in funnel.rejected.items()]
     rows += [f"| {reason} | {count} |" for reason, count in manifest.candidates.items()]
     assert [row for row in rows if row not in card] == []
     assert "scored a pool of 393 passages and the best 100 were looked at" in card
-    assert "its score is below that of the positive by more than 5% of it (strategy `perc_pos`)" in card
+    assert "(strategy `multi_signal`)" in card
     assert "This version is partial: the documents hold no more: 60 of 90." in card
     assert manifest.content_sha256 in card
     assert manifest.recipe_sha256 in card
 
 
 def test_every_mining_rule_is_put_into_words(manifest: Manifest) -> None:
-    assert "more than 0.1 below the positive" in render_card(
-        with_mining(manifest, strategy="margin_pos", absolute_margin=0.1), None, []
+    assert "more than 0.1 below the positive" in card_of(
+        with_mining(manifest, strategy="margin_pos", absolute_margin=0.1)
     )
-    assert "it scores below 0.4 (strategy `abs`" in render_card(
-        with_mining(manifest, strategy="abs", max_score=0.4), None, []
+    assert "its score is below that of the positive by more than 5% of it (strategy `perc_pos`)" in card_of(
+        with_mining(manifest, strategy="perc_pos")
     )
-    assert "whatever its score" in render_card(with_mining(manifest, strategy="naive"), None, [])
-    assert "None were asked for." in render_card(with_mining(manifest, negatives=0), None, [])
+    assert "it scores below 0.4 (strategy `abs`" in card_of(with_mining(manifest, strategy="abs", max_score=0.4))
+    assert "whatever its score" in card_of(with_mining(manifest, strategy="naive"))
+    assert "None were asked for." in card_of(with_mining(manifest, negatives=0))
 
 
 def test_what_evaluation_sets_took_is_told_by_set_and_reason(manifest: Manifest) -> None:
-    assert "The records were compared with no evaluation set." in render_card(manifest, None, [])
+    assert "The records were compared with no evaluation set." in card_of(manifest)
     sets = [
         Decontamination(name="exam", sha256="0", queries=12, passages=30, hits={"in_query": 2, "in_positive": 1}),
         Decontamination(name="hf://acme/other", sha256="1", queries=3, passages=0),
     ]
-    card = render_card(manifest.model_copy(update={"decontamination": sets}), None, [])
+    card = card_of(manifest.model_copy(update={"decontamination": sets}))
     assert "| exam | 12 | 30 | in_query 2, in_positive 1 |\n| hf://acme/other | 3 | 0 | 0 |\n" in card
     assert "compared with no" not in card
 
@@ -143,71 +165,150 @@ def test_the_model_of_probabilities_and_its_bound_are_told(manifest: Manifest) -
         family="bm25", signals=["score", "between"], fitted_with="bm25", fitted_on=["one", "two"], bound=0.412
     )
     chosen = with_mining(manifest, strategy="multi_signal").model_copy(update={"suspicion": suspicion})
-    card = render_card(chosen, None, [])
+    card = card_of(chosen)
     assert "its probability of being an unlabelled positive is at most 41.2% (strategy `multi_signal`)" in card
     assert "as many are left out as by `perc_pos` with a margin of 5.0%" in card
     assert "the model `bm25` (score, between), fitted with bm25 on one, two." in card
     assert "false negatives are likely" not in card
     given = with_mining(chosen, max_false_negative_rate=0.412)
-    assert "the bound was chosen" not in render_card(given, None, [])
+    assert "the bound was chosen" not in card_of(given)
 
 
 def test_records_that_were_left_out_for_too_few_negatives_are_told_of(manifest: Manifest) -> None:
-    assert "Each query has up to 4 hard negatives. " in render_card(manifest, None, [])
-    card = render_card(with_mining(manifest, shortfall="drop"), None, [])
+    assert "Each query has up to 4 hard negatives. " in card_of(manifest)
+    card = card_of(with_mining(manifest, shortfall="drop"))
     assert "Each query has 4 hard negatives; records for which fewer were found were left out. " in card
-    assert "the teacher scores at or above the positive.\n" in card
+    plain = card_of(with_mining(manifest, strategy="perc_pos", shortfall="drop"))
+    assert "the teacher scores at or above the positive.\n" in plain
 
 
 def test_failed_items_are_in_the_funnel(manifest: Manifest) -> None:
     funnel = manifest.funnel.model_copy(update={"failed": {"timeout": 3}})
-    assert "| failed | timeout | 3 |" in render_card(manifest.model_copy(update={"funnel": funnel}), None, [])
+    assert "| failed | timeout | 3 |" in card_of(manifest.model_copy(update={"funnel": funnel}))
 
 
 def test_the_load_line_is_pinned_to_the_tag(manifest: Manifest) -> None:
-    assert load_line(manifest, "acme/fin") == 'load_dataset("acme/fin", "triplet", split="train", revision="v1")'
-    assert load_line(manifest, "acme/fin") in render_card(manifest, "acme/fin", [])
+    assert (
+        load_line(manifest, Place("acme/fin", "v1"))
+        == 'load_dataset("acme/fin", "triplet", split="train", revision="v1")'
+    )
+    assert load_line(manifest, Place("acme/fin", "v1")) in card_of(manifest, Place("acme/fin", "v1"))
     only_test = with_mining(manifest, negatives=0).model_copy(update={"splits": {"test": 3}, "negatives": {}})
-    assert load_line(only_test, None) == 'load_dataset("path/to/this/folder", "pair", split="test")'
+    assert load_line(only_test, Place()) == 'load_dataset("path/to/this/folder", "pair", split="test")'
 
 
 def test_an_instruction_becomes_a_prompts_argument(manifest: Manifest) -> None:
-    assert 'prompts={"anchor": "Instruct: Given a finance question' in render_card(manifest, None, [])
+    assert 'prompts={"anchor": "Instruct: Given a finance question' in card_of(manifest)
     plain = manifest.model_copy(update={"recipe": manifest.recipe.model_copy(update={"instruction": ""})})
-    assert "prompts" not in render_card(plain, None, [])
+    assert "prompts" not in card_of(plain)
 
 
 def test_instructions_that_differ_by_persona_are_not_said_to_be_shared(manifest: Manifest) -> None:
     by_persona = manifest.recipe.model_copy(update={"persona": PersonaSettings(scope="both")})
-    card = render_card(manifest.model_copy(update={"recipe": by_persona}), None, [])
+    card = card_of(manifest.model_copy(update={"recipe": by_persona}))
     assert "what its persona looks for" in card
     assert "prompts=" not in card
 
 
 def test_text_from_documents_stays_inside_its_cell(manifest: Manifest) -> None:
     hostile = manifest.model_copy(update={"licences": {"a | b {{ 7 * 7 }}\n# title": 60}})
-    assert r"| a \| b {{ 7 * 7 }} # title | 60 |" in render_card(hostile, None, [])
+    assert r"| a \| b {{ 7 * 7 }} # title | 60 |" in card_of(hostile)
 
 
 def test_made_negatives_are_told_apart_from_mined_ones(manifest: Manifest) -> None:
-    assert "made negatives" not in render_card(manifest, None, [])
+    assert "made negatives" not in card_of(manifest)
     made = manifest.model_copy(update={"negatives": {"mined": 9, "perturbed:period": 3}})
-    card = render_card(made, None, [])
+    card = card_of(made)
     assert "| perturbed:period | 3 |" in card
     assert "Beside them stand made negatives" in card
-    assert "beside some made by changing a fact" in card
+    assert "beside some that were made" in card
     only = with_mining(made, negatives=0)
-    assert "None were asked for." not in render_card(only, None, [])
-    assert "Beside the positives stand made negatives" in render_card(only, None, [])
+    assert "None were asked for." not in card_of(only)
+    assert "Beside the positives stand made negatives" in card_of(only)
 
 
 def test_diversity_is_a_short_section_of_what_was_measured(manifest: Manifest) -> None:
-    card = render_card(manifest, None, [])
+    card = card_of(manifest)
     section = card.split("## Diversity")[1].split("## ")[0]
     diversity = manifest.diversity
     assert diversity is not None
     assert f"{diversity.cells.filled} of the {diversity.cells.possible} that so many records could fill" in section
     assert f"60 queries lie in {diversity.regions.regions} groups of like ones" in section
     assert section.count("\n| ") == 1 + len(diversity.coverage)
-    older = render_card(manifest.model_copy(update={"diversity": None}), None, [])
+    older = card_of(manifest.model_copy(update={"diversity": None}))
     assert "## Diversity" not in older
+
+
+def test_gates_stand_with_their_bounds_and_what_they_dropped(version: VersionRef) -> None:
+    survey = survey_version(version)
+    section = card_of(version.manifest, survey=survey).split("## Gates")[1].split("## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    recipe = version.manifest.recipe
+    assert [row.split(" | ")[0][2:] for row in rows] == [gate.name for gate in (*recipe.gates, *recipe.set_gates)]
+    assert "| duplicates | set | near 0.85, against [] | 14 |" in rows
+    judged = recipe.model_copy(
+        update={"gates": [GateSettings(name="judge"), GateSettings(name="acme", settings={"a": 1})]}
+    )
+    card = card_of(version.manifest.model_copy(update={"recipe": judged}))
+    assert '| judge | record | ask "rubric", relevance 4, answerability 3, clarity 3, faithfulness 3' in card
+    assert "| acme | record | a 1 | 0 |" in card
+    dropped = sum(count for reason, count in version.manifest.funnel.rejected.items() if reason != "surplus")
+    assert sum(int(row.split(" | ")[-1].rstrip(" |")) for row in rows) == dropped
+
+
+def test_examples_are_drawn_by_the_hash_of_their_ids(version: VersionRef) -> None:
+    survey = survey_version(version)
+    assert survey.examples == survey_version(version).examples
+    assert len(set(survey.examples)) == 3
+    section = card_of(version.manifest, survey=survey).split("## Examples")[1].split("## ")[0]
+    assert "|---|---|---|---|\n| " in section
+    assert section.count("\n| ") == 4
+
+
+def test_examples_stay_text_whatever_they_hold(manifest: Manifest) -> None:
+    hostile = Example("llm", "a | b\n# c <script>", "`x` [l](http://x) {{ 7 * 7 }} " + "word " * 100, "")
+    card = card_of(manifest, survey=Survey(examples=[hostile]))
+    row = next(line for line in card.splitlines() if "script" in line)
+    assert row.startswith(r"| a \| b \# c &lt;script&gt; | \`x\` \[l\](http://x) \{\{ 7 \* 7 \}\} word ")
+    assert row.endswith(" … | – | llm |")
+
+
+def test_models_prompts_and_their_terms_are_told(manifest: Manifest) -> None:
+    survey = Survey()
+    survey.writers.update({Writer("Qwen/Qwen3-8B", "b968826"): 40, Writer("acme/own", ""): 20})
+    survey.negative_writers.update({"meta-llama/Llama-3.1-8B-Instruct": 7})
+    survey.judges.update({"acme/judge": 60})
+    written = manifest.model_copy(update={"methods": {"llm": 60}})
+    card = card_of(written, survey=survey)
+    assert "| Qwen/Qwen3-8B | b968826 | 40 |\n| acme/own | not told by its server | 20 |" in card
+    assert "Negatives were written by meta-llama/Llama-3.1-8B-Instruct (7)." in card
+    assert "Records were judged by acme/judge (60)." in card
+    assert '"Llama" at the beginning of its name' in card
+    assert "| acme/own | not known to synth" in card
+    sha256 = manifest.recipe.prompts["query-from-passage"]
+    assert f"| query-from-passage | 2 | `{sha256[:12]}` |" in card
+    assert "| prompt |" not in card_of(manifest)
+    older = written.model_copy(update={"recipe": manifest.recipe.model_copy(update={"prompts": {"old": "0" * 64}})})
+    assert "| old | – | `000000000000` |" in card_of(older)
+
+
+def test_queries_that_came_with_their_source_are_not_called_written(manifest: Manifest) -> None:
+    card = card_of(manifest.model_copy(update={"methods": {"imported": 60}}))
+    assert "60 of 60 queries are as their source gave them" in card
+    assert "language model" not in card
+
+
+def test_a_model_and_its_batches_fit_the_records(manifest: Manifest) -> None:
+    card = card_of(manifest, Place("acme/fin", "v1"))
+    assert 'SentenceTransformer("sentence-transformers/all-MiniLM-L6-v2")' in card
+    german = manifest.model_copy(update={"language": ["de", "en"]})
+    assert "paraphrase-multilingual-MiniLM-L12-v2" in card_of(german)
+    assert front_matter(card_of(german))["multilinguality"] == ["multilingual"]
+    untrained = card_of(manifest.model_copy(update={"splits": {"test": 3}}))
+    assert "SentenceTransformerTrainer(" not in untrained
+
+
+def test_limitations_are_those_of_the_version(manifest: Manifest) -> None:
+    assert "It was compared with no evaluation set" in card_of(manifest)
+    bare = manifest.recipe.model_copy(update={"gates": [], "set_gates": []})
+    assert "No gate looked for personal data" in card_of(manifest.model_copy(update={"recipe": bare}))

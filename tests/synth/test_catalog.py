@@ -183,7 +183,7 @@ def test_two_columns_of_one_name_are_both_there(shared: Store) -> None:
     assert run_query(shared, "SELECT 1 AS a, 2 AS a").num_columns == 2
 
 
-@pytest.mark.parametrize("name", ["versions", "funnel", "files"])
+@pytest.mark.parametrize("name", ["versions", "funnel", "files", "runs", "scores", "answers", "parents"])
 def test_a_dataset_called_like_a_table_does_not_break_the_catalogue(
     make: Make, make_texts: Make, tmp_path: Path, name: str
 ) -> None:

@@ -86,6 +86,7 @@ def test_dropped_duplicates_are_a_share_of_what_the_record_gates_kept(make: Make
     assert without.repeats.dropped is None
 
 
+@pytest.mark.slow
 def test_queries_of_earlier_versions_of_the_same_name_are_counted(make: Make, make_texts: Make, tmp_path: Path) -> None:
     store, texts = Store(tmp_path / "store"), make_texts()
     first = make(texts, store=store, limit=10)
@@ -133,6 +134,7 @@ def test_regions_and_similarity_are_measured_on_a_bounded_sample(
     assert 0 < found.regions.evenness <= 1
 
 
+@pytest.mark.slow
 def test_nothing_depends_on_the_shards(make: Make, make_texts: Make) -> None:
     texts = make_texts(20)
     assert make(texts, shard_size=7).manifest.diversity == make(texts).manifest.diversity

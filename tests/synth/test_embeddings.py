@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth.arrays import Floats
 from synth.embeddings import MOST_SMALL, EmbeddingCache, key_of
 from synth.errors import StoreError
-from synth.teachers import Floats
 
 DIMENSION = 4
 Encode = Callable[[Sequence[str]], Floats]
@@ -217,6 +217,7 @@ def test_a_merge_that_is_killed_before_it_removes_anything_loses_nothing(
     assert EmbeddingCache(tmp_path, DIMENSION).embed(texts, never).tolist() == [vector_of(text) for text in texts]
 
 
+@pytest.mark.slow
 def test_processes_that_write_and_merge_together_lose_nothing(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np; from pathlib import Path; from synth.embeddings import EmbeddingCache\n"

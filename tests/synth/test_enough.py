@@ -92,6 +92,7 @@ def open_items(run: Run) -> int:
     return open_workshop(run, Silent()).plan.items_per_round
 
 
+@pytest.mark.slow
 def test_a_run_that_brings_new_things_goes_on_to_its_end(serve: Any, start: Any) -> None:
     run = start(serve(varied))
     manifest = execute(run).manifest
@@ -110,6 +111,7 @@ def test_without_the_setting_a_run_repeats_itself_to_its_end(serve: Any, start: 
     assert manifest.diversity.regions.opened_by_last_tenth == 0
 
 
+@pytest.mark.slow
 def test_looking_for_the_end_changes_nothing_where_there_is_none(serve: Any, start: Any) -> None:
     looking, plain = start(serve(varied)), start(serve(varied), stop=None)
     assert execute(looking).manifest.content_sha256 == execute(plain).manifest.content_sha256
@@ -167,6 +169,7 @@ def _one_shard_then_dies(run: Run, shards: Any, reporter: Any) -> None:
         raise PowerCut
 
 
+@pytest.mark.slow
 def test_a_budget_does_not_move_the_end(serve: Any, start: Any) -> None:
     fake = serve(repetitive)
     whole = execute(start(fake)).manifest

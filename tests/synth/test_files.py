@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -170,6 +172,55 @@ def test_a_table_is_written_and_read_by_column(tmp_path: Path) -> None:
     assert [batch.to_pydict() for batch in read_batches(file, ["b"], size=2)] == [{"b": ["x", "y"]}, {"b": ["z"]}]
 
 
+def test_a_file_is_never_held_whole_while_it_is_read(tmp_path: Path) -> None:
+    drawn = random.Random(3)
+    table = pa.table({"bytes": [drawn.randbytes(4_000) for _ in range(4_096)]})
+    pq.write_table(table, tmp_path / "table.parquet", row_group_size=256)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_batches(tmp_path / "table.parquet", size=256)]
+    assert len(held) == 16
+    assert max(held) < (tmp_path / "table.parquet").stat().st_size / 3
+
+
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     write_bytes(tmp_path / "x", b"content")
     assert sha256_of_file(tmp_path / "x") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_a_file_of_many_row_groups_is_read_in_order_and_let_go(tmp_path: Path) -> None:
+    path, rows = tmp_path / "long.parquet", 100 * ROW_GROUP
+    text = pa.array([hashlib.sha512(str(number).encode()).hexdigest() for number in range(rows)])  # compresses by half
+    write_parquet(path, pa.table({"number": range(rows), "text": text}))
+    size = text.nbytes
+    del text
+    before, seen, most = pa.total_allocated_bytes(), 0, 0
+    for batch in read_batches(path):
+        assert batch["number"][0].as_py() == seen
+        seen += batch.num_rows
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert seen == rows
+    assert most < 0.3 * size
+
+
+def test_batches_are_as_long_as_asked_for_whatever_the_row_groups(tmp_path: Path) -> None:
+    path, sizes = tmp_path / "odd.parquet", [60_000, 37, 9_000, 500, 70_000, 12]
+    rows = [{"number": number, "texts": [{"text": str(number)}] * (number % 3)} for number in range(sum(sizes))]
+    table = pa.Table.from_pylist(rows)
+    with ParquetSink(path, table.schema) as sink:
+        for start, size in zip(accumulate([0, *sizes]), sizes, strict=False):
+            sink.add_table(table.slice(start, size), one_row_group=True)
+    batches = list(read_batches(path, size=1_024))
+    assert {batch.num_rows for batch in batches[:-1]} == {1_024}
+    assert all(column.offset == 0 for batch in batches for column in batch.columns)
+    assert pa.Table.from_batches(batches).equals(table)
+
+
+def test_reading_batches_holds_a_batch_and_not_the_file(tmp_path: Path) -> None:
+    source = random.Random(0)
+    texts = pa.array([source.randbytes(600).hex() for _ in range(20_000)])
+    write_parquet(tmp_path / "large.parquet", pa.table({"text": texts, "other": texts}))
+    size = (tmp_path / "large.parquet").stat().st_size
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_batches(tmp_path / "large.parquet", ["text"], 1_000)]
+    assert size > 20_000_000
+    assert max(held) < size / 2

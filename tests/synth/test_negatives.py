@@ -51,6 +51,7 @@ def test_documents_that_can_not_give_enough_negatives_are_told_of(make: Make, ma
     assert made.manifest.partial.startswith("the documents hold no more")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_size", [7, 1000])
 def test_every_record_is_whole_under_a_bound_that_the_model_chose(
     make: Make, make_texts: Make, tmp_path: Path, shard_size: int

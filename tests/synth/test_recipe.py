@@ -191,6 +191,7 @@ CHANGES = {
     "models": [{"name": "qwen", "weight": 2.0, "tasks": []}],
     "sampling.temperature": 0.1,
     "seed": 4,
+    "parent": {"content_sha256": "1" * 64},
 }
 
 
@@ -259,3 +260,15 @@ def test_made_negatives_that_can_not_be_made_are_one_sentence(
     Path(domain).with_name("facts.yaml").write_text(facts)
     with pytest.raises(DomainError, match=message):
         with_config(domain, config)
+
+
+def test_documents_that_state_no_licence_get_the_one_that_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("Gold is a metal.")
+    assert resolve(Choices("finance", documents=(file,), licence="CC BY 4.0")).licence == "CC BY 4.0"
+    assert resolve(Choices("finance", documents=(file,))).licence == ""
+    assert resolve(Choices("finance")).licence == "Apache-2.0"
+    with pytest.raises(InputError, match="--licence is that of your documents: name them with --documents"):
+        resolve(Choices("finance", licence="mit"))
+    with pytest.raises(InputError, match="--licence 'unknown' names no licence"):
+        resolve(Choices("finance", documents=(file,), licence="unknown"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from synth import regions as module
+from synth.arrays import Floats
 from synth.regions import Regions
-from synth.teachers import Floats
 
 
 def unit(vectors: np.ndarray) -> Floats:

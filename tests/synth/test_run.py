@@ -73,6 +73,7 @@ recipes = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(
     number=st.integers(1, 6),
@@ -165,6 +166,7 @@ def test_the_shipped_domain_does_not_depend_on_the_shard_size(make: Make, financ
     assert make(limit=60, shard_size=333).hash == finance.hash
 
 
+@pytest.mark.slow
 def test_the_content_does_not_depend_on_the_order_of_rows_nor_on_the_files_they_are_in(
     make: Make, make_texts: Make, write_rows: Make, tmp_path: Path
 ) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from corpora import build_corpus
 
+from synth.arrays import Floats
 from synth.corpus import Corpus
 from synth.progress import Silent
 from synth.run import prepare
-from synth.teachers import Floats
 from synth.vectors import HashedTerms, Sum, region_similarity, space_of
 
 TEXTS = [

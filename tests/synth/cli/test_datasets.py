@@ -115,7 +115,7 @@ def test_an_export_is_what_a_trainer_reads(cli: Cli, root: Path, tmp_path: Path,
         "datasets", "export", "finance", "--format", "pair", "--out", tmp_path / "pairs", "--store", root, "--json"
     )
     assert done.code == 0
-    shown = done.json
+    shown = done.json["formats"][0]
     assert sum(shown["rows"].values()) == 60
     rows = sum(pq.read_metadata(path).num_rows for path in map(Path, shown["files"]) if path.suffix == ".parquet")
     assert rows == 60
@@ -124,7 +124,9 @@ def test_an_export_is_what_a_trainer_reads(cli: Cli, root: Path, tmp_path: Path,
 def test_an_export_for_people_says_how_to_load_it(cli: Cli, root: Path, tmp_path: Path) -> None:
     done = cli("datasets", "export", "finance", "--out", tmp_path / "triplets", "--store", root)
     assert done.code == 0
-    assert f"load_dataset('{tmp_path / 'triplets' / 'triplet'}'" in done.out
+    assert f"load_dataset('{tmp_path / 'triplets'}', 'triplet', split='train')" in done.out
+    assert "SentenceTransformerTrainer: MultipleNegativesRankingLoss" in done.out
+    assert "model.max_seq_length = " in done.out
 
 
 def test_a_wrong_format_is_one_sentence(cli: Cli, root: Path, tmp_path: Path) -> None:
@@ -132,3 +134,47 @@ def test_a_wrong_format_is_one_sentence(cli: Cli, root: Path, tmp_path: Path) ->
     assert done.code == 2
     assert "triplet" in done.error
     assert not (tmp_path / "x").exists()
+
+
+def test_the_help_of_export_names_every_format_and_loss(cli: Cli) -> None:
+    from synth.export import FORMATS, NAMES
+
+    shown = "".join(cli("export", "--help").out.split())
+    for name in NAMES:
+        assert name in shown
+    for loss in {loss.removesuffix("Loss") for chosen in FORMATS.values() for loss in chosen.losses}:
+        assert loss.removeprefix("Cached") in shown
+
+
+def test_an_export_tells_machines_what_it_left_out_and_how_to_go_on(cli: Cli, root: Path, tmp_path: Path) -> None:
+    names = ["triplet", "margin", "flagembedding", "tevatron", "beir"]
+    flags = [part for name in names for part in ("--format", name)]
+    done = cli("export", "finance", *flags, "--out", tmp_path / "out", "--store", root, "--json")
+    assert done.code == 0
+    told = {each["format"]: each for each in done.json["formats"]}
+    assert list(told) == names
+    assert told["margin"]["left_out"] == sum(told["margin"]["reasons"].values()) > 0
+    assert told["margin"]["trainers"] == {
+        "SentenceTransformerTrainer": ["MarginMSELoss", "DistillKLDivLoss"],
+        "CrossEncoderTrainer": ["MarginMSELoss"],
+    }
+    assert told["triplet"]["load"] == f"load_dataset('{tmp_path / 'out'}', 'triplet', split='train')"
+    assert told["flagembedding"]["load"] == f"--train_data {tmp_path / 'out' / 'flagembedding' / 'train'}"
+    assert told["beir"]["load"].startswith("GenericDataLoader(data_folder=")
+    assert done.json["lengths"]["max_seq_length"] % 32 == 0
+    assert all(Path(file).is_file() for each in told.values() for file in each["files"])
+
+
+def test_every_flag_of_an_export_reaches_it(cli: Cli, root: Path, tmp_path: Path) -> None:
+    flags = "--with group --with scores --order curriculum --instruction prefix --negatives 1 --commercial-only --files arrow"
+    done = cli("export", "finance", "--format", "margin", *flags.split(), "--out", tmp_path / "out", "--store", root)
+    assert done.code == 0
+    assert f"load_from_disk('{tmp_path / 'out' / 'margin'}')['train']" in done.out
+    assert "CrossEncoderTrainer: MarginMSELoss" in done.out
+    assert "left out: " in done.out
+    from datasets import load_from_disk
+
+    data = load_from_disk(str(tmp_path / "out" / "margin"))["train"]
+    assert data.column_names == ["query", "positive", "negative_1", "label", "group", "teacher_scores"]
+    assert data[0]["query"].startswith("Instruct: ")
+    assert data["label"][:] == data["teacher_scores"][:]

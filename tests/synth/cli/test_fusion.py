@@ -102,6 +102,7 @@ def test_a_fused_and_rescored_run_whose_server_went_away_goes_on_with_another_to
     assert manifest.teacher.depth == 50
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_with_other_weights_of_its_rescorer(
     cli: Cli, store: Store, fake: FakeLlm, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,7 +129,7 @@ def test_flags_win_over_the_configuration_which_wins_over_the_domain(
     assert cli(*command, "--seed", 6).code == 0
     recipe = store.find("finance").manifest.recipe
     assert (recipe.seed, recipe.plan.items_per_passage, recipe.mining.negatives) == (6, 2, 1)
-    assert recipe.mining.strategy == "perc_pos"
+    assert recipe.mining.strategy == "multi_signal"
 
 
 def test_named_fields_are_read(cli: Cli, store: Store, tmp_path: Path, make_texts: Any) -> None:

@@ -43,6 +43,7 @@ def test_a_dataset_is_written_by_the_model(cli: Cli, config: Path, fake: FakeLlm
     assert "cut out of real text" not in shown.out
 
 
+@pytest.mark.slow
 def test_the_progress_line_says_how_the_server_is_doing(
     cli: Cli, config: Path, fake: FakeLlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +54,7 @@ def test_the_progress_line_says_how_the_server_is_doing(
     assert re.search(r"accepted \d+%", done.err)
 
 
+@pytest.mark.slow
 def test_a_budget_is_said_to_be_spent(cli: Cli, config: Path, fake: FakeLlm) -> None:
     done = generate(cli, config, fake, "--max-requests", 10, "--json")
     assert done.code == 0
@@ -111,6 +113,7 @@ def test_a_plan_says_what_the_run_will_ask_and_its_answers_are_kept(cli: Cli, co
     assert "has answered the sample before" in text
 
 
+@pytest.mark.slow
 def test_live_counters_are_served_for_prometheus(cli: Cli, config: Path, fake: FakeLlm) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -242,12 +242,12 @@ def test_the_bound_is_chosen_by_a_rate_of_false_negatives(
     flags = ["--judged", labels, "--target-false-negative-rate", 0.3]
     done = mine("m", *flags)
     assert done.code == 0
-    assert "False negatives by relative_margin: 54 judged by labels.jsonl, 0 unknown" in done.out
+    assert "False negatives by max_false_negative_rate: 48 judged by labels.jsonl, 0 unknown" in done.out
     assert done.out.count("  chosen") == 1
     assert "  a: " in done.out
     assert not PLANTED & pairs_in(tmp_path / "m")
     told = json.loads((tmp_path / "m" / "mining.json").read_bytes())
-    assert told["settings"]["relative_margin"] == told["calibrated"]["chosen"]["bound"] > 0
+    assert told["settings"]["max_false_negative_rate"] == told["calibrated"]["chosen"]["bound"] > 0
     assert set(told["calibrated"]["by_source"]) == {"a", "b"}
 
 
@@ -257,7 +257,7 @@ def test_a_target_that_nothing_reaches_is_told_with_the_curve(
     done = mine("m", "--judged", labels, "--target-false-negative-rate", 0.001)
     assert done.code == 2
     assert "95 % interval" in done.err
-    assert "no value of relative_margin keeps the upper end of the interval at 0.1%" in done.err
+    assert "no value of max_false_negative_rate keeps the upper end of the interval at 0.1%" in done.err
     assert not (tmp_path / "m").exists()
 
 
@@ -265,7 +265,7 @@ def test_an_llm_chooses_the_bound_and_then_cleans_what_is_left(mine: Callable[..
     flags = ["--target-false-negative-rate", 0.5, "--judgements", 60, "--relabel", "drop"]
     done = mine("m", "--llm", fake.url, *flags)
     assert done.code == 0
-    assert "False negatives by relative_margin" in done.out
+    assert "False negatives by max_false_negative_rate" in done.out
     assert "Judged by qwen" in done.out
 
 
@@ -289,7 +289,7 @@ def test_an_llm_chooses_the_bound_and_then_cleans_what_is_left(mine: Callable[..
         (["--judged", "labels.jsonl", "--relabel", "drop", "--band", "1", "0.5"], "the band 1 to 0.5 holds nothing"),
         (
             ["--judged", "labels.jsonl", "--target-false-negative-rate", "0.1", "--strategy", "naive"],
-            "the strategy 'naive' has no bound to choose by --target-false-negative-rate; use one of perc_pos",
+            "the strategy 'naive' has no bound to choose by --target-false-negative-rate; use one of multi_signal, perc_pos",
         ),
         (
             ["--judged", "labels.jsonl", "--target-false-negative-rate", "0.1", "--relative-margin", "0.1"],

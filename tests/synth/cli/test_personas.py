@@ -176,6 +176,7 @@ def test_a_run_derives_its_personas_from_its_documents_once(
     assert recipes == {planned["recipe"]["personas_sha256"]}
 
 
+@pytest.mark.slow
 def test_personas_that_a_budget_cut_short_are_not_kept(
     cli: Cli, documents: Path, fake: FakeLlm, tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ def test_personas_that_a_budget_cut_short_are_not_kept(
     assert cli("generate", *arguments, "--limit", 10).code == 0
 
 
+@pytest.mark.slow
 def test_a_domain_without_documents_of_yours_derives_from_its_own_corpus(cli: Cli, fake: FakeLlm) -> None:
     fake.script = write_or_describe
     done = cli("generate", "--domain", "finance", "--limit", 5, "--llm", fake.url, "--personas", "documents")

@@ -120,7 +120,7 @@ def test_a_run_killed_again_and_again_ends_as_if_nothing_had_happened(
     assert not [path for path in version.path.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("order", ["1", "2"])
+@pytest.mark.parametrize("order", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_the_result_does_not_depend_on_the_order_in_which_python_keeps_sets(
     start: Any, finance: Any, store: Store, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,42 @@ def test_a_wrong_query_is_one_sentence(cli: Cli, root: Path, statement: str, mor
     assert done.error.startswith("Error: the ")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COPY (SELECT 1) TO '{file}'",
+        "CREATE TABLE x AS SELECT 1",
+        "ATTACH '{file}' AS other",
+        "SELECT 1; COPY (SELECT 1) TO '{file}'",
+        "INSERT INTO versions SELECT * FROM versions",
+    ],
+)
+def test_nothing_can_be_written(cli: Cli, root: Path, tmp_path: Path, statement: str) -> None:
+    file = tmp_path / "written"
+    done = cli("sql", statement.format(file=file), "--store", root)
+    assert done.code == 2
+    assert done.error.startswith("Error: `synth sql` reads one SELECT and changes nothing, and this is ")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "statement", ["SHOW TABLES", "DESCRIBE versions", "EXPLAIN SELECT 1", "WITH a AS (SELECT 1) FROM a"]
+)
+def test_what_only_looks_may_be_asked(cli: Cli, root: Path, statement: str) -> None:
+    assert cli("sql", statement, "--store", root).code == 0
+
+
+def test_a_wide_result_without_rows_says_so(cli: Cli, root: Path) -> None:
+    done = cli("sql", "SELECT 1 AS a, 2 AS b, 3, 4, 5, 6, 7 FROM versions WHERE false", "--store", root)
+    assert (done.code, done.out) == (0, "no rows of a, b, 3, 4, 5, 6, 7\n")
+
+
+def test_texts_are_shown_as_they_are(cli: Cli, root: Path) -> None:
+    done = cli("sql", "SELECT ':smile: [bold]' AS text, NULL AS nothing", "--store", root)
+    assert ":smile: [bold]" in done.out
+    assert "None" not in done.out
+
+
 def test_a_store_that_does_not_exist_holds_nothing(cli: Cli, tmp_path: Path) -> None:
     assert cli("sql", "SELECT * FROM versions", "--store", tmp_path / "none", "--json").json == []
     done = cli("sql", "SELECT * FROM finance", "--store", tmp_path / "none")

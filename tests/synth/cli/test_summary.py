@@ -47,7 +47,7 @@ def test_facts_are_those_of_the_manifest(shown: str, finance: Any) -> None:
     manifest = finance.manifest
     negatives = manifest.candidates["selected"]
     assert f"{manifest.sources.read} documents read, {manifest.passages} passages; " in shown
-    assert f"{negatives} hard negatives by perc_pos with lexical over {manifest.passages} passages" in shown
+    assert f"{negatives} hard negatives by multi_signal with lexical over {manifest.passages} passages" in shown
 
 
 def test_diversity_is_told_in_two_lines(shown: str, finance: Any) -> None:

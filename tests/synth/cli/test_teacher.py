@@ -62,6 +62,7 @@ def test_a_configuration_file_may_name_the_server_too(cli: Cli, store: Store, fa
     assert only_run(store).recipe.teacher == "served:fake,dimensions=16"
 
 
+@pytest.mark.slow
 def test_a_run_whose_server_went_away_goes_on_with_another_to_the_same_dataset(
     cli: Cli, store: Store, fake: FakeLlm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

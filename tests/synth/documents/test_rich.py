@@ -201,6 +201,7 @@ def test_a_word_file_that_unpacks_to_far_more_is_too_large(tmp_path: Path, monke
     assert rejected(tmp_path / "a.docx", content).reason == "too_large"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["docx", "pdf", "html"]),

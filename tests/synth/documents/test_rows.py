@@ -177,6 +177,7 @@ def test_a_long_line_within_the_limit_is_read_whole(tmp_path: Path) -> None:
     assert outline(items) == [("a.jsonl:1", long), ("a.jsonl:2", "two")]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
     def peak_of(rows: int, suffix: str) -> int:
         path = tmp_path / f"{rows}{suffix}"

@@ -100,6 +100,7 @@ def test_a_server_that_refuses_everything_ends_the_run_with_its_own_words(serve:
         ask([fake], 50)
 
 
+@pytest.mark.slow
 def test_a_request_that_waits_holds_no_slot(serve: Serve, ask: Ask) -> None:
     """datatrove's back-off sleeps while it holds a slot: with every slot asleep nothing moves."""
     fake = serve(lambda prompt, asked: Status(500) if asked < 3 and "number1" in prompt else query_of(prompt))

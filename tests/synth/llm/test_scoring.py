@@ -132,6 +132,7 @@ def test_a_server_without_the_endpoint_is_asked_in_words_and_that_is_found_out_o
     assert fake.tokenized == 3, "the trial's prompt and its two answers"
 
 
+@pytest.mark.slow
 def test_each_server_of_a_model_is_tried_on_its_own(serve: Serve, ask: Ask) -> None:
     scores, words = serve(in_words, scores=likely, slots=1), serve(in_words, slots=1)
     run = ask([scores, words], 200)
@@ -225,6 +226,7 @@ def test_a_prompt_beyond_the_context_is_never_scored_as_vllm_would_cut_it(serve:
     assert run.contents() == {0: score(0), 1: ("HTTP 400: " + too_long.message, "refused:too_long")}
 
 
+@pytest.mark.slow
 def test_a_question_that_hangs_is_given_up_and_put_again(serve: Serve, ask: Ask) -> None:
     fake = serve(in_words, scores=lambda prompt, n: "hang" if number_in(prompt) == 3 and n == 0 else likely(prompt, n))
     run = ask([fake], 100)
@@ -232,6 +234,7 @@ def test_a_question_that_hangs_is_given_up_and_put_again(serve: Serve, ask: Ask)
     assert run.client.counters.retries == {"timeout": 1}
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_holds_nobody_up_for_good(serve: Serve, ask: Ask) -> None:
     fake = serve(in_words, scores=lambda prompt, n: "hang" if "ice" in prompt and n == 0 else likely(prompt, n))
     assert ask([fake], 3).contents() == {number: score(number) for number in range(3)}

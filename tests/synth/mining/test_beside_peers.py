@@ -59,7 +59,7 @@ def test_a_thousand_queries_get_the_negatives_of_sentence_transformers_but_for_c
     assert len(queries) > 900
     pairs = Pairs.of(queries, [[each] for each in positives])
     table = retrieve(pairs, minilm, store=Store(tmp_path), depth=WINDOW + 1)
-    miner = HardNegativeMiner(relative_margin=MARGIN, negatives=WANTED, rank_max=WINDOW + 1)
+    miner = HardNegativeMiner(strategy="perc_pos", relative_margin=MARGIN, negatives=WANTED, rank_max=WINDOW + 1)
     mined = miner.mine(pairs, table).negatives
     owner = np.repeat(mined.query, mined.found)
     embedded = dict(zip(pairs.passages, model.encode(pairs.passages), strict=True))

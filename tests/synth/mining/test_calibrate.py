@@ -12,7 +12,7 @@ import pytest
 from synth.errors import InputError
 from synth.mining.calibrate import Calibration, _shares
 from synth.mining.judging import Asked, Judged, LabelJudge
-from synth.mining.miner import HardNegativeMiner
+from synth.mining.miner import HardNegativeMiner, Negatives
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.progress import Reporter
@@ -67,12 +67,16 @@ def judge(pairs: Pairs, table: ScoreTable) -> LabelJudge:
 @pytest.fixture(scope="module")
 def truth(pairs: Pairs, table: ScoreTable, judge: LabelJudge) -> Calibration:
     """Everything judged: then the estimate is the rate itself."""
-    return HardNegativeMiner(negatives=5).calibrate(pairs, table, judge, n=EVERYTHING)
+    return HardNegativeMiner(strategy="perc_pos", negatives=5).calibrate(pairs, table, judge, n=EVERYTHING)
 
 
 def rate_of(pairs: Pairs, table: ScoreTable, judge: LabelJudge, bound: float) -> float:
     """Of the negatives that the miner really returns."""
-    mined = HardNegativeMiner(negatives=5, relative_margin=bound).mine(pairs, table).negatives
+    miner = HardNegativeMiner(strategy="perc_pos", negatives=5, relative_margin=bound)
+    return true_rate(pairs, judge, miner.mine(pairs, table).negatives)
+
+
+def true_rate(pairs: Pairs, judge: LabelJudge, mined: Negatives) -> float:
     owner = np.repeat(mined.query, mined.found)
     found = [
         judge.relevant[pairs.query_ids[query], pairs.passage_ids[passage]]
@@ -100,7 +104,9 @@ def test_the_chosen_bound_keeps_the_target_and_its_interval_covers_the_truth_for
     rates = {point.bound: point.rate for point in truth.overall.points}
     chosen, covered, points = [], 0, 0
     for seed in range(50):
-        found = HardNegativeMiner(negatives=5, seed=seed).calibrate(pairs, table, judge, target=0.1, n=400)
+        found = HardNegativeMiner(strategy="perc_pos", negatives=5, seed=seed).calibrate(
+            pairs, table, judge, target=0.1, n=400
+        )
         assert found.judged == 400
         chosen += [] if found.bound is None else [found.bound]
         covered += sum(point.low <= rates[point.bound] <= point.high for point in found.overall.points)
@@ -114,11 +120,13 @@ def test_the_chosen_bound_keeps_the_target_and_its_interval_covers_the_truth_for
 def test_the_loosest_bound_that_keeps_the_target_is_chosen(
     pairs: Pairs, table: ScoreTable, judge: LabelJudge, truth: Calibration
 ) -> None:
-    found = HardNegativeMiner(negatives=5).calibrate(pairs, table, judge, target=0.1, by="rate", n=EVERYTHING)
+    found = HardNegativeMiner(strategy="perc_pos", negatives=5).calibrate(
+        pairs, table, judge, target=0.1, by="rate", n=EVERYTHING
+    )
     looser = [point.rate for point in truth.overall.points if point.bound < (found.bound or 0)]
     assert looser
     assert min(looser) > 0.1 >= (found.rate or 1)
-    strict = HardNegativeMiner(negatives=5).calibrate(pairs, table, judge, target=0.1, n=600)
+    strict = HardNegativeMiner(strategy="perc_pos", negatives=5).calibrate(pairs, table, judge, target=0.1, n=600)
     assert strict.bound is not None
     assert found.bound is not None
     assert strict.bound >= found.bound
@@ -132,7 +140,7 @@ def test_sources_have_curves_of_their_own(
 ) -> None:
     assert set(truth.by_source) == {"news", "forum"}
     assert truth.by_source["forum"].points[0].rate > 1.5 * truth.by_source["news"].points[0].rate
-    found = HardNegativeMiner(negatives=5).calibrate(pairs, table, judge, n=400)
+    found = HardNegativeMiner(strategy="perc_pos", negatives=5).calibrate(pairs, table, judge, n=400)
     for name, curve in found.by_source.items():
         for point, true in zip(curve.points, truth.by_source[name].points, strict=True):
             assert point.low <= true.rate <= point.high
@@ -142,7 +150,7 @@ def test_sources_have_curves_of_their_own(
 
 
 def test_where_no_bound_keeps_the_target_it_says_so(pairs: Pairs, table: ScoreTable, judge: LabelJudge) -> None:
-    found = HardNegativeMiner(negatives=5).calibrate(pairs, table, judge, target=0.001, n=200)
+    found = HardNegativeMiner(strategy="perc_pos", negatives=5).calibrate(pairs, table, judge, target=0.001, n=200)
     assert (found.bound, found.rate, found.interval) == (None, None, None)
     assert "no value of relative_margin keeps the upper end of the interval at 0.1%;" in found.describe()
 
@@ -163,7 +171,7 @@ def test_other_bounds_go_from_loose_to_tight_as_well(
 
 
 def test_a_given_grid_is_used_as_it_is(pairs: Pairs, table: ScoreTable, judge: LabelJudge) -> None:
-    found = HardNegativeMiner().calibrate(pairs, table, judge, grid=(0.5, 0.1), n=50)
+    found = HardNegativeMiner(strategy="perc_pos").calibrate(pairs, table, judge, grid=(0.5, 0.1), n=50)
     assert [point.bound for point in found.overall.points] == [0.1, 0.5]
 
 
@@ -185,7 +193,7 @@ class Forgetful:
 def test_what_is_unknown_is_counted_and_biases_nothing(
     pairs: Pairs, table: ScoreTable, judge: LabelJudge, truth: Calibration
 ) -> None:
-    found = HardNegativeMiner(negatives=5).calibrate(pairs, table, Forgetful(judge), n=400)
+    found = HardNegativeMiner(strategy="perc_pos", negatives=5).calibrate(pairs, table, Forgetful(judge), n=400)
     assert found.judged + found.unknown == 400
     assert 80 < found.unknown < 240
     for point, true in zip(found.overall.points, truth.overall.points, strict=True):
@@ -194,14 +202,14 @@ def test_what_is_unknown_is_counted_and_biases_nothing(
 
 def test_a_judge_that_knows_nothing_is_refused(pairs: Pairs, table: ScoreTable) -> None:
     with pytest.raises(InputError, match=r"the judge \(labels\) knows nothing of 50 sampled candidates"):
-        HardNegativeMiner().calibrate(pairs, table, LabelJudge.of([("q", "p", 1)]), n=50)
+        HardNegativeMiner(strategy="perc_pos").calibrate(pairs, table, LabelJudge.of([("q", "p", 1)]), n=50)
 
 
 def test_the_same_seed_asks_the_same_and_no_pair_twice(pairs: Pairs, table: ScoreTable, judge: LabelJudge) -> None:
     first, second, other = Forgetful(judge), Forgetful(judge), Forgetful(judge)
-    HardNegativeMiner().calibrate(pairs, table, first, n=100)
-    HardNegativeMiner().calibrate(pairs, table, second, n=100)
-    HardNegativeMiner(seed=1).calibrate(pairs, table, other, n=100)
+    HardNegativeMiner(strategy="perc_pos").calibrate(pairs, table, first, n=100)
+    HardNegativeMiner(strategy="perc_pos").calibrate(pairs, table, second, n=100)
+    HardNegativeMiner(strategy="perc_pos", seed=1).calibrate(pairs, table, other, n=100)
     assert first.seen == second.seen != other.seen
     asked = [(each.query.id, candidate.id) for each in first.seen for candidate in each.candidates]
     assert len(asked) == len(set(asked)) == 100
@@ -213,7 +221,7 @@ def test_each_positive_is_judged_with_its_own_candidates(tmp_path: Path) -> None
     pairs = Pairs.of([" ".join(texts[n].split()[:4]) for n in (0, 9)], [texts[:2], texts[9:11]], texts)
     table = retrieve(pairs, "lexical", store=Store(tmp_path), depth=40)
     judge = Forgetful(LabelJudge.of([(query, text, 0) for query in pairs.queries for text in texts]))
-    HardNegativeMiner(positive_anchor="each").calibrate(pairs, table, judge, n=60)
+    HardNegativeMiner(strategy="perc_pos", positive_anchor="each").calibrate(pairs, table, judge, n=60)
     assert {each.positives[0].text for each in judge.seen} == {texts[0], texts[1], texts[9], texts[10]}
 
 
@@ -228,14 +236,31 @@ def test_what_can_not_be_calibrated_is_one_sentence(
     pairs: Pairs, table: ScoreTable, judge: LabelJudge, wanted: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message.replace("?", r"\?")):
-        HardNegativeMiner().calibrate(pairs, table, judge, **wanted)
+        HardNegativeMiner(strategy="perc_pos").calibrate(pairs, table, judge, **wanted)
 
 
-def test_a_miner_that_cuts_by_probability_has_nothing_to_calibrate(
+def test_a_miner_that_cuts_by_probability_is_calibrated_by_that_alone(
     pairs: Pairs, table: ScoreTable, judge: LabelJudge
 ) -> None:
-    with pytest.raises(InputError, match="a miner that cuts by max_false_negative_rate is set by that already"):
-        HardNegativeMiner(strategy="multi_signal").calibrate(pairs, table, judge)
+    with pytest.raises(InputError, match="is calibrated by that, not by relative_margin; take another strategy"):
+        HardNegativeMiner().calibrate(pairs, table, judge, bound="relative_margin")
+
+
+def test_the_default_miner_is_calibrated_by_how_likely_a_negative_is_false(
+    pairs: Pairs, table: ScoreTable, judge: LabelJudge
+) -> None:
+    miner = HardNegativeMiner(negatives=5)
+    found = miner.calibrate(pairs, table, judge, target=0.25, by="rate", n=EVERYTHING)
+    assert found.wanted.bound == "max_false_negative_rate"
+    bounds = [point.bound for point in found.overall.points]
+    assert bounds == sorted(bounds, reverse=True)
+    assert 0 < bounds[-1] < bounds[0] < 1
+    assert found.rate is not None
+    assert found.rate <= 0.25
+    mined = miner.changed(max_false_negative_rate=found.bound).mine(pairs, table)
+    assert true_rate(pairs, judge, mined.negatives) == pytest.approx(found.rate)
+    looser = miner.changed(max_false_negative_rate=bounds[0]).mine(pairs, table)
+    assert true_rate(pairs, judge, looser.negatives) > 0.25
 
 
 def test_small_strata_give_what_they_do_not_need_to_the_others() -> None:

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth.errors import InputError
-from synth.mining.miner import HardNegativeMiner
+from synth.mining.ensemble import combine
+from synth.mining.miner import BINS, HardNegativeMiner
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.store import Store
@@ -38,18 +39,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def table(store: Store) -> ScoreTable:
-    return retrieve(some_pairs(), "lexical", store=store, depth=60)
+    return retrieve(some_pairs(), "lexical", store=store, depth=60, evidence=False)
 
 
 def found(pairs: Pairs, table: ScoreTable, **settings: object) -> set[tuple[str, str]]:
-    mined = HardNegativeMiner(**settings).mine(pairs, table)  # type: ignore[arg-type]
+    mined = HardNegativeMiner(**({"strategy": "perc_pos"} | settings)).mine(pairs, table)  # type: ignore[arg-type]
     rows = [row for block in mined.records() for row in block.to_pylist()]
     return {(row["query"], negative["text"]) for row in rows for negative in row["negatives"]}
 
 
 def test_a_table_that_is_there_is_not_made_again(store: Store, table: ScoreTable) -> None:
     before = (table.folder / "table.parquet").stat().st_mtime_ns
-    assert retrieve(some_pairs(), "lexical", store=store, depth=60).folder == table.folder
+    assert retrieve(some_pairs(), "lexical", store=store, depth=60, evidence=False).folder == table.folder
     assert (table.folder / "table.parquet").stat().st_mtime_ns == before
     assert retrieve(some_pairs(), "lexical", store=store, depth=10).folder != table.folder
     assert [entry for entry in table.folder.parent.iterdir() if entry.name.startswith(".")] == []
@@ -57,7 +58,7 @@ def test_a_table_that_is_there_is_not_made_again(store: Store, table: ScoreTable
 
 def test_no_negative_is_a_positive_and_every_one_keeps_the_bound(table: ScoreTable) -> None:
     pairs = some_pairs()
-    mined = HardNegativeMiner(negatives=5, relative_margin=0.1).mine(pairs, table)
+    mined = HardNegativeMiner(strategy="perc_pos", negatives=5, relative_margin=0.1).mine(pairs, table)
     rows = [row for block in mined.records() for row in block.to_pylist()]
     assert len(rows) == len(pairs.queries)
     assert sum(len(row["negatives"]) for row in rows) == mined.report.negatives > 10
@@ -71,7 +72,7 @@ def test_no_negative_is_a_positive_and_every_one_keeps_the_bound(table: ScoreTab
 
 def test_each_positive_is_mined_for_by_itself_where_that_is_asked(table: ScoreTable) -> None:
     pairs = some_pairs()
-    mined = HardNegativeMiner(negatives=3, positive_anchor="each").mine(pairs, table)
+    mined = HardNegativeMiner(strategy="perc_pos", negatives=3, positive_anchor="each").mine(pairs, table)
     rows = [row for block in mined.records() for row in block.to_pylist()]
     assert [(row["query"], row["positive"]["text"]) for row in rows] == [
         (query, pairs.passages[own])
@@ -104,7 +105,7 @@ def test_queries_with_too_few_negatives_are_kept_or_dropped_and_never_padded(tab
 
 
 def test_the_report_accounts_for_every_candidate_by_source(table: ScoreTable) -> None:
-    report = HardNegativeMiner(negatives=2).mine(some_pairs(), table).report
+    report = HardNegativeMiner(strategy="perc_pos", negatives=2).mine(some_pairs(), table).report
     assert sum(report.candidates.values()) == sum(len(block.query) for _, block in table.blocks())
     assert set(report.by_source) == {"news", "forum"}
     for name, count in report.candidates.items():
@@ -120,7 +121,7 @@ def test_a_sweep_says_what_each_change_gives(table: ScoreTable) -> None:
         {"strategy": "naive"},
         {"strategy": "shifted"},
     ]
-    rows = HardNegativeMiner(negatives=60, rank_max=60).sweep(some_pairs(), table, grid)
+    rows = HardNegativeMiner(strategy="perc_pos", negatives=60, rank_max=60).sweep(some_pairs(), table, grid)
     counts = [row["negatives"] for row in rows]
     assert counts[0] > counts[1] > counts[2]
     assert counts[3] >= counts[0], "the margin of the miner does not bind another strategy"
@@ -135,7 +136,7 @@ def test_a_sweep_says_what_each_change_gives(table: ScoreTable) -> None:
     ("full", ["id", "source", "query", "positive", "more_positives", "negatives", "short", "in_batch_mask", "in_batch_complete"]),
 ])  # fmt: skip
 def test_trainers_get_their_columns_in_order(tmp_path: Path, table: ScoreTable, name: str, columns: list[str]) -> None:
-    mined = HardNegativeMiner(negatives=2).mine(some_pairs(), table)
+    mined = HardNegativeMiner(strategy="perc_pos", negatives=2).mine(some_pairs(), table)
     written = pq.read_table(mined.write(tmp_path, name))
     assert written.column_names == columns
     if name == "triplet":
@@ -143,6 +144,25 @@ def test_trainers_get_their_columns_in_order(tmp_path: Path, table: ScoreTable, 
     assert mined.report.rows == written.num_rows
     needed = {"pair": 0, "triplet": 1, "n-tuple": 2, "full": 0}[name]
     assert mined.report.left_out == int((mined.negatives.found < needed).sum())
+
+
+@pytest.mark.parametrize(("name", "columns"), [
+    ("pair-score", ["sentence1", "sentence2", "score"]),
+    ("pair-class", ["anchor", "text", "label"]),
+    ("margin", ["query", "positive", "negative_1", "negative_2", "label"]),
+    ("list", ["query", "docs", "labels"]),
+])  # fmt: skip
+def test_trainers_that_take_labels_get_them(tmp_path: Path, table: ScoreTable, name: str, columns: list[str]) -> None:
+    mined = HardNegativeMiner(strategy="perc_pos", negatives=2).mine(some_pairs(), table)
+    assert pq.read_table(mined.write(tmp_path, name)).column_names == columns
+
+
+def test_scores_of_several_teachers_are_not_distilled(tmp_path: Path, table: ScoreTable) -> None:
+    each = HardNegativeMiner(strategy="perc_pos", negatives=2).mine(some_pairs(), table)
+    both = combine([each, each], "intra_sample")
+    with pytest.raises(InputError, match="with --ensemble each negative has that of another teacher"):
+        both.write(tmp_path, "margin")
+    assert both.write(tmp_path, "triplet").exists()
 
 
 def test_nothing_to_write_is_an_error_that_says_what_to_do(tmp_path: Path, table: ScoreTable) -> None:
@@ -168,3 +188,12 @@ def test_more_depth_than_passages_is_no_problem(tmp_path: Path) -> None:
     pairs = Pairs.of(["what is gold?"], [["Gold is a metal."]], ["Gold rose.", "Tin fell."])
     mined = HardNegativeMiner(strategy="naive").mine(pairs, retrieve(pairs, "lexical", store=Store(tmp_path)))
     assert [pairs.passages[n] for n in mined.negatives.passage] == ["Gold rose."]
+
+
+def test_what_scores_above_its_positive_has_a_bin_of_its_own(table: ScoreTable) -> None:
+    reports = [
+        HardNegativeMiner(strategy=name, negatives=5).mine(some_pairs(), table).report for name in ("naive", "perc_pos")
+    ]
+    naive, careful = (report.histogram["selected"] for report in reports)
+    assert len(naive) == len(BINS) + 1
+    assert naive[0] > 0 == careful[0]

@@ -86,6 +86,6 @@ def test_a_judge_that_knows_nothing_is_told(table: ScoreTable, tmp_path: Path) -
     pairs, _ = some_pairs()
     with pytest.raises(InputError, match=r"the judge \(labels\) knows none of 600 candidates"):
         refit(pairs, table, LabelJudge.of([("another", "text", 1)]))
-    plain = retrieve(pairs, "lexical", store=Store(tmp_path))
+    plain = retrieve(pairs, "lexical", store=Store(tmp_path), evidence=False)
     with pytest.raises(InputError, match="holds no evidence"):
         refit(pairs, plain, LabelJudge.of([]))

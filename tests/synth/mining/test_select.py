@@ -211,19 +211,19 @@ def distinct(folder: Path, count: int) -> Corpus:
 
 
 def chosen(corpus: Corpus, candidates: Candidates, seed: int = 0, **mining: Any) -> list[int]:
-    fate = select(corpus, MiningSettings(**mining), candidates, seed)
+    fate = select(corpus, MiningSettings(**({"strategy": "perc_pos"} | mining)), candidates, seed)
     return [int(passage) for passage in candidates.passage[fate.selected]]
 
 
 def test_a_candidate_too_near_to_the_positive_is_left_out_and_counted(tmp_path: Path) -> None:
     candidates = one_query([0.9, 0.79, 0.77, 0.76, 0.75, 0.3])
-    fate = select(distinct(tmp_path, 7), MiningSettings(negatives=2), candidates)
+    fate = select(distinct(tmp_path, 7), MiningSettings(strategy="perc_pos", negatives=2), candidates)
     assert candidates.passage[fate.selected].tolist() == [5, 6]
     assert fate.counts == {"relative_margin": 4, "selected": 2}
 
 
 def test_candidates_beyond_the_number_wanted_are_counted_as_not_needed(tmp_path: Path) -> None:
-    fate = select(distinct(tmp_path, 7), MiningSettings(negatives=1), one_query([0.5, 0.4, 0.3]))
+    fate = select(distinct(tmp_path, 7), MiningSettings(strategy="perc_pos", negatives=1), one_query([0.5, 0.4, 0.3]))
     assert fate.counts == {"selected": 1, "not_needed": 2}
 
 
@@ -280,7 +280,7 @@ def test_a_passage_the_query_was_also_made_from_is_no_negative(tmp_path: Path) -
 def test_a_passage_that_says_the_query_is_no_negative(tmp_path: Path) -> None:
     rows = [Row("a"), Row("b", text="What does  COVENANT mean?"), Row("c")]
     candidates = one_query([0.5, 0.4], text="what does covenant mean?")
-    fate = select(write_corpus(tmp_path, rows), MiningSettings(), candidates)
+    fate = select(write_corpus(tmp_path, rows), MiningSettings(strategy="perc_pos"), candidates)
     assert fate.counts == {"like_query": 1, "selected": 1}
 
 
@@ -295,7 +295,7 @@ def test_passages_of_the_positives_group_are_no_negatives(tmp_path: Path) -> Non
     corpus = distinct(tmp_path, 5)
     np.save(tmp_path / "groups.npy", np.array([7, 7, -1, 8, -1]))
     candidates = one_query([0.5, 0.4, 0.3, 0.2])
-    fate = select(Corpus(tmp_path), MiningSettings(), candidates)
+    fate = select(Corpus(tmp_path), MiningSettings(strategy="perc_pos"), candidates)
     (tmp_path / "groups.npy").unlink()
     assert candidates.passage[fate.selected].tolist() == [2, 3, 4]
     assert fate.counts["same_group"] == 1
@@ -311,7 +311,7 @@ def test_train_queries_see_no_test_passage_and_test_queries_see_all(tmp_path: Pa
 
 
 def test_no_candidate_at_all_is_no_problem(tmp_path: Path) -> None:
-    fate = select(distinct(tmp_path, 2), MiningSettings(), one_query([]))
+    fate = select(distinct(tmp_path, 2), MiningSettings(strategy="perc_pos"), one_query([]))
     assert (fate.selected.tolist(), dict(fate.counts)) == ([], {})
 
 
@@ -433,6 +433,6 @@ def test_what_is_drawn_depends_on_query_and_passage_and_not_on_their_places(tmp_
     taken = chosen(corpus, one_query([0.5] * 10, text="what?"), 5, sampling="uniform")
     moved = {"ranked": [9, 3, 1, 7, 5, 2, 10, 8, 4, 6], "scores": [0.5] * 10, "positives": [0], "known": [0.9]}
     candidates = candidates_of([moved | {"text": "who?"}, moved | {"text": "what?"}])
-    fate = select(corpus, MiningSettings(sampling="uniform"), candidates, 5)
+    fate = select(corpus, MiningSettings(strategy="perc_pos", sampling="uniform"), candidates, 5)
     again = [candidates.passage[fate.selected & (candidates.query == number)].tolist() for number in (0, 1)]
     assert sorted(again[1]) == sorted(taken) != sorted(again[0])

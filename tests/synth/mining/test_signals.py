@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.mining.signals import DEEPEST, HEAD, LIMIT, Evidence, Ints, Signals, compute_signals
+from synth.arrays import Ints
+from synth.mining.signals import DEEPEST, HEAD, LIMIT, Evidence, Signals, compute_signals
 
 
 def evidence(lists: int = 5, depth: int = 80, shift: float = 0.0, scale: float = 1.0) -> Evidence:

@@ -12,7 +12,7 @@ import pytest
 from synth.corpus import Corpus
 from synth.errors import InputError
 from synth.mining.evidence import BEST, EVIDENCE, NEAREST, overlap_of, with_evidence
-from synth.mining.guards import is_like_positive, is_positive
+from synth.mining.guards import is_known
 from synth.mining.miner import HardNegativeMiner
 from synth.mining.rules import refused
 from synth.mining.table import ScoreTable, retrieve
@@ -87,13 +87,13 @@ def test_it_is_as_hard_as_the_margin_that_it_is_matched_with(table: ScoreTable) 
 
 def best_rows(table: ScoreTable) -> Any:
     for _, block in with_evidence(table.folder):
-        rows = np.flatnonzero(~(is_positive(table.corpus, block) | is_like_positive(table.corpus, block)))
+        rows = np.flatnonzero(~is_known(table.corpus, block))
         owner = block.query[rows]
         yield block, rows[np.arange(len(rows)) - np.searchsorted(owner, owner) < BEST]
 
 
 def by_margin(table: ScoreTable, margin: float) -> int:
-    settings = HardNegativeMiner(relative_margin=margin).settings
+    settings = HardNegativeMiner(strategy="perc_pos", relative_margin=margin).settings
     found = 0
     for block, rows in best_rows(table):
         anchor = block.positives.anchors(block.count, "min")[block.query]
@@ -135,14 +135,14 @@ def test_a_rate_is_a_bound_on_every_negative(table: ScoreTable) -> None:
 
 def test_candidates_too_similar_to_a_positive_are_left_out(table: ScoreTable) -> None:
     pairs, _ = some_pairs()
-    report = HardNegativeMiner(max_similarity=5.0, negatives=9).mine(pairs, table).report
+    report = HardNegativeMiner(strategy="perc_pos", max_similarity=5.0, negatives=9).mine(pairs, table).report
     assert report.candidates["max_similarity"] > 0
     assert report.suspicion is None
 
 
 def test_a_table_without_evidence_says_how_to_get_it(tmp_path: Path) -> None:
     pairs, _ = some_pairs()
-    plain = retrieve(pairs, "lexical", store=Store(tmp_path))
+    plain = retrieve(pairs, "lexical", store=Store(tmp_path), evidence=False)
     with pytest.raises(InputError, match="holds no evidence for multi_signal: retrieve it with evidence=True"):
         HardNegativeMiner(strategy="multi_signal").mine(pairs, plain)
     before = (plain.folder / "table.parquet").stat().st_mtime_ns

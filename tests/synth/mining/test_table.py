@@ -64,6 +64,7 @@ def blocks_searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return searched
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_after_the_blocks_that_it_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_published_version_is_read_by_split_and_the_pool_is_whole(
     number = pairs.queries.index(rows[0]["query"])
     assert pairs.passages[pairs.positives[number][0]] == rows[0]["positive"]["text"]
     left = {
-        f"of the split {name}, see finance@1:{name}": finance.manifest.splits[name]
+        f"in its split {name}, which is finance@1:{name}:": finance.manifest.splits[name]
         for name in ("train", "test")
         if name not in read_too
     }
@@ -167,6 +167,7 @@ def test_a_split_that_no_dataset_has_is_one_sentence(finance: Any) -> None:
         ("p.jsonl", '{"quer": "q", "text": "a"}', r"p\.jsonl, line 1 has no field that is known to hold a query \(its fields are quer, text\): name it with --query-field"),
         ("p.jsonl", '{"query": "", "text": "a"}', r"holds no pair of a query and a positive \(no query 1\)"),
         ("p.csv", 'query,positive\n"a', r"p\.csv is no readable CSV file"),
+        ("p.csv", "query,positive\na,b,c", r"p\.csv, row 1 has more fields than the header names"),
         ("p.parquet", "PAR1", r"p\.parquet is no readable Parquet file"),
         ("p.docx", "x", r"p\.docx is not a format synth reads pairs from: give \.jsonl"),
     ],

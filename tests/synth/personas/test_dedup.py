@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth.arrays import Floats, Ints
 from synth.personas.dedup import Thresholds, find_duplicates
-from synth.teachers import Comparing, Floats, Ints, build_teacher, comparing
+from synth.teachers import Comparing, build_teacher, comparing
 from synth.teachers.lexical import Lexical
 
 BANKER = "A branch banker in Lyon who looks up transfer limits for small firms"

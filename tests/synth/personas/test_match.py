@@ -121,6 +121,7 @@ def test_matching_does_not_leave_the_asking_to_a_few(new_run: Callable[..., Run]
     assert share["top-k"] < 0.12
 
 
+@pytest.mark.slow
 def test_a_plan_shows_the_personas_that_the_run_will_have(
     new_run: Callable[..., Run], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -476,7 +476,7 @@ def mine(folder: Path, corpus: Corpus, teacher: SentenceTransformers, margin: fl
     write_scores(folder / "scores", questions.blocks(), corpus, teacher, len(corpus))
     assert read_metadata(folder / "scores").teacher == dict(teacher.identity)
     ((_, candidates), *_) = read_candidates(folder / "scores")
-    fate = select(corpus, MiningSettings(negatives=64, relative_margin=margin), candidates)
+    fate = select(corpus, MiningSettings(strategy="perc_pos", negatives=64, relative_margin=margin), candidates)
     return {n: candidates.passage[fate.selected & (candidates.query == n)].tolist() for n in range(len(TEXTS))}
 
 

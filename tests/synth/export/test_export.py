@@ -11,9 +11,10 @@ from typing import Any
 import datasets
 import pyarrow.parquet as pq
 import pytest
+from exports import read_export, read_records
 
 from synth.errors import InputError, StoreError
-from synth.export import FORMATS, default_format, export_version
+from synth.export import default_format, export_version
 from synth.recipe import Choices, resolve
 from synth.run import create_run, execute
 from synth.store import Store, VersionRef
@@ -33,23 +34,8 @@ def make_version(root: Path, name: str, config: str) -> VersionRef:
 
 
 @pytest.fixture(scope="module")
-def version(root: Path) -> VersionRef:
-    return make_version(root, "usual", "mining: {negatives: 4, rank_max: 12}")
-
-
-@pytest.fixture(scope="module")
 def without_negatives(root: Path) -> VersionRef:
     return make_version(root, "bare", "{mining: {negatives: 0}, splits: {test: 0}}")
-
-
-def read_records(version: VersionRef, split: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(version.path / "records" / f"{split}.parquet").to_pylist()
-    return rows
-
-
-def read_export(folder: Path, name: str, split: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(folder / name / f"{split}-00000-of-00001.parquet").to_pylist()
-    return rows
 
 
 def test_a_pair_is_a_query_and_its_positive(version: VersionRef, tmp_path: Path) -> None:
@@ -92,12 +78,6 @@ def test_an_n_tuple_has_all_its_negatives_or_is_counted_as_left_out(version: Ver
 
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def perturbed(make: Make, dated_texts: dict[str, str]) -> VersionRef:
-    version: VersionRef = make(dated_texts, settings={"perturbation": {"negatives": 2}}).version
-    return version
 
 
 def test_made_negatives_are_rows_of_triplets_too(perturbed: VersionRef, tmp_path: Path) -> None:
@@ -144,7 +124,7 @@ def test_full_holds_the_records_as_they_were_published(version: VersionRef, tmp_
 def test_an_empty_split_makes_no_file(without_negatives: VersionRef, tmp_path: Path) -> None:
     result = export_version(without_negatives, "pair", tmp_path)
     assert [file.name for file in result.files] == ["train-00000-of-00001.parquet"]
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == list(result.files)
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == {*result.files, tmp_path / "README.md"}
     assert list(result.rows) == ["train"]
 
 
@@ -172,7 +152,10 @@ def test_n_tuples_that_no_record_can_fill_name_triplet(root: Path, tmp_path: Pat
 def test_an_unknown_format_suggests_the_nearest(version: VersionRef, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no format 'triplets'; did you mean 'triplet'\?"):
         export_version(version, "triplets", tmp_path)
-    assert sorted(FORMATS) == ["full", "n-tuple", "pair", "triplet"]
+    with pytest.raises(
+        InputError, match=r"no format 'arrows'; known: beir, flagembedding, full, list, margin, n-tuple"
+    ):
+        export_version(version, "arrows", tmp_path)
 
 
 def test_a_folder_that_holds_something_is_refused(version: VersionRef, tmp_path: Path) -> None:
@@ -190,7 +173,7 @@ def test_a_damaged_version_is_one_sentence(damage: str, version: VersionRef, tmp
     shutil.copytree(version.path, copy.path)
     file = copy.path / "records" / "train.parquet"
     file.unlink() if damage == "gone" else file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(StoreError, match=r"usual@1 is damaged: can't read .*train\.parquet"):
+    with pytest.raises(StoreError, match=r"finance@1 is damaged: can't read .*train\.parquet"):
         export_version(copy, "pair", tmp_path / "out")
 
 
@@ -199,5 +182,5 @@ def test_a_version_without_records_has_nothing_to_export(version: VersionRef, tm
     shutil.copytree(version.path, copy.path)
     for file in (copy.path / "records").iterdir():
         pq.write_table(pq.read_table(file).slice(0, 0), file)
-    with pytest.raises(StoreError, match="usual@1 has no records"):
+    with pytest.raises(StoreError, match="finance@1 has no records"):
         export_version(copy, "pair", tmp_path / "out")
