@@ -22,6 +22,7 @@ from synth.cli import (
     plan,
     preview,
     push,
+    refine,
     resume,
     serve,
     sql,
@@ -48,6 +49,7 @@ app.command("import")(importing.import_source)
 app.command()(mine.mine)
 app.command()(plan.plan)
 app.command()(preview.preview)
+app.command()(refine.refine)
 app.command()(resume.resume)
 app.command()(domains.domains)
 app.command()(tasks.tasks)
