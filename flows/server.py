@@ -27,10 +27,10 @@ def check_server() -> None:
         raise InputError(f"the Prefect server at {url} does not answer ({reason}); {HOW_TO_START}")
 
 
-def require_server() -> None:
+def require_server(verb: str = "synth serve") -> None:
     """InputError when no server that outlives this process is configured, or it does not answer."""
     if find_server() is None:
-        raise InputError(f"`synth serve` needs a Prefect server that keeps running; {HOW_TO_START}")
+        raise InputError(f"`{verb}` needs a Prefect server that keeps running; {HOW_TO_START}")
     check_server()
 
 

@@ -6,14 +6,18 @@ is carried over or retired with a reason, and the negatives are mined anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from schemas.arrow import arrow_schema
 from schemas.base import sha256_of
 from schemas.document import Document
 from schemas.facts import Facts
-from schemas.recipe import Domain, ParentSettings, Recipe
+from schemas.recipe import Domain, MiningSettings, ParentSettings, Recipe
 from synth.carried import essence_of
 from synth.corpus import Corpus
 from synth.domains import LoadedDomain, load_domain, load_facts
@@ -44,6 +48,8 @@ class Changes:
     rescore: str | None = None
     decontaminate: tuple[str, ...] = ()
     """Evaluation sets that the records must be kept out of."""
+    mining: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the miner; those of `config` apply after them."""
 
 
 def as_refinement(version: VersionRef, changes: Changes) -> Resolved:
@@ -58,7 +64,7 @@ def as_refinement(version: VersionRef, changes: Changes) -> Resolved:
         )
     before = manifest.recipe
     choices = Choices(before.domain, teacher=changes.teacher or None, rescore=changes.rescore, config=changes.config)
-    domain = override(LoadedDomain(_domain_of(before), Path()), choices).domain
+    domain = override(LoadedDomain(_mined_by(_domain_of(before), changes.mining), Path()), choices).domain
     evaluations = _evaluations(version, domain, changes)
     domain = kept_out_of(domain, evaluations)
     build_record_gates(domain.gates)
@@ -95,7 +101,15 @@ def _domain_of(recipe: Recipe) -> Domain:
     return Domain(name=recipe.domain, title="", description="", corpus="", personas="", **_fields(recipe))
 
 
-def _fields(recipe: Recipe) -> dict[str, object]:
+def _mined_by(domain: Domain, changes: Mapping[str, Any]) -> Domain:
+    try:
+        mining = MiningSettings.model_validate(domain.mining.model_dump() | dict(changes))
+    except ValidationError as error:
+        raise InputError(f"mining: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    return domain.model_copy(update={"mining": mining})
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
     return {name: getattr(recipe, name) for name in Domain.model_fields.keys() & Recipe.model_fields if name != "limit"}
 
 

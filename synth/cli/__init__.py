@@ -11,6 +11,7 @@ from synth.cli import (
     catalog,
     datasets,
     dedup,
+    deploy,
     domains,
     export,
     gate,
@@ -60,6 +61,7 @@ app.command()(gc.gc)
 app.add_typer(catalog.app)
 app.command()(push.push)
 app.command()(serve.serve)
+app.command()(deploy.deploy)
 
 
 def main() -> None:

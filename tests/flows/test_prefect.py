@@ -42,7 +42,7 @@ generate_flow(GenerateParameters(domain="finance", documents=["/no/such/folder"]
 SERVE = """
 import sys
 from synth.cli.serve import serve
-serve("finance", limit=60, cron="0 3 * * *", store=sys.argv[1], deployment_name="nightly")
+serve(["finance"], limit=60, cron="0 3 * * *", store=sys.argv[1], deployment_name="nightly")
 """
 
 
