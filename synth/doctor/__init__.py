@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from synth.doctor.finding import Finding, broken, from_error, without_secrets
+from synth.doctor.finding import Finding, broken, from_error, presentable
 from synth.errors import SynthError
 
 TIMEOUT = 60.0
@@ -37,7 +37,7 @@ def examine(checks: Sequence[Check], timeout: float = TIMEOUT) -> Iterator[tuple
         asked = apart.get(check) or _begin(check)
         asked.join(max(0.0, asked.began + timeout - time.monotonic()))
         for finding in list(asked.findings):
-            yield check, without_secrets(finding)
+            yield check, presentable(finding)
         if asked.is_alive():
             yield (
                 check,

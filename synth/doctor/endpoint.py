@@ -10,21 +10,24 @@ import orjson
 
 from schemas.recipe import SamplingSettings
 from synth.doctor.domain import longest_request
-from synth.doctor.finding import Finding, broken, from_error, ok, warning
+from synth.doctor.finding import Finding, broken, ok, warning
 from synth.doctor.structured import Puzzle, ask
 from synth.domains import LoadedDomain
 from synth.errors import InputError
-from synth.llm.answers import Bad
+from synth.llm.answers import Bad, Completion
 from synth.llm.endpoints import KEY_VARIABLES, Endpoint, api_key, discover, fetch, parse_endpoint
 from synth.llm.metrics import parse_metrics
 from synth.preflight import CHARS_PER_TOKEN, ask_count, count_tokens
 
 SLOW = 10.0
 """Seconds for a few tokens that ask for an explanation."""
+_SHORTEST = 1.0
+_SHARE = 0.8
+"""Of the time that a check may take, what the model's answers may: the rest is for saying what became of them."""
 _ENFORCING = "take a server that enforces them, such as vLLM, SGLang or llama.cpp; with this one answers in another form are asked for twice and then lost"
 
 
-def examine_endpoint(flag: str, loaded: LoadedDomain | None, patience: float) -> Iterator[Finding]:
+def examine_endpoint(flag: str, loaded: LoadedDomain | None, timeout: float) -> Iterator[Finding]:
     """All that is asked of the server of an `--llm` flag; one that does not answer is not asked for more."""
     endpoint = parse_endpoint(flag)
     if problem := check_reachable(endpoint):
@@ -33,7 +36,8 @@ def examine_endpoint(flag: str, loaded: LoadedDomain | None, patience: float) ->
     (found,) = discover([endpoint])
     yield ok("model", f"{found.model}{_also(found)}")
     yield check_context(found, loaded)
-    structured, seconds = check_structured(found, loaded.domain.sampling if loaded else SamplingSettings(), patience)
+    sampling = loaded.domain.sampling if loaded else SamplingSettings()
+    structured, seconds = check_structured(found, sampling, _SHARE * timeout)
     yield structured
     if seconds is not None:
         yield check_latency(seconds)
@@ -109,37 +113,40 @@ def check_context(endpoint: Endpoint, loaded: LoadedDomain | None) -> Finding:
 
 
 def check_structured(endpoint: Endpoint, sampling: SamplingSettings, patience: float) -> tuple[Finding, float | None]:
-    """Whether the schema of a request is enforced, by two questions with schemas of their own; seconds that the second took.
+    """Whether the schema of a request is enforced, by two questions with schemas of their own, and the seconds of the last answer.
 
-    The first may wait for a grammar to be compiled.
+    The first may wait for a grammar to be compiled. Both together have `patience` seconds.
     """
-    name, seconds, loose = "schema", None, ""
+    until = time.monotonic() + patience
     for _ in range(2):
         puzzle, began = Puzzle.make(), time.monotonic()
         try:
-            reply = ask(endpoint, puzzle, sampling, patience)
+            reply = ask(endpoint, puzzle, sampling, max(_SHORTEST, until - began))
         except InputError as error:
-            return from_error(name, error), None
-        seconds = time.monotonic() - began
+            said = str(error).rpartition("; ")[0]
+            fix = f"look at the server's log; one that is only slow needs longer: synth doctor --timeout {5 * patience:.0f}"
+            return broken("schema", said, fix), None
         if isinstance(reply, Bad):
             return _refused(endpoint, reply), None
-        if reply.finish_reason == "length":
-            fix = "see that the model does not think first, and that grammars allow no blanks (docs/llm.md)"
-            return broken(
-                name, f"an answer of a few words was not finished after {sampling.max_tokens} tokens", fix
-            ), seconds
-        verdict = puzzle.read(reply.content)
-        if not verdict.has_form:
-            said = f"the server takes response_format and does not enforce it: {verdict.wrong} ({reply.content[:40]!r})"
-            return broken(name, said, _ENFORCING), seconds
-        loose = loose or verdict.wrong
-    if loose:
-        return warning(
-            name,
-            f"the form is enforced, and not {loose}",
-            "nothing must be done: answers beyond a bound are asked for twice",
-        ), seconds
-    return ok(name, "enforced: two answers kept to made-up schemas that no model would keep to by chance"), seconds
+        seconds, finding = time.monotonic() - began, judge(puzzle, reply, sampling.max_tokens)
+        if finding.state != "ok":
+            break
+    return finding, seconds
+
+
+def judge(puzzle: Puzzle, reply: Completion, most: int) -> Finding:
+    """What an answer to a puzzle says of the server; `most` is how many tokens it may have."""
+    if reply.finish_reason == "length":
+        fix = "see that the model does not think first, and that grammars allow no blanks (docs/llm.md)"
+        return broken("schema", f"an answer of a few words was not finished after {most:,} tokens", fix)
+    verdict = puzzle.read(reply.content)
+    if not verdict.has_form:
+        said = f"the server takes response_format and does not enforce it: {verdict.wrong} ({reply.content[:40]!r})"
+        return broken("schema", said, _ENFORCING)
+    if verdict.wrong:
+        fix = "nothing must be done: an answer beyond a bound is asked for again, which costs requests"
+        return warning("schema", f"the form of answers is enforced, and not {verdict.wrong}", fix)
+    return ok("schema", "enforced: answers kept to made-up schemas that no model would keep to by chance")
 
 
 def _refused(endpoint: Endpoint, reply: Bad) -> Finding:

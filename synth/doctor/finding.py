@@ -50,9 +50,9 @@ def from_error(name: str, error: SynthError) -> Finding:
     return broken(name, said, fix) if said else broken(name, str(error), "")
 
 
-def without_secrets(finding: Finding) -> Finding:
-    """The same without the value of any environment variable that is called like a secret: servers repeat what they are sent."""
-    said, fix = finding.said, finding.fix
+def presentable(finding: Finding) -> Finding:
+    """The same on one line, without the value of any environment variable that is called like a secret: servers repeat what they are sent."""
+    said, fix = (" ".join(text.split()) for text in (finding.said, finding.fix))
     for name, value in os.environ.items():
         if _SECRET.search(name) and len(value) >= _SHORTEST_SECRET:
             said, fix = said.replace(value, f"[{name}]"), fix.replace(value, f"[{name}]")

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from schemas.recipe import SamplingSettings
-from synth.llm.answers import Bad, Completion, read_completion
+from synth.llm.answers import Bad, Completion, read_completion, without_thoughts
 from synth.llm.endpoints import Endpoint, fetch
 from synth.llm.requests import Body
 from synth.prompts import Message
@@ -59,7 +59,7 @@ class Puzzle:
     def read(self, content: str) -> Verdict:
         """How far an answer keeps to the schema."""
         try:
-            answer = orjson.loads(content)
+            answer = orjson.loads(without_thoughts(content))
         except orjson.JSONDecodeError:
             return Verdict(False, "it is no JSON")
         if not isinstance(answer, dict) or set(answer) != {self.choice, self.number, self.list}:
