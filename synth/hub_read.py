@@ -223,3 +223,36 @@ def look_at_login() -> Login:
         status = getattr(getattr(error, "response", None), "status_code", 0)
         problem = f"HTTP {status}" if status else type(error).__name__
         return Login(endpoint, source, is_refused=status in (401, 403), problem=problem)
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """Where a model of the Hub is: in the cache of this machine, on the Hub, or nowhere that we can see."""
+
+    is_here: bool
+    is_offline: bool = False
+    is_there: bool = False
+    bytes: int = 0
+    """Of all its files on the Hub."""
+    problem: str = ""
+    """Why the Hub could not be asked; '' where it was, or need not be."""
+
+
+def look_for_model(repo: str, revision: str = "") -> ModelPlace:
+    """Ask cache and Hub about a model; nothing is fetched."""
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
+
+    wanted = revision or None
+    is_here = isinstance(try_to_load_from_cache(repo, "config.json", revision=wanted), str)
+    if constants.HF_HUB_OFFLINE:
+        return ModelPlace(is_here, is_offline=True)
+    api = HfApi(endpoint=str(constants.ENDPOINT), library_name="synth")
+    try:
+        info = api.model_info(repo, revision=wanted, timeout=_LOOK_SECONDS, files_metadata=True)
+        return ModelPlace(is_here, is_there=True, bytes=sum(each.size or 0 for each in info.siblings or ()))
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        return ModelPlace(is_here, problem="" if status in (401, 403, 404) else f"HTTP {status}")
+    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+        return ModelPlace(is_here, problem=type(error).__name__)

@@ -22,6 +22,7 @@ from synth.preflight import CHARS_PER_TOKEN, ask_count, count_tokens
 SLOW = 10.0
 """Seconds for a few tokens that ask for an explanation."""
 _SHORTEST = 1.0
+_GUESS_SECONDS = 3.0
 _SHARE = 0.8
 """Of the time that a check may take, what the model's answers may: the rest is for saying what became of them."""
 _ENFORCING = "take a server that enforces them, such as vLLM, SGLang or llama.cpp; with this one answers in another form are asked for twice and then lost"
@@ -44,43 +45,50 @@ def examine_endpoint(flag: str, loaded: LoadedDomain | None, timeout: float) -> 
     yield check_metrics(found)
 
 
-def check_reachable(endpoint: Endpoint) -> Finding | None:
+def check_reachable(endpoint: Endpoint, flag: str = "--llm", name: str = "model") -> Finding | None:
     """What is wrong with the address or the key; None where models are listed."""
+    listed = f"{endpoint.url}/models"
     try:
-        status, _ = fetch(f"{endpoint.url}/models")
+        status, _ = fetch(listed)
     except InputError as error:
-        said = str(error).rpartition("; ")[0]
-        return broken(
-            "model", said, f"start the server or correct the address: `curl {endpoint.url}/models` must list a model"
-        )
+        said, better = str(error).rpartition("; ")[0], _with_other_scheme(endpoint.url)
+        if _lists_models(better):
+            return broken(name, said, f"{flag} {better}")
+        return broken(name, said, f"start the server or correct the address: `curl {listed}` must list a model")
     if status in (401, 403):
         key = "the key in the environment is not its key" if api_key() else "no key is in the environment"
-        return broken(
-            "model", f"{endpoint.url} wants an API key (HTTP {status}); {key}", f"export {KEY_VARIABLES[0]}=…"
-        )
+        return broken(name, f"{endpoint.url} wants an API key (HTTP {status}); {key}", f"export {KEY_VARIABLES[0]}=…")
     if status == 200:
         return None
     if better := _listed_elsewhere(endpoint):
-        return broken("model", f"{endpoint.url}/models answers HTTP {status}", f"--llm {better}")
-    return broken(
-        "model",
-        f"{endpoint.url}/models answers HTTP {status}",
-        "give the address of an OpenAI-compatible server up to and including /v1, such as http://HOST:8000/v1",
-    )
+        return broken(name, f"{listed} answers HTTP {status}", f"{flag} {better}")
+    fix = f"give the address of an OpenAI-compatible server up to and including /v1: {flag} http://HOST:8000/v1"
+    return broken(name, f"{listed} answers HTTP {status}", fix)
 
 
 def _listed_elsewhere(endpoint: Endpoint) -> str:
-    """An address near to one that lists no models, which does."""
+    """An address near to one that lists no models, which does; '' for none."""
     parts = urlsplit(endpoint.url)
     origin = f"{parts.scheme}://{parts.netloc}"
-    for address in dict.fromkeys([f"{endpoint.url}/v1", f"{origin}/v1", f"{origin}{parts.path.rpartition('/')[0]}"]):
-        try:
-            status, body = fetch(f"{address}/models")
-            if address != endpoint.url and status == 200 and orjson.loads(body)["data"]:
-                return address
-        except (InputError, orjson.JSONDecodeError, KeyError, TypeError):
-            continue
-    return ""
+    near = [
+        f"{endpoint.url}/v1",
+        f"{origin}/v1",
+        origin + parts.path.rpartition("/")[0],
+        _with_other_scheme(endpoint.url),
+    ]
+    return next((address for address in dict.fromkeys(near) if address != endpoint.url and _lists_models(address)), "")
+
+
+def _with_other_scheme(url: str) -> str:
+    return url.replace("https:", "http:", 1) if url.startswith("https:") else url.replace("http:", "https:", 1)
+
+
+def _lists_models(url: str) -> bool:
+    try:
+        status, body = fetch(f"{url}/models", patience=_GUESS_SECONDS)
+        return status == 200 and bool(orjson.loads(body)["data"])
+    except (InputError, orjson.JSONDecodeError, KeyError, TypeError):
+        return False
 
 
 def _also(endpoint: Endpoint) -> str:

@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from synth import registry
-from synth.doctor.finding import Finding, broken, ok
+from synth.doctor.disk import in_words
+from synth.doctor.endpoint import check_reachable
+from synth.doctor.finding import Finding, broken, ok, warning
+from synth.doctor.packages import how_to_install, installed_version
+from synth.errors import suggest_file
+from synth.hub import check_repo_id
+from synth.hub_read import look_for_model
+from synth.llm.endpoints import Endpoint
 from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
 from synth.progress import Silent
 from synth.teachers import Embedder, build_teacher, close_teacher
-from synth.teachers.settings import parse_model, reach_teacher
+from synth.teachers.settings import SERVED, TeacherModel, parse_model, reach_teacher
 
 QUERY = "What rate of interest does the loan bear?"
 RELATED = "The loan bears interest at a rate of five per cent a year."
@@ -25,9 +32,16 @@ def check_teacher(flag: str) -> Finding:
 
     The search is exact, whatever index the flag names: that is for more than two passages.
     """
+    if flag.startswith(("http://", "https://")):
+        endpoint = Endpoint(url=parse_model(flag)[1].url)
+        if trouble := check_reachable(endpoint, "--teacher", "teacher"):
+            return trouble
     name, settings = reach_teacher(flag)
     if name not in registry.names("teachers"):
-        name = str(parse_model(name)[0].embedding)
+        model, _ = parse_model(name)
+        if not model.is_served and (trouble := check_local(model)):
+            return trouble
+        name = str(model.embedding)
     with tempfile.TemporaryDirectory(prefix="synth-doctor-") as temporary:
         folder = Path(temporary)
         corpus = make_pool(Pairs.of([QUERY], [[RELATED]], [UNRELATED]), folder / "pools", Silent())
@@ -42,8 +56,49 @@ def check_teacher(flag: str) -> Finding:
     scores = dict(zip(hits.passages[0].tolist(), hits.scores[0].tolist(), strict=True))
     related, other = float(hits.positive_scores[0]), scores.get(1, 0.0)
     told = f"{f'{dimension:,} dimensions; ' if embeds else ''}scores a related passage {related:.2f} and another {other:.2f}"
+    name = f"{settings.url} with {name.removeprefix(SERVED)}" if settings.url else name
     if related <= other:
         return broken(
             "teacher", f"{name}: {told}", "name a model that was trained to retrieve, or its prompts: ,query_prompt=…"
         )
     return ok("teacher", f"{name}: {told}")
+
+
+def check_local(model: TeacherModel) -> Finding | None:
+    """What keeps a model from being loaded here, as far as it shows before torch is imported; None for nothing.
+
+    A model that would have to be fetched is not: that may be gigabytes.
+    """
+    name, path = model.name, Path(model.name).expanduser()
+    if not installed_version("sentence-transformers"):
+        return broken("teacher", f"{name}: sentence-transformers is not installed", how_to_install("teacher"))
+    if path.is_dir():
+        return None
+    if name.count("/") > 1 or name.startswith((".", "~", "/")):
+        near = suggest_file(path).removeprefix("; ")
+        return broken(
+            "teacher", f"there is no folder {name}", near or "give the folder of a model, or its name on the Hub"
+        )
+    repo = name if "/" in name else f"sentence-transformers/{name}"
+    check_repo_id(repo)
+    place = look_for_model(repo, model.revision)
+    if place.is_here and not place.problem:
+        return None
+    if place.is_here:
+        said = f"{repo} is in the cache, and the Hub, which is asked first, can't be reached ({place.problem})"
+        return warning("teacher", said, "export HF_HUB_OFFLINE=1, so that a run does not wait for it")
+    if place.is_there:
+        fetch = f"hf download {repo}{f' --revision {model.revision}' if model.revision else ''}"
+        said = f"{repo} is on the Hub and not here; the first run fetches it (its files have {in_words(place.bytes)})"
+        return warning("teacher", said, f"{fetch}, then look again")
+    if place.is_offline:
+        return broken(
+            "teacher",
+            f"{repo} is not in the cache, and HF_HUB_OFFLINE is set",
+            "unset HF_HUB_OFFLINE, or give a folder",
+        )
+    if place.problem:
+        said = f"{repo} is not in the cache, and the Hub can't be asked for it ({place.problem})"
+        return broken("teacher", said, "see the network, a proxy or HF_ENDPOINT, or give the folder of a model")
+    said = f"the Hub has no model {repo} that can be seen from here, nor is there a folder of that name"
+    return broken("teacher", said, "check the name; a private or gated model needs `hf auth login`")
