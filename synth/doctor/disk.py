@@ -40,11 +40,11 @@ def check_disk(folders: Mapping[str, Path]) -> Finding:
     for what, folder in folders.items():
         there = nearest_folder(folder.absolute())
         room.setdefault(there.stat().st_dev, (shutil.disk_usage(there).free, there, []))[2].append(what)
-    told = [f"{in_words(free)} free for {' and '.join(whats)}" for free, _, whats in room.values()]
+    told = [f"{in_words(free)} free for {', '.join(whats)}" for free, _, whats in room.values()]
     least, where, whats = min(room.values(), key=lambda each: each[0])
     if least >= LITTLE:
         return ok("disk", "; ".join(told))
-    what = f"{in_words(least)} free for {' and '.join(whats)} ({where})"
+    what = f"{in_words(least)} free for {', '.join(whats)} ({where})"
     fix = f"make room: `du -xh --max-depth=2 {where} | sort -h` shows what is large, `synth gc` what a store can spare"
     return broken("disk", what, fix) if least < NOTHING else warning("disk", what, fix)
 

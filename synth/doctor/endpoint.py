@@ -152,8 +152,9 @@ def judge(puzzle: Puzzle, reply: Completion, most: int) -> Finding:
         said = f"the server takes response_format and does not enforce it: {verdict.wrong} ({reply.content[:40]!r})"
         return broken("schema", said, _ENFORCING)
     if verdict.wrong:
-        fix = "nothing must be done: an answer beyond a bound is asked for again, which costs requests"
-        return warning("schema", f"the form of answers is enforced, and not {verdict.wrong}", fix)
+        said = f"the form of answers is kept, and not {verdict.wrong}: perhaps the server only shows the schema to its model"
+        fix = "see how the server enforces schemas (docs/llm.md); an answer beyond a bound is asked for again, which costs requests"
+        return warning("schema", said, fix)
     return ok("schema", "enforced: answers kept to made-up schemas that no model would keep to by chance")
 
 
