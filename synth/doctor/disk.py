@@ -39,7 +39,11 @@ def check_disk(folders: Mapping[str, Path]) -> Finding:
     room: dict[int, tuple[int, Path, list[str]]] = {}
     for what, folder in folders.items():
         there = nearest_folder(folder.absolute())
-        room.setdefault(there.stat().st_dev, (shutil.disk_usage(there).free, there, []))[2].append(what)
+        usage = shutil.disk_usage(there)
+        if usage.total:  # /proc and its like have no room at all
+            room.setdefault(there.stat().st_dev, (usage.free, there, []))[2].append(what)
+    if not room:
+        return ok("disk", "none of the folders is on a disk")
     told = [f"{in_words(free)} free for {', '.join(whats)}" for free, _, whats in room.values()]
     least, where, whats = min(room.values(), key=lambda each: each[0])
     if least >= LITTLE:

@@ -12,12 +12,15 @@ from synth.llm.server import PREFIX, parse_served
 
 def check_vllm() -> Finding:
     """Whether there is one; servers that run already need none here."""
-    if os.environ.get("SYNTH_VLLM"):
-        return ok("vllm", f"{find_vllm()}, as SYNTH_VLLM says")
+    named = os.environ.get("SYNTH_VLLM")
     try:
         found = find_vllm()
-    except InputError:
+    except InputError as error:
+        if named:
+            return broken("vllm", str(error), "unset SYNTH_VLLM, or set it to /path/to/bin/vllm")
         return ok("vllm", "not installed; needed only for --llm vllm:MODEL, and `make vllm` builds it")
+    if named:
+        return ok("vllm", f"{found}, as SYNTH_VLLM says")
     if not os.access(found, os.X_OK):
         return broken("vllm", f"{found} can't be run", f"rm -r {found.parent.parent}, then make vllm")
     if found.is_relative_to(environment_folder()):

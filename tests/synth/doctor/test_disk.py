@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,9 @@ def test_the_caches_are_where_the_environment_says(monkeypatch: pytest.MonkeyPat
 
 def test_sizes_are_in_words() -> None:
     assert [in_words(n) for n in (0, 999, 1_500, 2e9, 3.5e12)] == ["0 B", "999 B", "1.5 kB", "2.0 GB", "3.5 TB"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_what_is_on_no_disk_needs_no_room(tmp_path: Path) -> None:
+    assert check_disk({"the store": Path("/proc/store")}).state == "ok"
+    assert "the store" not in check_disk({"the store": Path("/proc/store"), "temporary files": tmp_path}).said

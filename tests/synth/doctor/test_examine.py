@@ -64,7 +64,9 @@ def test_those_that_are_apart_wait_for_each_other_once() -> None:
 
 def test_no_secret_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTH_LLM_API_KEY", "sk-nobody-may-read-this")
-    said = warning("a", "the server says: wrong key\n sk-nobody-may-read-this at http://me:geheim@host/v1", "ask\nagain")
+    said = warning(
+        "a", "the server says: wrong key\n sk-nobody-may-read-this at http://me:geheim@host/v1", "ask\nagain"
+    )
     ((_, found),) = examine([check("a", said)])
     assert found.said == "the server says: wrong key [SYNTH_LLM_API_KEY] at http://host/v1"
     assert found.fix == "ask again"

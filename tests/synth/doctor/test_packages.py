@@ -91,7 +91,15 @@ def test_both_builds_of_faiss_get_in_each_others_way() -> None:
 
 def test_what_to_type_is_for_this_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
-    assert shlex.split(how_to_install("teacher"))[1:] == ["-m", "pip", "install", "-c", "constraints.txt", "-e", ".[teacher]"]
+    assert shlex.split(how_to_install("teacher"))[1:] == [
+        "-m",
+        "pip",
+        "install",
+        "-c",
+        "constraints.txt",
+        "-e",
+        ".[teacher]",
+    ]
     monkeypatch.chdir(tmp_path)
     typed = shlex.split(how_to_install())
     assert typed[:4] == ["cd", str(ROOT), "&&", sys.executable]

@@ -23,7 +23,9 @@ Look = Callable[..., dict[str, Finding]]
 def mounted(folder: Path, options: str) -> Iterator[Path]:
     """A file system of its own; skips where mounting is not allowed."""
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip("file systems can't be mounted here")
     try:
