@@ -65,6 +65,9 @@ class _Asked(threading.Thread):
                 self.findings.append(finding)
         except SynthError as error:
             self.findings.append(from_error(name, error))
+        except OSError as error:
+            fix = "see whether what that line names can be reached and read from here"
+            self.findings.append(broken(name, str(error) or type(error).__name__, fix))
         except Exception as error:  # noqa: BLE001 - whatever is wrong here must not hide what others find
             self.findings.append(
                 broken(

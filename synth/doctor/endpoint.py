@@ -25,7 +25,7 @@ _SHORTEST = 1.0
 _GUESS_SECONDS = 3.0
 _SHARE = 0.8
 """Of the time that a check may take, what the model's answers may: the rest is for saying what became of them."""
-_ENFORCING = "take a server that enforces them, such as vLLM, SGLang or llama.cpp; with this one answers in another form are asked for twice and then lost"
+_ENFORCING = "take a server that enforces them, such as vLLM, SGLang or llama.cpp; with this one, an answer in another form is asked for again and then lost"
 
 
 def examine_endpoint(flag: str, loaded: LoadedDomain | None, timeout: float) -> Iterator[Finding]:
@@ -107,7 +107,10 @@ def check_context(endpoint: Endpoint, loaded: LoadedDomain | None) -> Finding:
         return warning(
             "context", f"{length}; not compared with requests, since the domain can't be read", "put the domain right"
         )
-    messages = longest_request(loaded)
+    try:
+        messages = longest_request(loaded)
+    except InputError as error:
+        return warning("context", f"{length}; not compared with requests: {error}", "put the domain right")
     counted = ask_count(messages, endpoint) is not None
     prompt, answer = count_tokens(messages, endpoint if counted else None), loaded.domain.sampling.max_tokens
     how = "" if counted else f", estimated at {CHARS_PER_TOKEN} characters a token"

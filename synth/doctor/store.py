@@ -105,7 +105,7 @@ def check_newest(store: Store) -> Finding:
     if not names:
         return ok("versions", "no dataset yet")
     newest = ", ".join(str(store.find(name)) for name in names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
-    return ok("versions", f"the newest of {len(names)} have all their files: {newest}")
+    return ok("versions", f"all files of the newest are there: {newest}")
 
 
 def _damage(store: Store, version: VersionRef) -> Iterator[str]:

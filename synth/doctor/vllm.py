@@ -18,7 +18,10 @@ def check_vllm() -> Finding:
     except InputError as error:
         if named:
             return broken("vllm", str(error), "unset SYNTH_VLLM, or set it to /path/to/bin/vllm")
-        return ok("vllm", "not installed; needed only for --llm vllm:MODEL, and `make vllm` builds it")
+        return ok(
+            "vllm",
+            "not installed; needed only for --llm vllm:MODEL, and `make vllm` (or `python -m synth.llm.install`) builds it",
+        )
     if named:
         return ok("vllm", f"{found}, as SYNTH_VLLM says")
     if not os.access(found, os.X_OK):

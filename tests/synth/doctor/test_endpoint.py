@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -226,6 +227,16 @@ def test_a_context_that_is_not_told_is_a_warning(serve: Serve, examine_at: Exami
 def test_without_a_domain_everything_else_is_looked_at(serve: Serve, examine_at: Examine) -> None:
     found = examine_at(serve(fill).url, loaded=None)
     assert found["context"].state == "warning"
+    assert found["schema"].state == "ok"
+
+
+def test_a_domain_whose_files_are_missing_hides_nothing_of_the_server(
+    serve: Serve, examine_at: Examine, finance_domain: LoadedDomain, tmp_path: Path
+) -> None:
+    moved = LoadedDomain(finance_domain.domain, tmp_path / "finance.yaml")
+    found = examine_at(serve(fill).url, loaded=moved)
+    assert found["context"].state == "warning"
+    assert "field personas" in found["context"].said
     assert found["schema"].state == "ok"
 
 

@@ -37,6 +37,7 @@ def test_one_that_fails_is_told_and_hides_none_of_the_others() -> None:
     checks = [
         Check("section", "mistyped", lambda: failing(InputError("there is no x; did you mean 'y'?"))),
         Check("section", "extra", lambda: failing(MissingExtra("the teacher", "teacher"))),
+        Check("section", "stale", lambda: failing(OSError(116, "Stale file handle", "/mnt/store"))),
         Check("section", "bug", lambda: failing(ZeroDivisionError("by\nzero"))),
         check("last", ok("last", "")),
     ]
@@ -44,8 +45,9 @@ def test_one_that_fails_is_told_and_hides_none_of_the_others() -> None:
     assert found[0] == Finding("mistyped", "broken", "there is no x", "did you mean 'y'?")
     assert "pip install" in found[1].fix
     assert "teacher" in found[1].fix
-    assert found[2].said == "could not be looked at: ZeroDivisionError: by zero"
-    assert found[3].state == "ok"
+    assert found[2].said == "[Errno 116] Stale file handle: '/mnt/store'"
+    assert found[3].said == "could not be looked at: ZeroDivisionError: by zero"
+    assert found[4].state == "ok"
 
 
 def test_one_that_hangs_is_given_up_with_what_it_had_found() -> None:

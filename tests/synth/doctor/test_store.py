@@ -39,7 +39,7 @@ def test_a_store_with_a_version_is_well(finance: Any, look: Look) -> None:
     assert {name: finding.state for name, finding in found.items()} == dict.fromkeys(
         ("folder", "lease", "runs", "versions"), "ok"
     )
-    assert "the newest of 1 have all their files: finance@1" in found["versions"].said
+    assert found["versions"].said == "all files of the newest are there: finance@1"
 
 
 def test_a_store_that_is_not_there_yet_is_well_and_not_made(tmp_path: Path, look: Look) -> None:
