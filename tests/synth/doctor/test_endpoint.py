@@ -148,7 +148,7 @@ def test_an_embedding_server_belongs_to_the_teacher(serve: Serve, examine_at: Ex
 
 def test_a_server_that_hangs_is_given_up_in_time(serve: Serve, examine_at: Examine) -> None:
     began = time.monotonic()
-    found = examine_at(serve(lambda _prompt, _asked: "hang").url, timeout=2.0)
+    found = examine_at(serve(lambda _prompt, _asked: "hang").url, timeout=1.2)
     assert time.monotonic() - began < 5
     assert found["schema"].state == "broken"
     assert "timed out" in found["schema"].said
