@@ -118,7 +118,7 @@ def check_context(endpoint: Endpoint, loaded: LoadedDomain | None) -> Finding:
     if not endpoint.context:
         return warning("context", f"{length}; {need}", f"see that the server allows at least {prompt + answer:,}")
     if prompt + answer > endpoint.context:
-        fix = f"serve it with --max-model-len {prompt + answer} or more, or lower chunk.max_chars or sampling.max_tokens in {loaded.path}"
+        fix = f"serve it with --max-model-len {prompt + answer} or more, or lower chunk.max_chars or sampling.max_tokens in the domain file or with --config"
         return broken("context", f"{length}; {need}", fix)
     return ok("context", f"{length}; {need}")
 
