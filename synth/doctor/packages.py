@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, distribution, metadata, version
 from pathlib import Path
 
+import orjson
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -82,9 +83,17 @@ def how_to_install(extra: str = "", checkout: Path | None = None) -> str:
     shown = str(python.relative_to(Path.cwd())) if python.is_relative_to(Path.cwd()) else str(python)
     behind = f"[{extra}]" if extra else ""
     if root is None:
-        return f"{shown} -m pip install 'synth{behind}'"
+        return f"{shown} -m pip install 'synth{behind}{_origin()}'"
     enter = "" if root == Path.cwd() else f"cd {root} && "
     return f"{enter}{shown} -m pip install -c constraints.txt -e '.{behind}'"
+
+
+def _origin() -> str:
+    """` @ ADDRESS` where synth was installed from a folder, a file or a repository; '' for one of an index."""
+    told = orjson.loads(distribution("synth").read_text("direct_url.json") or "{}")
+    if vcs := told.get("vcs_info"):
+        return f" @ {vcs['vcs']}+{told['url']}@{vcs['commit_id']}"
+    return f" @ {told['url']}" if told else ""
 
 
 def check_python(found: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
@@ -144,7 +153,7 @@ def check_extras(wanted: Wanted) -> Finding:
     said = ", ".join(f"{name} ({asked[0].name} {wanted.found[asked[0].name]})" for name, asked in there.items())
     missing = sorted(offered.keys() - there.keys())
     rest = f"; not installed: {', '.join(missing)} (to add one: {how_to_install('NAME')})" if missing else ""
-    return ok("extras", f"{said or 'none installed'}{rest}")
+    return ok("extras", f"{said or 'none'}{rest}")
 
 
 def _out_of_range(asked: Sequence[Requirement], wanted: Wanted) -> list[str]:

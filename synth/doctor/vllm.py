@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from synth.doctor.finding import Finding, broken, ok
+from synth.doctor.finding import Finding, broken, from_error, ok
 from synth.errors import InputError
 from synth.llm.install import VERSION, environment_folder, find_vllm, has_gpu
 from synth.llm.server import PREFIX, parse_served
@@ -17,7 +17,7 @@ def check_vllm() -> Finding:
         found = find_vllm()
     except InputError as error:
         if named:
-            return broken("vllm", str(error), "unset SYNTH_VLLM, or set it to /path/to/bin/vllm")
+            return from_error("vllm", error)
         return ok(
             "vllm",
             "not installed; needed only for --llm vllm:MODEL, and `make vllm` (or `python -m synth.llm.install`) builds it",

@@ -103,3 +103,20 @@ def test_what_to_type_is_for_this_environment(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.chdir(tmp_path)
     typed = shlex.split(how_to_install())
     assert typed[:4] == ["cd", str(ROOT), "&&", sys.executable]
+
+
+def test_where_there_is_no_checkout_it_names_where_synth_came_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("synth.doctor.packages.find_checkout", lambda: None)
+    told = tmp_path / "synth-9.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: synth\nVersion: 9\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert shlex.split(how_to_install("ray"))[1:] == ["-m", "pip", "install", "synth[ray]"]
+    (told / "direct_url.json").write_text(
+        '{"url": "https://host/synth", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
+    )
+    assert shlex.split(how_to_install("ray"))[-1] == "synth[ray] @ git+https://host/synth@abc"
+    (told / "direct_url.json").write_text('{"url": "file:///srv/synth.whl", "archive_info": {}}')
+    assert shlex.split(how_to_install())[-1] == "synth @ file:///srv/synth.whl"

@@ -45,7 +45,7 @@ def test_the_environment_of_make_vllm_is_found() -> None:
 def test_one_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTH_VLLM", str(tmp_path / "mine"))
     assert check_vllm().state == "broken"
-    assert check_vllm().fix.startswith("unset SYNTH_VLLM")
+    assert check_vllm().fix.startswith("unset it, or set it to")
     command = put_vllm(tmp_path / "mine")
     assert check_vllm().said == f"{command}, as SYNTH_VLLM says"
 
