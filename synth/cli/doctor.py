@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli.fusion import RescoreOption
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    rescore: RescoreOption = None,
     store: StoreOption = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a check may take.")] = 60.0,
     as_json: JsonOption = False,
@@ -49,7 +51,7 @@ def doctor(
     from synth.doctor import Check, examine
     from synth.doctor.everything import SERVICES, Asked, list_checks
 
-    asked = Asked(domain, llm or (), teacher or (), store, timeout)
+    asked = Asked(domain, llm or (), teacher or (), rescore, store, timeout)
     checks = [*list_checks(asked), Check(SERVICES, "prefect", _look_at_prefect)]
     answers = examine(checks, timeout)
     found = list(answers) if as_json else _show(answers)

@@ -16,13 +16,14 @@ from synth.doctor.gpu import check_gpu, check_search, check_torch
 from synth.doctor.hub import check_hub
 from synth.doctor.packages import Wanted, check_extras, check_packages, check_pins, check_python, find_checkout
 from synth.doctor.store import examine_store
-from synth.doctor.teacher import check_teacher
+from synth.doctor.teacher import check_rescorer, check_teacher
 from synth.doctor.vllm import check_served, check_vllm
 from synth.domains import LoadedDomain, load_domain
 from synth.errors import InputError
 from synth.llm.endpoints import parse_endpoint
 from synth.llm.server import PREFIX
 from synth.store import Store, choose_store
+from synth.teachers.scoring import choose_scoring
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Asked:
     llm: Sequence[str] = ()
     teachers: Sequence[str] = ()
     """Empty for the domain's."""
+    rescore: str | None = None
+    """None for the domain's, which may have none."""
     store: str | None = None
     timeout: float = TIMEOUT
 
@@ -48,7 +51,7 @@ def list_checks(asked: Asked) -> Iterator[Check]:
     yield from _of_machine(store)
     section = f"domain {asked.domain}"
     yield Check(section, "domain", lambda: [no_domain or check_domain(_there(loaded))])
-    yield from _of_teachers(asked, loaded, section)
+    yield from _of_scoring(asked, loaded, section)
     if store is None:
         yield Check("store", "store", lambda: [_there(no_store)])
     else:
@@ -71,15 +74,20 @@ def _of_machine(store: Store | None) -> Iterator[Check]:
     yield Check(MACHINE, "vllm", lambda: [check_vllm()])
 
 
-def _of_teachers(asked: Asked, loaded: LoadedDomain | None, section: str) -> Iterator[Check]:
-    names = [*asked.teachers]
-    if not names and loaded is not None:
-        names = [loaded.domain.teacher, *loaded.domain.fusion.teachers]
-    for name in names:
-        yield Check(section, "teacher", partial(_one, check_teacher, name))
-    if not names:
+def _of_scoring(asked: Asked, loaded: LoadedDomain | None, section: str) -> Iterator[Check]:
+    if loaded is None and not asked.teachers:
         said = "not looked at: the domain that names it can't be read"
         yield Check(section, "teacher", lambda: [warning("teacher", said, "give --domain NAME, or --teacher NAME")])
+    before = loaded.domain if loaded else None
+    chosen, problem = _attempt("teacher", lambda: choose_scoring(asked.teachers, rescore=asked.rescore, before=before))
+    if chosen is None:
+        yield Check(section, "teacher", lambda: [_there(problem)])
+        return
+    if loaded is not None or asked.teachers:
+        for name in (chosen.teacher, *chosen.fusion.teachers):
+            yield Check(section, "teacher", partial(_one, check_teacher, name))
+    if chosen.rescorer:
+        yield Check(section, "rescorer", partial(_one, check_rescorer, chosen.rescorer))
 
 
 def _of_server(flag: str, loaded: LoadedDomain | None, timeout: float) -> Check:

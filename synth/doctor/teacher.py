@@ -1,4 +1,4 @@
-"""A teacher: is it there, does it embed, does it rank what is related first?"""
+"""Teachers and rescorers: are they there, do they embed or score, do they put what is related first?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from synth.pairs import Pairs
 from synth.pairs.pool import make_pool
 from synth.progress import Silent
 from synth.teachers import Embedder, build_teacher, close_teacher
-from synth.teachers.settings import SERVED, TeacherModel, parse_model, reach_teacher
+from synth.teachers.rescore import build_rescorer, reach_rescorer
+from synth.teachers.settings import SERVED, TeacherModel, TeacherSettings, parse_model, reach_teacher
 
 QUERY = "What rate of interest does the loan bear?"
 RELATED = "The loan bears interest at a rate of five per cent a year."
@@ -32,14 +33,12 @@ def check_teacher(flag: str) -> Finding:
 
     The search is exact, whatever index the flag names: that is for more than two passages.
     """
-    if flag.startswith(("http://", "https://")):
-        endpoint = Endpoint(url=parse_model(flag)[1].url)
-        if trouble := check_reachable(endpoint, "--teacher", "teacher"):
-            return trouble
+    if trouble := _check_server("teacher", flag, "--teacher"):
+        return trouble
     name, settings = reach_teacher(flag)
     if name not in registry.names("teachers"):
         model, _ = parse_model(name)
-        if not model.is_served and (trouble := check_local(model)):
+        if not model.is_served and (trouble := check_local("teacher", model)):
             return trouble
         name = str(model.embedding)
     with tempfile.TemporaryDirectory(prefix="synth-doctor-") as temporary:
@@ -54,31 +53,64 @@ def check_teacher(flag: str) -> Finding:
         finally:
             close_teacher(teacher)
     scores = dict(zip(hits.passages[0].tolist(), hits.scores[0].tolist(), strict=True))
-    related, other = float(hits.positive_scores[0]), scores.get(1, 0.0)
-    told = f"{f'{dimension:,} dimensions; ' if embeds else ''}scores a related passage {related:.2f} and another {other:.2f}"
-    name = f"{settings.url} with {name.removeprefix(SERVED)}" if settings.url else name
-    if related <= other:
-        return broken(
-            "teacher", f"{name}: {told}", "name a model that was trained to retrieve, or its prompts: ,query_prompt=…"
-        )
-    return ok("teacher", f"{name}: {told}")
+    vectors = f"{dimension:,} dimensions; " if embeds else ""
+    advice = "name a model that was trained to retrieve, or its prompts: ,query_prompt=…"
+    return _compare(
+        "teacher", _shown(name, settings), (float(hits.positive_scores[0]), scores.get(1, 0.0)), advice, vectors
+    )
 
 
-def check_local(model: TeacherModel) -> Finding | None:
+def check_rescorer(flag: str) -> Finding:
+    """Scores two pairs. Raises InputError and RunError."""
+    if trouble := _check_server("rescorer", flag, "--rescore"):
+        return trouble
+    name, settings = reach_rescorer(flag)
+    model, _ = parse_model(name, "--rescore")
+    if not model.is_served and (trouble := check_local("rescorer", model)):
+        return trouble
+    with tempfile.TemporaryDirectory(prefix="synth-doctor-") as temporary:
+        rescorer = build_rescorer(name, Path(temporary), settings)
+        try:
+            related, other = rescorer.score([QUERY, QUERY], [RELATED, UNRELATED]).tolist()
+            scale = f"scores of the kind {rescorer.range}; "
+        finally:
+            rescorer.close()
+    return _compare(
+        "rescorer", _shown(name, settings), (related, other), "name a model that was trained to rank passages", scale
+    )
+
+
+def _shown(name: str, settings: TeacherSettings) -> str:
+    return f"{settings.url} with {name.removeprefix(SERVED)}" if settings.url else name
+
+
+def _compare(role: str, name: str, scores: tuple[float, float], advice: str, more: str) -> Finding:
+    """`scores` are of the related passage and of the other."""
+    related, other = scores
+    told = f"{name}: {more}scores a related passage {related:.2f} and another {other:.2f}"
+    return ok(role, told) if related > other else broken(role, told, advice)
+
+
+def _check_server(role: str, typed: str, flag: str) -> Finding | None:
+    """What is wrong with the address, where it is one."""
+    if not typed.startswith(("http://", "https://")):
+        return None
+    return check_reachable(Endpoint(url=parse_model(typed, flag)[1].url), flag, role)
+
+
+def check_local(role: str, model: TeacherModel) -> Finding | None:
     """What keeps a model from being loaded here, as far as it shows before torch is imported; None for nothing.
 
     A model that would have to be fetched is not: that may be gigabytes.
     """
     name, path = model.name, Path(model.name).expanduser()
     if not installed_version("sentence-transformers"):
-        return broken("teacher", f"{name}: sentence-transformers is not installed", how_to_install("teacher"))
+        return broken(role, f"{name}: sentence-transformers is not installed", how_to_install("teacher"))
     if path.is_dir():
         return None
     if name.count("/") > 1 or name.startswith((".", "~", "/")):
         near = suggest_file(path).removeprefix("; ")
-        return broken(
-            "teacher", f"there is no folder {name}", near or "give the folder of a model, or its name on the Hub"
-        )
+        return broken(role, f"there is no folder {name}", near or "give the folder of a model, or its name on the Hub")
     repo = name if "/" in name else f"sentence-transformers/{name}"
     check_repo_id(repo)
     place = look_for_model(repo, model.revision)
@@ -86,19 +118,19 @@ def check_local(model: TeacherModel) -> Finding | None:
         return None
     if place.is_here:
         said = f"{repo} is in the cache, and the Hub, which is asked first, can't be reached ({place.problem})"
-        return warning("teacher", said, "export HF_HUB_OFFLINE=1, so that a run does not wait for it")
+        return warning(role, said, "export HF_HUB_OFFLINE=1, so that a run does not wait for it")
     if place.is_there:
         fetch = f"hf download {repo}{f' --revision {model.revision}' if model.revision else ''}"
         said = f"{repo} is on the Hub and not here; the first run fetches it (its files have {in_words(place.bytes)})"
-        return warning("teacher", said, f"{fetch}, then look again")
+        return warning(role, said, f"{fetch}, then look again")
     if place.is_offline:
         return broken(
-            "teacher",
+            role,
             f"{repo} is not in the cache, and HF_HUB_OFFLINE is set",
             "unset HF_HUB_OFFLINE, or give a folder",
         )
     if place.problem:
         said = f"{repo} is not in the cache, and the Hub can't be asked for it ({place.problem})"
-        return broken("teacher", said, "see the network, a proxy or HF_ENDPOINT, or give the folder of a model")
+        return broken(role, said, "see the network, a proxy or HF_ENDPOINT, or give the folder of a model")
     said = f"the Hub has no model {repo} that can be seen from here, nor is there a folder of that name"
-    return broken("teacher", said, "check the name; a private or gated model needs `hf auth login`")
+    return broken(role, said, "check the name; a private or gated model needs `hf auth login`")

@@ -13,7 +13,7 @@ from served_hub import reached_hub
 
 from synth.doctor.finding import Finding
 from synth.doctor.packages import installed_version
-from synth.doctor.teacher import check_local, check_teacher
+from synth.doctor.teacher import check_local, check_rescorer, check_teacher
 from synth.teachers.settings import parse_model
 
 Look = Callable[..., dict[str, Finding]]
@@ -130,19 +130,39 @@ def test_without_the_hub_only_what_is_in_the_cache_counts(
 ) -> None:
     model, _ = parse_model("acme/embed")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
-    missing = check_local(model)
+    missing = check_local("teacher", model)
     assert missing is not None
     assert missing.state == "broken"
     assert "can't be asked for it" in missing.said
     _put_in_cache(Path(constants.HF_HUB_CACHE))
-    kept = check_local(model)
+    kept = check_local("teacher", model)
     assert kept is not None
     assert (kept.state, kept.fix.split(",")[0]) == ("warning", "export HF_HUB_OFFLINE=1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert check_local(model) is None
-    other = check_local(parse_model("acme/other")[0])
+    assert check_local("teacher", model) is None
+    other = check_local("teacher", parse_model("acme/other")[0])
     assert other is not None
     assert "HF_HUB_OFFLINE is set" in other.said
+
+
+def test_a_server_that_scores_pairs_is_told_with_its_scale() -> None:
+    with fake_llm(embedder=Embedder(pairs="logit"), model="acme/rank") as fake:
+        found = check_rescorer(fake.url)
+    assert found.state == "ok"
+    assert found.said.startswith(f"{fake.url} with acme/rank: scores of the kind logit; scores a related passage ")
+
+
+def test_a_server_that_only_embeds_is_no_rescorer(look: Look) -> None:
+    with fake_llm(embedder=Embedder()) as fake:
+        found = look(lambda: [check_rescorer(fake.url)])["check"]
+        moved = look(lambda: [check_rescorer(f"{fake.url}2")])["rescorer"]
+    assert found.state == "broken"
+    assert moved.fix == f"--rescore {fake.url}"
+
+
+def test_a_cross_encoder_that_the_hub_does_not_have_is_broken(hub: FakeHub) -> None:
+    found = check_rescorer("acme/rank")
+    assert (found.name, found.state) == ("rescorer", "broken")
 
 
 def _put_in_cache(cache: Path) -> None:
