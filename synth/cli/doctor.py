@@ -17,28 +17,32 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warning": "yellow", "broken": "red"}
 
 
+LlmOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--llm",
+        metavar="URL|vllm:MODEL",
+        help="A server that writes, as `synth generate` takes it. Repeat for several.",
+        show_default=False,
+    ),
+]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        metavar="NAME|URL",
+        help="A teacher, as `synth generate` takes it; no model is fetched for it. Repeat for several. Default: the domain's.",
+        show_default=False,
+    ),
+]
+
+
 def doctor(
     domain: Annotated[
         str, typer.Option("--domain", "-d", help="The domain that context and teacher are judged by, by name or path.")
     ] = "finance",
-    llm: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--llm",
-            metavar="URL|vllm:MODEL",
-            help="A server that writes, as `synth generate` takes it. Repeat for several.",
-            show_default=False,
-        ),
-    ] = None,
-    teacher: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--teacher",
-            metavar="NAME|URL",
-            help="A teacher, as `synth generate` takes it; a model that is not here yet is fetched. Repeat for several. Default: the domain's.",
-            show_default=False,
-        ),
-    ] = None,
+    llm: LlmOption = None,
+    teacher: TeacherOption = None,
     rescore: RescoreOption = None,
     store: StoreOption = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a check may take.")] = 60.0,
