@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from itertools import chain, islice
 from typing import Any
 
@@ -13,6 +14,10 @@ from synth.files import read_batches
 from synth.store import VersionRef
 
 EXAMPLES = 3
+APART = 100
+"""Records between two examples where there are so many: neighbours are about the same passage."""
+COLUMNS = 72
+"""The UI folds no line of a code block: what is longer ends at the edge of the page."""
 
 
 def publish_artifacts(version: VersionRef) -> None:
@@ -21,10 +26,12 @@ def publish_artifacts(version: VersionRef) -> None:
     create_table_artifact(
         table=funnel_table(version.manifest.funnel),
         key=f"synth-funnel-{name}",
-        description=f"What became of the planned items of {version}",
+        description=f"{version}: what became of the planned items",
     )
     create_markdown_artifact(
-        markdown=version_page(version), key=f"synth-version-{name}", description=f"The published version {version}"
+        markdown=version_page(version),
+        key=f"synth-version-{name}",
+        description=f"{version}: counts, files and examples",
     )
 
 
@@ -79,15 +86,22 @@ def version_page(version: VersionRef) -> str:
 
 
 def _examples(version: VersionRef) -> list[str]:
-    batches = read_batches(version.file("records/train.parquet"), ["query", "positive", "negatives"], size=EXAMPLES)
+    apart = max(1, min(APART, version.manifest.splits.get("train", 0) // EXAMPLES))
+    columns = ["query", "positive", "negatives"]
+    batches = read_batches(version.file("records/train.parquet"), columns, size=EXAMPLES * apart)
+    rows = chain.from_iterable(batch.to_pylist() for batch in batches)
     lines: list[str] = []
-    for row in islice(chain.from_iterable(batch.to_pylist() for batch in batches), EXAMPLES):
+    for row in islice(rows, 0, EXAMPLES * apart, apart):
         passages = [
             f"positive: {row['positive']['text']}",
             *(f"negative: {negative['text']}" for negative in row["negatives"][:1]),
         ]
-        lines += [quote("\n".join([f"query: {row['query']}", *passages])), "", "---", ""]
+        lines += [quote(_folded("\n\n".join([f"query: {row['query']}", *passages]))), "", "---", ""]
     return lines
+
+
+def _folded(text: str) -> str:
+    return "\n".join("\n".join(textwrap.wrap(line, COLUMNS)) for line in text.splitlines())
 
 
 def quote(text: str) -> str:
