@@ -26,7 +26,7 @@ def publish_artifacts(version: VersionRef) -> None:
     create_table_artifact(
         table=funnel_table(version.manifest.funnel),
         key=f"synth-funnel-{name}",
-        description=f"{version}: what became of the planned items",
+        description=f"{version}: outcomes of the planned items",
     )
     create_markdown_artifact(
         markdown=version_page(version),
