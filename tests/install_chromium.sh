@@ -9,6 +9,6 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
 fi
 echo "Installing chromium; this takes a minute ..."
 export DEBIAN_FRONTEND=noninteractive
-apt-get install --quiet=2 --yes --no-install-recommends chromium > /dev/null || {
-  apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium > /dev/null
+apt-get install --quiet=2 --yes --no-install-recommends chromium fonts-dejavu-core > /dev/null || {
+  apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium fonts-dejavu-core > /dev/null
 }
