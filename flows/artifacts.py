@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+import httpx
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.logging import get_run_logger
 
+from flows.names import artifact_key
 from schemas.manifest import Funnel
 from synth.files import read_batches
+from synth.hub import PushResult
 from synth.store import VersionRef
 
 EXAMPLES = 3
@@ -20,24 +27,46 @@ COLUMNS = 72
 """The UI folds no line of a code block: what is longer ends at the edge of the page."""
 
 
-def publish_artifacts(version: VersionRef) -> None:
-    """The table `synth-funnel-NAME` and the page `synth-version-NAME`."""
-    name = artifact_name(version.name)
-    create_table_artifact(
-        table=funnel_table(version.manifest.funnel),
-        key=f"synth-funnel-{name}",
-        description=f"{version}: outcomes of the planned items",
-    )
-    create_markdown_artifact(
-        markdown=version_page(version),
-        key=f"synth-version-{name}",
-        description=f"{version}: counts, files and examples",
-    )
+def show_version(version: VersionRef) -> None:
+    """The table `synth-funnel-NAME`, the page `synth-version-NAME` and the link `synth-files-NAME`."""
+    funnel = version.manifest.funnel
+    with tolerated():
+        create_table_artifact(
+            table=funnel_table(funnel),
+            key=artifact_key("funnel", version.name),
+            description=f"{version}: outcomes of {funnel.planned:,} items",
+        )
+        create_markdown_artifact(
+            markdown=version_page(version),
+            key=artifact_key("version", version.name),
+            description=f"{version}: counts, files and examples",
+        )
+        create_link_artifact(
+            link=version.where if "://" in version.where else Path(version.where).absolute().as_uri(),
+            link_text=str(version),
+            key=artifact_key("files", version.name),
+            description=f"{version}: its files",
+        )
 
 
-def artifact_name(dataset: str) -> str:
-    """Artifact keys hold lower-case letters, digits and dashes only."""
-    return re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")
+def show_pushed(version: VersionRef, pushed: PushResult) -> None:
+    """The link `synth-hub-NAME`."""
+    with tolerated():
+        create_link_artifact(
+            link=pushed.url,
+            link_text=f"{version} on the Hub" + (f", tag {pushed.tag}" if pushed.tag else ", a pull request"),
+            key=artifact_key("hub", version.name),
+            description=f"{version}, {'pushed' if pushed.created else 'there already'}, commit {pushed.commit[:12]}",
+        )
+
+
+@contextmanager
+def tolerated() -> Iterator[None]:
+    """What people see decides nothing: a server that is away while a version is published fails no run."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        get_run_logger().warning("the Prefect server does not show this: %s", error)
 
 
 def funnel_table(funnel: Funnel) -> list[dict[str, Any]]:

@@ -1,66 +1,45 @@
-"""The flow: a run of the engine whose shards are Prefect tasks."""
+"""The main flow: a run of the engine whose shards are Prefect tasks."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from prefect import State, flow
 from prefect.futures import PrefectFuture
-from prefect.logging import get_run_logger
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.artifacts import publish_artifacts
+from flows.names import GENERATE
+from flows.outcome import Made, made_of
 from flows.parameters import GenerateParameters, open_run, parameters_of
-from flows.reporter import FlowReporter
+from flows.secrets import use_llm_key
 from flows.server import check_server
-from flows.shards import map_as_tasks
+from flows.work import make_version
 from synth.errors import SynthError
-from synth.run import Run, execute
+from synth.run import Run
 from synth.store import VersionRef
 
 WORKERS = 2
 """Shards made at a time; each keeps an LLM endpoint busy by itself."""
 
-_THREADS = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner[Any](max_workers=WORKERS))
-
-
-class Generated(TypedDict):
-    """What a flow run returns."""
-
-    dataset: str
-    accepted: int
-    planned: int
-    path: str
-    run_id: str
-    content_sha256: str
+THREADS = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner[Any](max_workers=WORKERS))
 
 
 @flow(
-    name="synth-generate",
+    name=GENERATE,
     flow_run_name="generate {parameters.domain}",
     description="Turn documents into training data for embedding models.",
-    task_runner=_THREADS,
+    task_runner=THREADS,
     persist_result=False,
 )
-def generate_flow(parameters: GenerateParameters) -> Generated | State[Generated]:
+def generate_flow(parameters: GenerateParameters) -> Made | State[Made]:
     """Generate a dataset, or continue a run; fails with one sentence that says what to do."""
     try:
+        use_llm_key(parameters.llm_key_block)
         run = open_run(parameters)
-        get_run_logger().info("run %s in %s", run.id, run.store.where)
-        version = execute(run, FlowReporter(), map_as_tasks)
-        publish_artifacts(version)
+        return made_of(make_version(run), run.id)
     except SynthError as error:
-        return cast(State[Generated], Failed(message=str(error), data=error))
-    manifest = version.manifest
-    return Generated(
-        dataset=str(version),
-        accepted=manifest.funnel.accepted,
-        planned=manifest.funnel.planned,
-        path=version.where,
-        run_id=run.id,
-        content_sha256=manifest.content_sha256,
-    )
+        return cast(State[Made], Failed(message=str(error), data=error))
 
 
 def run_with_prefect(run: Run, task_runner: TaskRunner[Any] | None = None) -> VersionRef:
@@ -71,4 +50,4 @@ def run_with_prefect(run: Run, task_runner: TaskRunner[Any] | None = None) -> Ve
     check_server()
     chosen = generate_flow if task_runner is None else generate_flow.with_options(task_runner=task_runner)
     state = chosen(parameters_of(run), return_state=True)
-    return run.store.find(cast(Generated, state.result())["dataset"])
+    return run.store.find(cast(Made, state.result())["dataset"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
@@ -199,6 +199,14 @@ class GenerateParameters(Strict):
         ),
     ] = ""
 
+    llm_key_block: Annotated[
+        str | None,
+        Field(
+            description="Name of the Secret block that holds the API key of the LLM servers. None: SYNTH_LLM_API_KEY of the worker.",
+            json_schema_extra=_position(25),
+        ),
+    ] = None
+
     def choices(self, models: tuple[ModelChoice, ...] = ()) -> Choices:
         """The same, as the engine wants it; `models` are those that `llm` reaches."""
         return Choices(
@@ -229,7 +237,7 @@ class GenerateParameters(Strict):
             "metrics_port": self.metrics_port,
         }
 
-    def anchored(self) -> GenerateParameters:
+    def anchored(self) -> Self:
         """The same with absolute paths: a scheduled run may start in another folder."""
         is_file = self.domain.endswith((".yaml", ".yml")) or len(Path(self.domain).parts) > 1
         return self.model_copy(

@@ -41,10 +41,10 @@ def _is_refused(client: SyncPrefectClient) -> bool:
     return False
 
 
-def require_server() -> None:
+def require_server(verb: str = "synth serve") -> None:
     """InputError when no server that outlives this process is configured, or it does not answer."""
     if find_server() is None:
-        raise InputError(f"`synth serve` needs a Prefect server that keeps running; {HOW_TO_START}")
+        raise InputError(f"`{verb}` needs a Prefect server that keeps running; {HOW_TO_START}")
     check_server()
 
 

@@ -13,10 +13,10 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 from prefect.tasks import Task
 
-from flows.reporter import FlowReporter
-from synth.errors import ConservationError, InputError
+from flows.reporter import ShardReporter, check_wanted, stop_shards
+from synth.errors import ConservationError, InputError, RunStopped
 from synth.progress import Reporter
-from synth.run import Run, open_workshop
+from synth.run import Run, close_workshop, open_workshop
 from synth.shard import Shard, make_shard
 from synth.store import Store
 
@@ -30,12 +30,14 @@ class ShardMade(TypedDict):
     start: int
     stop: int
     items: str
+    told: int
+    """Items that were told to the flow run's progress while they were made."""
 
 
 def is_worth_retrying(_task: Task[Any, Any], _task_run: TaskRun, state: State[Any]) -> bool:
-    """Wrong input and bugs of ours stay what they are; everything else may pass."""
+    """Wrong input, bugs of ours and a stop stay what they are; everything else may pass."""
     error = state.result(raise_on_failure=False)
-    return not isinstance(error, InputError | ConservationError)
+    return not isinstance(error, InputError | ConservationError | RunStopped)
 
 
 @task(
@@ -49,13 +51,14 @@ def is_worth_retrying(_task: Task[Any, Any], _task_run: TaskRun, state: State[An
 )
 def make_shard_task(store_root: str, run_id: str, start: int, stop: int) -> ShardMade:
     """Make plan positions start … stop - 1 of a run."""
+    check_wanted(run_id)
     run, shard = Run(Store(Path(store_root)), run_id), Shard(start, stop)
-    reporter = FlowReporter()
+    reporter = ShardReporter(run_id)
     made = make_shard(open_workshop(run, reporter), shard, reporter)
-    return {"start": made.start, "stop": made.stop, "items": str(made.items_path(run.folder))}
+    return {"start": made.start, "stop": made.stop, "items": str(made.items_path(run.folder)), "told": reporter.told}
 
 
-def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> int | None:
+def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int | None:
     """Make the shards as task runs of the current flow run; raises what the first failed one raised.
 
     Returns where a spent budget ended the first shard that it cut short.
@@ -64,10 +67,12 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> int 
     cuts: list[int] = []
 
     def take() -> None:
-        shard, future = waiting.popleft()
-        stop = future.result()["stop"]
-        if stop < shard.stop:
-            cuts.append(stop)
+        shard, future = waiting[0]
+        made = future.result()
+        waiting.popleft()
+        reporter.advance(made["stop"] - made["start"] - made["told"])
+        if made["stop"] < shard.stop:
+            cuts.append(made["stop"])
 
     try:
         for shard in shards:
@@ -78,6 +83,10 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], _reporter: Reporter) -> int 
             waiting.append((shard, make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop)))
         while waiting:
             take()
+    except BaseException:
+        stop_shards(run.id)
+        close_workshop(run)  # what is being asked is given up, within seconds
+        raise
     finally:
         for _, future in waiting:
             future.wait()  # a shard that goes on after the run has ended would open its servers again

@@ -19,6 +19,7 @@ from synth.arrays import Labels
 from synth.fingerprint import SURPLUS
 from synth.gates import build_set_gates
 from synth.mining.suspicion import Suspicion
+from synth.regate import judge_carried
 from synth.shard import Shard, Workshop
 from synth.view import Background, SetView
 
@@ -80,8 +81,8 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
     """
     items = _read([shard.items_path(workshop.folder) for shard in shards], _COLUMNS)
     view = _view(workshop, shards, items)
-    rejects: dict[int, Verdict] = {}
-    alive = view.alive.copy()
+    rejects = dict(judge_carried(workshop))
+    alive = view.alive & ~np.isin(view.position, list(rejects))
     for gate in build_set_gates(workshop.recipe.set_gates):
         for row, verdict in gate.judge_set(view.but(alive=alive.copy())):
             alive[row] = False

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,11 +33,13 @@ from synth.corpus import Corpus, Ordinals
 from synth.errors import StoreError
 from synth.files import ParquetSink, read_batches, replace_atomically, write_model, write_parquet
 from synth.known import RENAMED, Contents, Keys, KnownDocuments, keys_of, places_of, read_contents, write_known
-from synth.negatives import Mined
 from synth.rows import ITEMS
 from synth.shard import Shard
 from synth.store import VersionRef
 from synth.text import hash64, normalise
+
+if TYPE_CHECKING:
+    from synth.negatives import Mined
 
 RECORDS = arrow_schema(NTuple)
 RETIRED = arrow_schema(Retired)

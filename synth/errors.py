@@ -7,7 +7,8 @@ SynthError
 │   ├── StoreError        the store can't be read or written
 │   └── MissingExtra      a feature needs an extra that is not installed
 ├── RunError          a run can't go on, and can be resumed: exit code 1
-│   └── RunBusy           another process holds the run
+│   ├── RunBusy           another process holds the run
+│   └── RunStopped        somebody asked it to stop
 └── ConservationError a bug of ours: items are unaccounted for
 
 A message is one sentence: what, where (file, row, field), why, and what to type next.
@@ -54,6 +55,10 @@ class RunError(SynthError):
 
 class RunBusy(RunError):
     """Another live process holds the run."""
+
+
+class RunStopped(RunError):
+    """Somebody asked the run to stop, and it did."""
 
 
 class ConservationError(SynthError):

@@ -39,6 +39,7 @@ from synth.fingerprint import VersionHash
 from synth.negatives import Mined, RunMiner
 from synth.perturb import Asked, Perturber, make_perturber
 from synth.progress import Reporter
+from synth.regate import judge_record
 from synth.retired import count_update, write_retired
 from synth.rows import ItemRow, make_provenance
 from synth.scores import read_metadata
@@ -185,6 +186,9 @@ def _carried_of(shard: Shard, miner: RunMiner, tally: _Tally) -> list[dict[str, 
     kept = read_carried(shard, miner.workshop.folder).take(pa.array(positions[first:last] - shard.start)).to_pylist()
     wanted = miner.workshop.recipe.mining.negatives
     tally.carried += len(kept)
+    if miner.workshop.refines:
+        for record in kept:
+            record["verdicts"] = [each.model_dump() for each in judge_record(record, miner.workshop.gates)]
     return [renewed(*both, wanted) for both in zip(kept, miner.mine(shard) if kept else (), strict=True)]
 
 

@@ -79,6 +79,8 @@ class Resolved:
     """What made negatives may change; None where none are asked for."""
     parent: str = ""
     """NAME@N of the version that is updated; '' for a dataset that is made anew."""
+    refines: bool = False
+    """Whether the parent's own passages are the documents (`synth.refine`)."""
 
 
 def resolve(choices: Choices) -> Resolved:

@@ -47,6 +47,7 @@ from synth.plan import Plan
 from synth.progress import Reporter, Silent
 from synth.publish import publish
 from synth.recipe import LLM, Resolved, task_prompts
+from synth.refine import corpus_of
 from synth.shard import Shard, Workshop, make_shards
 from synth.steps import step_prompts
 from synth.store import Store, VersionRef
@@ -77,6 +78,8 @@ class RunInfo(Strict):
     id_field: str | None = None
     parent: str = ""
     """The version that is updated, NAME@N."""
+    refines: bool = False
+    """Whether the parent's own passages are the documents (`synth.refine`)."""
     decontaminate: list[str] = []
     """Where the evaluation sets were read from."""
     licence: str = ""
@@ -166,6 +169,7 @@ def create_run(
         title_field=title_field,
         id_field=id_field,
         parent=resolved.parent,
+        refines=resolved.refines,
         decontaminate=[absolute_set(place) for place in resolved.decontaminate],
         licence=resolved.licence,
         shard_size=shard_size,
@@ -303,9 +307,9 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
 def _tell_overtaken(run: Run, version: VersionRef, reporter: Reporter) -> None:
     """Say which versions of other runs came between the parent and an update, which holds nothing of them."""
     parent = run.info.parent.partition("@")[2]
-    between = [
-        each for each in run.store.iterate(version.name) if parent and int(parent) < each.number < version.number
-    ]
+    if not parent or run.info.refines:
+        return
+    between = [each for each in run.store.iterate(version.name) if int(parent) < each.number < version.number]
     strangers = [str(each) for each in between if each.manifest.run_id != run.id]
     if strangers:
         reporter.note(
@@ -328,7 +332,10 @@ def read_corpus(run: Run, reporter: Reporter) -> None:
     parent = find_parent(run.store, info.parent, recipe.parent) if recipe.parent else None
     known = know_parent(parent, recipe.parent, run.folder) if parent and recipe.parent else None
     folder = run.folder / "corpus"
-    corpus, _, corpus_sha256 = make_corpus(documents, recipe, run.store.corpora, folder, reporter, known=known)
+    if parent and info.refines:
+        corpus, corpus_sha256 = corpus_of(parent, recipe, folder, reporter), parent.manifest.recipe.corpus_sha256
+    else:
+        corpus, _, corpus_sha256 = make_corpus(documents, recipe, run.store.corpora, folder, reporter, known=known)
     if parent and known:
         reporter.stage("carry records over", parent.manifest.records)
         carry(parent, known, corpus, run.folder, recipe, info.shard_size)
@@ -372,19 +379,21 @@ def close_workshop(run: Run) -> None:
 
 
 def _open(run: Run, reporter: Reporter) -> Workshop:
-    recipe, corpus = run.recipe, Corpus(run.folder / "corpus")
+    recipe, info, corpus = run.recipe, run.info, Corpus(run.folder / "corpus")
     if not recipe.corpus_sha256:
         raise RunError(f"the run {run.id} has no passages yet; run `synth resume {run.id}`")
     reporter.stage("index passages", len(corpus))
     teacher = build_scoring(run.scoring, run.folder / "teacher", run.store.embeddings)
     teacher.index(corpus, reporter)
-    nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter)
+    nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter) if run.personas else None
     planned = read_planned(run.folder) if recipe.parent else None
     plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest, planned)
-    generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, run.info.llm))
+    generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, info.llm))
     personas = {persona.id: persona for persona in run.personas}
-    carried = carried_shards(run.folder, run.info.shard_size)
-    updated = run.info.parent.partition("@")[0]
-    workshop = Workshop(run.folder, recipe, corpus, plan, personas, teacher, generator, run.scoring, carried, updated)
+    carried = carried_shards(run.folder, info.shard_size)
+    updated = info.parent.partition("@")[0]
+    workshop = Workshop(
+        run.folder, recipe, corpus, plan, personas, teacher, generator, run.scoring, carried, updated, info.refines
+    )
     check_set_gates(workshop)
     return workshop

@@ -80,6 +80,8 @@ class Workshop:
     """Shards of the parent's records, which lie before position 0."""
     updated: str = ""
     """The dataset whose newest version the run updates; '' for none."""
+    refines: bool = False
+    """Whether the carried records are judged by the record gates again."""
 
     @cached_property
     def gates(self) -> list[RecordGate]:

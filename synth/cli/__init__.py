@@ -11,6 +11,7 @@ from synth.cli import (
     catalog,
     datasets,
     dedup,
+    deploy,
     domains,
     export,
     gate,
@@ -22,6 +23,7 @@ from synth.cli import (
     plan,
     preview,
     push,
+    refine,
     resume,
     serve,
     sql,
@@ -48,6 +50,7 @@ app.command("import")(importing.import_source)
 app.command()(mine.mine)
 app.command()(plan.plan)
 app.command()(preview.preview)
+app.command()(refine.refine)
 app.command()(resume.resume)
 app.command()(domains.domains)
 app.command()(tasks.tasks)
@@ -58,6 +61,7 @@ app.command()(gc.gc)
 app.add_typer(catalog.app)
 app.command()(push.push)
 app.command()(serve.serve)
+app.command()(deploy.deploy)
 
 
 def main() -> None:

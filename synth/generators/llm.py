@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from schemas.recipe import Recipe, SamplingSettings
-from synth.errors import InputError, RunError
+from synth.errors import InputError, RunStopped
 from synth.generators import Answer, Call, Equipment, Outcome
 from synth.llm.answers import SCORED, Fault, check_answer
 from synth.llm.archive import Archive, generation_hash
@@ -78,7 +78,7 @@ class Llm:
         """The client of this process, opened (and servers started) by the first who has something to ask."""
         with self._opening:
             if self._closed:
-                raise RunError("the run was ended; `synth resume` goes on")
+                raise RunStopped("the run was ended; `synth resume` goes on")
             if self._client is not None and self._client.has_failed:
                 self._client = None
                 self._opened.close()

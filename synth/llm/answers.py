@@ -25,6 +25,8 @@ from synth.vocabulary import SURELY_ENGLISH, english_share
 _THOUGHT = re.compile(r"\A\s*(?:<think(?:ing)?>)?.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]+")
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF_CHARACTER = re.compile(f"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}")
 _REFUSAL = re.compile(
     r"\b(?:i'?m sorry|i am sorry|i apologi[sz]e|i can(?:no|')t (?:help|assist|answer|comply|provide|fulfil+|create|write|generate)"
     r"|i(?: am|'m) (?:unable|not able) to|as an ai\b|i must decline)",
@@ -161,9 +163,9 @@ def _cut_off(content: str, tokens: int) -> Fault:
 
 
 def _salvage(content: str, output: type[BaseModel]) -> BaseModel | None:
-    """JSON in a code fence, as models without a grammar write it, or with raw control characters, which a grammar lets through."""
+    """JSON in a code fence, as models without a grammar write it, or with what a grammar lets through: raw control characters, escaped halves of a character."""
     fenced = _FENCE.match(content)
-    plain = _CONTROL.sub(" ", fenced[1] if fenced else content)
+    plain = _HALF_CHARACTER.sub(" ", _CONTROL.sub(" ", fenced[1] if fenced else content))
     if plain == content:
         return None
     try:

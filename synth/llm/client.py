@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from synth.errors import RunError, SynthError
+from synth.errors import RunError, RunStopped, SynthError
 from synth.llm.answers import Bad, read_completion
 from synth.llm.budget import Budget, Purse
 from synth.llm.counters import Counters
@@ -38,7 +38,7 @@ _REFUSALS = 16
 """A server that answers so many requests in a row with HTTP 4xx is wrongly set up; the run stops and says so."""
 _ACCOUNT = (401, 402, 403, 404)
 """Key, credit, rights, model: no request will fare better."""
-_CLOSED = RunError("the connection to the servers was closed; `synth resume` goes on")
+_CLOSED = RunStopped("the connection to the servers was closed; `synth resume` goes on")
 
 
 class Client:

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from containers import ROOT, Image, read_compose, read_stages, read_unit
-from prefect_api import ask, wait_for
+from prefect_server import PrefectServer, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -136,8 +136,8 @@ def server(
     database: None,
     ports: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, str]]:
-    """The service `server`; yields how its clients find it."""
+) -> Iterator[PrefectServer]:
+    """The service `server`; yields what asks it."""
     service = compose["server"]
     log = tmp_path_factory.mktemp("server") / "log"
     entrypoint = [part.replace("0.0.0.0", "127.0.0.1") for part in service["entrypoint"]]
@@ -146,7 +146,7 @@ def server(
     server = Process(process, log, check, 30)
     try:
         server.wait_until_healthy()
-        yield {"PREFECT_API_URL": f"http://127.0.0.1:{ports['4200']}/api"}
+        yield PrefectServer(tmp_path_factory.mktemp("client"), int(ports["4200"]))
         server.stop()
     finally:
         if process.poll() is None:
@@ -158,7 +158,7 @@ def worker(
     request: pytest.FixtureRequest,
     image: Image,
     compose: dict[str, Any],
-    server: dict[str, str],
+    server: PrefectServer,
     ports: dict[str, str],
     tmp_path: Path,
 ) -> Iterator[Process]:
@@ -184,16 +184,13 @@ def worker(
         process.kill()
 
 
-def test_the_stack_makes_a_version_and_stops_when_told(server: dict[str, str], worker: Process, image: Image) -> None:
+def test_the_stack_makes_a_version_and_stops_when_told(server: PrefectServer, worker: Process, image: Image) -> None:
     worker.wait_until_healthy()
-    [deployment] = ask(server, "deployments/filter", {})
+    deployment = server.deployment("synth-generate/finance")
     assert [schedule["schedule"]["cron"] for schedule in deployment["schedules"]] == ["0 3 * * *"]
-    run = ask(server, f"deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"]
-    address = f"{server['PREFECT_API_URL']}/flow_runs/{run}"
-    wait_for("the run", lambda: httpx.get(address).json()["state_type"] == "COMPLETED", 180)
-    [page] = [
-        a["data"] for a in ask(server, "artifacts/filter", {}) if a["flow_run_id"] == run and a["type"] == "markdown"
-    ]
+    run = server.trigger("synth-generate/finance")
+    server.wait_until(run, "COMPLETED", seconds=180)
+    page = server.artifacts(run)["synth-version-finance"]["data"]
     folder = re.search(r"^    (/.*/versions/finance/\d+)$", page, re.MULTILINE)
     assert folder and (Path(folder[1]) / "manifest.json").exists()
     assert Path(folder[1]).is_relative_to(image.root)
@@ -201,10 +198,10 @@ def test_the_stack_makes_a_version_and_stops_when_told(server: dict[str, str], w
     assert "Stopped" in worker.log.read_text()
 
 
-def test_the_ui_is_served_though_the_image_can_not_be_written(server: dict[str, str]) -> None:
-    base = server["PREFECT_API_URL"].removesuffix("/api")
+def test_the_ui_is_served_though_the_image_can_not_be_written(server: PrefectServer) -> None:
+    base = server.api.removesuffix("/api")
     settings = httpx.get(f"{base}/ui-settings").json()
-    assert settings["api_url"] == server["PREFECT_API_URL"]
+    assert settings["api_url"] == server.api
     assert "Prefect" in httpx.get(f"{base}/v2/").text
 
 

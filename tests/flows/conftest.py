@@ -67,11 +67,7 @@ def server(environment: dict[str, str], home: Path) -> Iterator[dict[str, str]]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(
-            command,
-            env={**environment, "PREFECT_UI_API_URL": api},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         _wait_until_healthy(api, process, home / "server.log")

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
-from flows.artifacts import artifact_name, funnel_table, quote, version_page
+from flows.artifacts import funnel_table, quote, version_page
 from schemas.manifest import Funnel
 from synth.store import VersionRef
 
@@ -15,11 +13,6 @@ def test_the_funnel_adds_up() -> None:
     assert first == {"status": "planned", "reason": "", "items": 10}
     assert sum(fate["items"] for fate in fates) == 10
     assert [fate["reason"] for fate in fates] == ["", "aged", "copied", "empty"]
-
-
-@pytest.mark.parametrize(("dataset", "key"), [("finance", "finance"), ("my_data.v2", "my-data-v2"), ("a--b_", "a-b")])
-def test_keys_are_what_prefect_accepts(dataset: str, key: str) -> None:
-    assert artifact_name(dataset) == key
 
 
 def test_the_page_shows_counts_examples_and_the_path(in_process: VersionRef) -> None:

@@ -11,6 +11,7 @@ from people import describe
 from prefect.utilities.callables import parameter_schema
 from pydantic import ValidationError
 
+from flows.deployments import FLOWS, Kind
 from flows.generate import generate_flow
 from flows.parameters import GenerateParameters, build_parameters, open_run, parameters_of
 from synth.errors import DomainError, InputError, StoreError
@@ -24,6 +25,13 @@ def form() -> dict[str, Any]:
     assert schema["properties"]["parameters"]["$ref"] == "#/definitions/GenerateParameters"
     definition: dict[str, Any] = schema["definitions"]["GenerateParameters"]
     return definition
+
+
+def fields_of(kind: Kind) -> dict[str, Any]:
+    schema = parameter_schema(FLOWS[kind].fn).model_dump(mode="json")
+    name = schema["properties"]["parameters"]["$ref"].rpartition("/")[2]
+    fields: dict[str, Any] = schema["definitions"][name]["properties"]
+    return fields
 
 
 def test_only_the_domain_must_be_filled_in(form: dict[str, Any]) -> None:
@@ -44,8 +52,23 @@ def test_ranges_reach_the_form(form: dict[str, Any]) -> None:
     assert fields["documents"]["items"] == {"type": "string"}
 
 
-def test_no_field_is_a_secret(form: dict[str, Any]) -> None:
-    assert not [name for name in form["properties"] if {"token", "secret", "password", "key"} & set(name.split("_"))]
+@pytest.mark.parametrize("kind", FLOWS)
+def test_every_field_of_every_form_has_a_description_and_a_place_of_its_own(kind: Kind) -> None:
+    fields = fields_of(kind)
+    assert all(field["description"] for field in fields.values())
+    places = [field["position"] for field in fields.values()]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("kind", FLOWS)
+def test_no_field_is_a_secret_but_names_the_block_that_holds_it(kind: Kind) -> None:
+    secretive = {name for name in fields_of(kind) if {"token", "secret", "password", "key"} & set(name.split("_"))}
+    assert all(name.endswith("_block") for name in secretive)
+
+
+def test_choices_reach_the_form() -> None:
+    assert "multi_signal" in fields_of("refine")["strategy"]["anyOf"][0]["enum"]
+    assert "flagembedding" in fields_of("publish")["formats"]["items"]["enum"]
 
 
 @pytest.mark.parametrize(

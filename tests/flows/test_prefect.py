@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from prefect_api import ask, wait_for
 
 from synth.recipe import Choices, resolve
 from synth.run import Run, create_run, execute
@@ -42,12 +42,28 @@ generate_flow(GenerateParameters(domain="finance", documents=["/no/such/folder"]
 SERVE = """
 import sys
 from synth.cli.serve import serve
-serve("finance", limit=60, cron="0 3 * * *", store=sys.argv[1], deployment_name="nightly")
+serve(["finance"], limit=60, cron="0 3 * * *", store=sys.argv[1], deployment_name="nightly")
 """
 
 
 def run_argument(run: Run, processes: str = "") -> str:
     return f"{run.store.root}|{run.id}|{processes}"
+
+
+def ask(environment: Mapping[str, str], path: str, body: Mapping[str, Any]) -> Any:
+    response = httpx.post(f"{environment['PREFECT_API_URL']}/{path}", json=body, timeout=20)
+    response.raise_for_status()
+    return response.json()
+
+
+def wait_for(what: str, look: Callable[[], Any], seconds: float = 90) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.3)
+    pytest.fail(f"{what} did not happen within {seconds} seconds")
 
 
 def flow_runs(environment: Mapping[str, str], run_id: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.serve import Timetable
+from flows.deployments import Timetable
 from flows.server import check_server, ui_url
 from synth.cli.serve import serve
 from synth.errors import DomainError, InputError
@@ -32,7 +32,7 @@ def test_cron_and_interval_exclude_each_other() -> None:
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
-        ({"domain": "financ"}, DomainError, "did you mean 'finance'"),
+        ({"domain": ["financ"]}, DomainError, "did you mean 'finance'"),
         ({"cron": "often"}, InputError, "is not a cron expression"),
         ({"name": "No/Name"}, InputError, "^--name"),
         ({}, InputError, "start one with `prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"),
@@ -42,7 +42,7 @@ def test_wrong_input_is_refused_before_anything_is_registered(
     wrong: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with temporary_settings(restore_defaults={PREFECT_API_URL}), pytest.raises(error, match=message):
-        serve(**({"domain": "finance"} | wrong))
+        serve(**({"domain": ["finance"]} | wrong))
 
 
 def test_a_server_that_does_not_answer_is_named() -> None:

@@ -7,10 +7,9 @@ import pytest
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from flows.reporter import FlowReporter
 from flows.shards import is_worth_retrying, make_shard_task
-from synth.errors import ConservationError, DocumentError, InputError, RunError
-from synth.progress import Reporter
+from synth.errors import ConservationError, DocumentError, InputError, RunError, RunStopped
+from synth.progress import Reporter, Silent
 from synth.run import Run, execute, prepare
 from synth.shard import Shard
 from synth.store import VersionRef
@@ -18,10 +17,11 @@ from synth.store import VersionRef
 
 def test_tasks_make_the_shards_that_the_engine_makes(new_run: Callable[[], Run], in_process: VersionRef) -> None:
     run = new_run()
-    prepare(run, FlowReporter())
+    prepare(run, Silent())
     for shard in run.shards(1_000):
         made = make_shard_task.fn(str(run.store.root), run.id, shard.start, shard.stop)
-        assert made == {"start": shard.start, "stop": shard.stop, "items": str(shard.items_path(run.folder))}
+        path = str(shard.items_path(run.folder))
+        assert made == {"start": shard.start, "stop": shard.stop, "items": path, "told": 0}
         assert shard.is_made(run.folder)
     assert execute(run).manifest.content_sha256 == in_process.manifest.content_sha256
 
@@ -46,6 +46,7 @@ def test_threads_make_shards_side_by_side(new_run: Callable[[], Run], in_process
         (InputError("no"), False),
         (DocumentError("no"), False),
         (ConservationError("no"), False),
+        (RunStopped("asked to"), False),
         (RunError("later"), True),
         (OSError("later"), True),
     ],

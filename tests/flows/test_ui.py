@@ -13,14 +13,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from prefect_api import ask, wait_for
+from prefect_server import PrefectServer, Row, wait_for
 
+from flows.nightly import NightlyParameters
 from flows.parameters import GenerateParameters
+from flows.publish import PublishParameters
+from flows.refine import RefineParameters
+from schemas.recipe import Strategy
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +39,14 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 
-SERVE = """
-import sys
-from synth.cli.serve import serve
-serve("finance", limit=60, cron="0 3 * * *", store=sys.argv[1], deployment_name="nightly")
-"""
+SERVE = "from synth.cli import main; main()"
+SETTINGS = ["--domain", "finance", "--limit", "60", "--cron", "0 3 * * *", "--deployment-name", "nightly"]
+FORMS = {
+    "synth-generate": GenerateParameters,
+    "synth-refine": RefineParameters,
+    "synth-publish": PublishParameters,
+    "synth-nightly": NightlyParameters,
+}
 STAGES = [
     "read documents",
     "index passages (393)",
@@ -49,19 +55,24 @@ STAGES = [
     "mine and publish (1000)",
 ]
 SHARDS = ["shard 0-250", "shard 250-500", "shard 500-750", "shard 750-1000"]
+GENERATE = "runs/flow-run/{generate}"
 
 PAGES: list[tuple[str, list[str]]] = [
-    ("deployments", ["synth-generate", "nightly", "Ready", "At 03:00 AM"]),
+    ("deployments", [*FORMS, "nightly", "Ready", "At 03:00 AM"]),
+    ("deployments/deployment/{synth-generate}", ["At 03:00 AM", "generate finance", "Completed", "auto-scheduled"]),
+    ("deployments/deployment/{synth-generate}?tab=Description", ["Turn documents into training data"]),
+    ("deployments/deployment/{synth-refine}?tab=Description", ["nothing is generated"]),
+    ("deployments/deployment/{synth-publish}?tab=Description", ["Export a version for trainers"]),
+    (GENERATE + "?tab=Logs", ["generate finance", "Completed", "4 Task runs", *STAGES]),
+    (GENERATE + "?tab=TaskRuns", SHARDS),
     (
-        "deployments/deployment/{deployment}",
-        ["nightly", "At 03:00 AM", "generate finance", "Completed", "auto-scheduled"],
+        GENERATE + "?tab=Artifacts",
+        ["synth-funnel-finance", "synth-version-finance", "synth-files-finance", "finance@1"],
     ),
-    ("deployments/deployment/{deployment}?tab=Description", ["Turn documents into training data"]),
-    ("runs/flow-run/{run}?tab=Logs", ["generate finance", "Completed", "4 Task runs", *STAGES]),
-    ("runs/flow-run/{run}?tab=TaskRuns", SHARDS),
-    ("runs/flow-run/{run}?tab=Artifacts", ["synth-funnel-finance", "synth-version-finance", "finance@1"]),
-    ("runs/flow-run/{run}?tab=Parameters", ['"shard_size": 250', '"limit": 60']),
-    ("artifacts", ["synth-funnel-finance", "synth-version-finance"]),
+    (GENERATE + "?tab=Parameters", ['"shard_size": 250', '"limit": 60']),
+    ("runs/flow-run/{refine}?tab=Logs", ["refine finance", "Completed"]),
+    ("runs/flow-run/{publish}?tab=Logs", ["publish finance", "Completed", "triplet: "]),
+    ("artifacts", ["synth-funnel-finance", "synth-version-finance", "synth-files-finance"]),
     (
         "artifacts/artifact/{synth-funnel-finance}",
         ["planned 1000", "accepted 60", "rejected near_duplicate", "surplus"],
@@ -70,6 +81,8 @@ PAGES: list[tuple[str, list[str]]] = [
         "artifacts/artifact/{synth-version-finance}",
         ["finance@1", "records 60", "hard negatives", "query:", "negative:"],
     ),
+    ("artifacts/artifact/{synth-files-finance}", ["finance@1"]),
+    ("artifacts/artifact/{synth-make-items-finance}", ["make items of finance", "100%"]),
 ]
 
 
@@ -89,21 +102,32 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def ids(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`synth serve` at work, one run of four shards done: ids of the deployment, the run and each artifact."""
-    command = [sys.executable, "-c", SERVE, str(tmp_path_factory.mktemp("ui") / "store")]
-    serving = subprocess.Popen(command, env={**server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"})
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    server = PrefectServer(tmp_path_factory.mktemp("prefect-home"), extra={"PREFECT_RUNNER_POLL_FREQUENCY": "1"})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ids(prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`synth serve` at work, a run of each flow done: ids of deployments, of runs, and of the first run's artifacts."""
+    folder = tmp_path_factory.mktemp("ui")
+    command = [sys.executable, "-c", SERVE, "serve", "--store", str(folder / "store"), *SETTINGS]
+    serving = subprocess.Popen(command, env=prefect.environment)
     try:
-        [deployment] = wait_for("registering", lambda: ask(server, "deployments/filter", {}))
-        [parameters] = deployment["parameters"].values()
-        body = {"state": {"type": "SCHEDULED"}, "parameters": {"parameters": {**parameters, "shard_size": 250}}}
-        run = ask(server, f"deployments/{deployment['id']}/create_flow_run", body)["id"]
-        wait_for("the run", lambda: state_of(server, run) == "COMPLETED")
-        artifacts = {artifact["key"]: artifact["id"] for artifact in ask(server, "artifacts/filter", {})}
-        yield {"deployment": deployment["id"], "run": run, **artifacts}
+        found = {flow: prefect.deployment(f"{flow}/nightly")["id"] for flow in FORMS}
+        for flow, changed in {
+            "generate": {"shard_size": 250},
+            "refine": {"negatives": 2},
+            "publish": {"formats": ["triplet"], "export_to": str(folder / "trainers")},
+        }.items():
+            found[flow] = prefect.trigger(f"synth-{flow}/nightly", **changed)
+            prefect.wait_until(found[flow], "COMPLETED")
+        yield found | {key: row["id"] for key, row in prefect.artifacts(found["generate"]).items()}
     finally:
         serving.terminate()
-        serving.wait(30)
+        serving.wait(60)
 
 
 @pytest.fixture
@@ -115,13 +139,9 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     page.close()
 
 
-def state_of(server: dict[str, str], run: str) -> str:
-    return str(httpx.get(f"{server['PREFECT_API_URL']}/flow_runs/{run}").json()["state_type"])
-
-
-def visit(page: Page, server: dict[str, str], path: str) -> Locator:
+def visit(page: Page, prefect: PrefectServer, path: str) -> Locator:
     """The content of a page of the UI that Prefect shows unless asked for its older one."""
-    page.goto(f"{server['PREFECT_API_URL'].removesuffix('/api')}/v2/{path}")
+    page.goto(f"{prefect.api.removesuffix('/api')}/v2/{path}")
     return page.locator("body")
 
 
@@ -132,67 +152,80 @@ def shows(content: Locator, text: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "texts"), PAGES, ids=[path for path, _ in PAGES])
-def test_a_page_shows(path: str, texts: list[str], page: Page, server: dict[str, str], ids: dict[str, str]) -> None:
-    content = visit(page, server, path.format_map(ids))
+def test_a_page_shows(path: str, texts: list[str], page: Page, prefect: PrefectServer, ids: dict[str, str]) -> None:
+    content = visit(page, prefect, path.format_map(ids))
     for text in texts:
         shows(content, text)
 
 
-def test_no_text_of_the_version_is_cut_off_at_the_side(page: Page, server: dict[str, str], ids: dict[str, str]) -> None:
-    shows(visit(page, server, f"artifacts/artifact/{ids['synth-version-finance']}"), "Examples")
+def test_no_text_of_the_version_is_cut_off_at_the_side(page: Page, prefect: PrefectServer, ids: dict[str, str]) -> None:
+    shows(visit(page, prefect, f"artifacts/artifact/{ids['synth-version-finance']}"), "Examples")
     cut = "blocks => blocks.filter(block => block.scrollWidth > block.clientWidth).map(block => block.innerText)"
     assert page.locator("pre").evaluate_all(cut) == []
 
 
 def test_the_link_that_serve_prints_opens_the_deployment(
-    page: Page, server: dict[str, str], ids: dict[str, str]
+    page: Page, prefect: PrefectServer, ids: dict[str, str]
 ) -> None:
-    page.goto(f"{server['PREFECT_API_URL'].removesuffix('/api')}/deployments/deployment/{ids['deployment']}")
+    page.goto(f"{prefect.api.removesuffix('/api')}/deployments/deployment/{ids['synth-generate']}")
     shows(page.locator("body"), "nightly")
     shows(page.locator("body"), "At 03:00 AM")
 
 
-def open_form(page: Page, server: dict[str, str], ids: dict[str, str]) -> Locator:
-    form = visit(page, server, f"deployments/deployment/{ids['deployment']}/run")
+def open_form(page: Page, prefect: PrefectServer, deployment: str) -> Locator:
+    form = visit(page, prefect, f"deployments/deployment/{deployment}/run")
     shows(form, "Submit")
     return form
 
 
-def number_field(page: Page, title: str) -> Locator:
-    """The innermost box that holds both the title and an input."""
-    number = page.locator("input[type=number]")
-    box = page.locator("div").filter(has=page.get_by_text(title, exact=True)).filter(has=number).last
-    return box.locator("input[type=number]")
+def field_of(page: Page, title: str, control: str) -> Locator:
+    """The control in the innermost box that holds it and the title."""
+    wanted = page.locator(control)
+    box = page.locator("div").filter(has=page.get_by_text(title, exact=True)).filter(has=wanted).last
+    return box.locator(control).first
 
 
-def runs_with(server: dict[str, str], limit: int) -> list[dict[str, Any]]:
-    return [run for run in ask(server, "flow_runs/filter", {}) if run["parameters"]["parameters"]["limit"] == limit]
+def runs_with(prefect: PrefectServer, **parameters: object) -> list[Row]:
+    runs: list[Row] = prefect.ask("flow_runs/filter")
+    return [run for run in runs if parameters.items() <= run["parameters"]["parameters"].items()]
 
 
-def test_the_form_explains_every_field(page: Page, server: dict[str, str], ids: dict[str, str]) -> None:
-    form = open_form(page, server, ids)
-    for field in GenerateParameters.model_json_schema()["properties"].values():
-        shows(form, field["title"])
-        shows(form, field["description"])
-
-
-def test_the_form_refuses_a_number_out_of_range_and_starts_nothing(
-    page: Page, server: dict[str, str], ids: dict[str, str]
+@pytest.mark.parametrize("flow", FORMS)
+def test_a_form_explains_every_field_and_asks_for_no_secret(
+    flow: str, page: Page, prefect: PrefectServer, ids: dict[str, str]
 ) -> None:
-    open_form(page, server, ids)
-    limit = number_field(page, "Limit (Optional)")
+    form = open_form(page, prefect, ids[flow])
+    for field in FORMS[flow].model_json_schema()["properties"].values():
+        if "title" in field:
+            shows(form, field["title"])
+        shows(form, field["description"])
+    assert page.locator("input[type=password]").count() == 0
+
+
+def test_a_form_offers_what_can_be_chosen(page: Page, prefect: PrefectServer, ids: dict[str, str]) -> None:
+    open_form(page, prefect, ids["synth-refine"])
+    field_of(page, "Strategy (Optional)", "[role=tab], [role=radio], button:not([aria-haspopup])").click()
+    field_of(page, "Strategy (Optional)", "[role=combobox]").click()
+    assert page.get_by_role("option").all_inner_texts() == list(get_args(Strategy))
+
+
+def test_a_form_refuses_a_number_out_of_range_and_starts_nothing(
+    page: Page, prefect: PrefectServer, ids: dict[str, str]
+) -> None:
+    open_form(page, prefect, ids["synth-generate"])
+    limit = field_of(page, "Limit (Optional)", "input[type=number]")
     limit.fill("0")
     page.get_by_role("button", name="Submit").click()
     assert "greater than or equal to 1" in limit.evaluate("field => field.validationMessage")
     assert page.url.endswith("/run")
-    assert runs_with(server, 0) == []
+    assert runs_with(prefect, limit=0) == []
 
 
 def test_a_run_is_started_from_the_form_as_it_was_filled_in(
-    page: Page, server: dict[str, str], ids: dict[str, str]
+    page: Page, prefect: PrefectServer, ids: dict[str, str]
 ) -> None:
-    open_form(page, server, ids)
-    number_field(page, "Limit (Optional)").fill("40")
+    open_form(page, prefect, ids["synth-generate"])
+    field_of(page, "Limit (Optional)", "input[type=number]").fill("40")
     page.get_by_role("button", name="Submit").click()
-    [run] = wait_for("the run of the form", lambda: runs_with(server, 40), 20)
-    wait_for("its end", lambda: state_of(server, run["id"]) == "COMPLETED")
+    [run] = wait_for("the run of the form", lambda: runs_with(prefect, limit=40), 20)
+    prefect.wait_until(run["id"], "COMPLETED")

@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULE_LINES = 400
 FUNCTION_LINES = 45
-LONG_BY_NATURE = {"calibrate", "dedup", "export", "gate", "generate", "import_source", "mine", "plan", "serve"}
+LONG_BY_NATURE = {
+    "calibrate",
+    "dedup",
+    "deploy",
+    "export",
+    "gate",
+    "generate",
+    "import_source",
+    "mine",
+    "plan",
+    "serve",
+}
 """Verbs whose signature, one flag a line, is most of their length."""
 
 SOURCES = sorted(path for folder in ("schemas", "synth", "flows") for path in (ROOT / folder).rglob("*.py"))

@@ -42,10 +42,16 @@ def reply(message: dict[str, Any], **choice: Any) -> bytes:
         'They want margins.</think>{"query": "why did margins fall"}',
         '{"query": "why did\tmargins\nfall"}',
         '```\n{"query": "why did\n\nmargins fall"}\n```',
+        '{"query": "why did\\ud83dmargins\\uDC00fall"}',
     ],
 )
 def test_an_answer_is_read_however_a_model_wraps_it(content: str) -> None:
     assert check(content) == Query(query="why did margins fall")
+
+
+def test_a_whole_character_in_two_escapes_stays_one() -> None:
+    content = '{"query": "why did margins fall \\ud83d\\ude00\\ud83d"}'
+    assert check(content) == Query(query="why did margins fall 😀 ")
 
 
 @pytest.mark.parametrize(
