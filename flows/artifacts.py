@@ -34,7 +34,7 @@ def show_version(version: VersionRef) -> None:
         create_table_artifact(
             table=funnel_table(funnel),
             key=artifact_key("funnel", version.name),
-            description=f"{version}: outcomes of {funnel.planned:,} items",
+            description=f"{version}: planned items by outcome",
         )
         create_markdown_artifact(
             markdown=version_page(version),
@@ -43,7 +43,7 @@ def show_version(version: VersionRef) -> None:
         )
         create_link_artifact(
             link=version.where if "://" in version.where else Path(version.where).absolute().as_uri(),
-            link_text=str(version),
+            link_text=version.where,  # what browsers that follow no file: link leave to be copied
             key=artifact_key("files", version.name),
             description=f"{version}: its files",
         )

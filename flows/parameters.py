@@ -202,6 +202,7 @@ class GenerateParameters(Strict):
     llm_key_block: Annotated[
         str | None,
         Field(
+            title="LLM Key Block",
             description="Name of the Secret block that holds the API key of the LLM servers. None: SYNTH_LLM_API_KEY of the worker.",
             json_schema_extra=_position(25),
         ),
