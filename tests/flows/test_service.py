@@ -7,18 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_llm import FakeLlm, Say, fake_llm, query_of
 from prefect_server import PrefectServer, wait_for
 
+from synth.llm.settings import reach
 from synth.recipe import Choices, resolve
 from synth.run import Run, create_run, execute, iterate_runs
-from synth.llm.settings import reach
 from synth.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
