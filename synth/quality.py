@@ -8,6 +8,7 @@ from pydantic import Field
 
 from schemas.base import Strict
 from schemas.manifest import Manifest
+from synth.fingerprint import SURPLUS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -16,7 +17,7 @@ class Threshold(Strict):
     """Least numbers; a version that was not made for one of them, such as one that planned nothing, meets it."""
 
     min_records: Annotated[int, Field(ge=0, description="Records of the version.")] = 1
-    min_accepted: Annotated[Share, Field(description="Share of the planned items that were accepted.")] = 0.3
+    min_accepted: Annotated[Share, Field(description="Share of the planned items that were accepted, of those up to the limit.")] = 0.3
     min_carried: Annotated[
         Share,
         Field(
@@ -28,11 +29,12 @@ class Threshold(Strict):
     def missed(self, manifest: Manifest) -> list[str]:
         """One clause for each number that is too low: `12 records, at least 100 are wanted`."""
         funnel, update, records = manifest.funnel, manifest.update, manifest.records
+        judged = funnel.planned - funnel.rejected.get(SURPLUS, 0)
         found = [
             (f"{records:,} records", records, self.min_records),
             (
-                f"{funnel.accepted:,} of {funnel.planned:,} items accepted",
-                funnel.accepted / funnel.planned if funnel.planned else 1.0,
+                f"{funnel.accepted:,} of {judged:,} items accepted",
+                funnel.accepted / judged if judged else 1.0,
                 self.min_accepted,
             ),
             (

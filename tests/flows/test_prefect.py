@@ -166,6 +166,8 @@ def test_serve_registers_a_schedule_runs_when_asked_and_stops_on_sigterm(
     assert (deployment["name"], deployment["paused"]) == ("nightly", False)
     assert [schedule["schedule"]["cron"] for schedule in deployment["schedules"]] == ["0 3 * * *"]
     assert deployment["global_concurrency_limit"]["limit"] == 1
+    upcoming = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    wait_for("planning the runs of the schedule", lambda: ask(server, "flow_runs/filter", upcoming))
 
     started = ask(server, f"deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
     wait_for(

