@@ -17,7 +17,9 @@ class Threshold(Strict):
     """Least numbers; a version that was not made for one of them, such as one that planned nothing, meets it."""
 
     min_records: Annotated[int, Field(ge=0, description="Records of the version.")] = 1
-    min_accepted: Annotated[Share, Field(description="Share of the planned items that were accepted, of those up to the limit.")] = 0.3
+    min_accepted: Annotated[
+        Share, Field(description="Share of the planned items that were accepted, of those up to the limit.")
+    ] = 0.3
     min_carried: Annotated[
         Share,
         Field(

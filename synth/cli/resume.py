@@ -15,6 +15,8 @@ from synth.cli.generate import (
     MetricsPortOption,
 )
 from synth.cli.output import JsonOption, StoreOption, err
+from synth.cli.runner import RunnerOption
+from synth.cli.runner import check as check_runner
 
 SameTeacherOption = Annotated[
     list[str] | None,
@@ -55,6 +57,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     prefect: Annotated[
         bool, typer.Option("--prefect", help="Run as a Prefect flow. Default: when PREFECT_API_URL is set.")
     ] = False,
+    runner: RunnerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with an unfinished run; what its files hold is not made again, and no answer is asked for twice.
@@ -67,6 +70,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     from synth.run import change_llm, change_teachers, check_unchanged, find_run
     from synth.store import choose_store
 
+    check_runner(runner)
     chosen = choose_store(store)
     run = find_run(chosen, run_id)
     check_unchanged(run)
@@ -80,4 +84,5 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     if teacher or rescore:
         change_teachers(run, teacher or (), rescore)
     err.print(f"Resuming {run.id}")
-    finish(run, chosen, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)
+    use_prefect = prefect or runner is not None or bool(os.environ.get("PREFECT_API_URL"))
+    finish(run, chosen, use_prefect=use_prefect, as_json=as_json, runner=runner or "")
