@@ -73,7 +73,7 @@ def tasks_on(runner: str, run: Run) -> Iterator[None]:
     from prefect_ray.context import remote_options
 
     options = {"include_dashboard": False, "log_to_driver": False} if runner == RAY else {"log_to_driver": False}
-    address = None if runner == RAY else runner
+    address = "local" if runner == RAY else runner
     started: Any = RayTaskRunner(address=address, init_kwargs=options)
     flow_run = FlowRunContext.get()
     assert flow_run is not None
@@ -87,8 +87,10 @@ def tasks_on(runner: str, run: Run) -> Iterator[None]:
         ) from error
     try:
         check_nodes(run, runner)
+        own = flow_run.model_copy(update={"task_runner": started})
+        own._token = None  # it has not been entered, the one it is a copy of has
         with (
-            flow_run.copy(update={"task_runner": started}),
+            own,
             remote_options(num_cpus=1, max_retries=LOSSES, scheduling_strategy="SPREAD"),
         ):
             yield

@@ -21,8 +21,8 @@ from flows.shards import map_as_tasks
 from synth.run import Run, execute
 from synth.store import VersionRef
 
-SLOT_SECONDS = 30.0
-"""For so long the slot of a worker that died stays taken."""
+SLOT_SECONDS = 60.0
+"""For so long the slot of a worker that died stays taken; Prefect takes no less."""
 
 
 def make_version(run: Run, runner: str = "") -> VersionRef:

@@ -9,17 +9,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_embedder import FakeEmbedder
-from fake_llm import FakeLlm
+from fake_embedder import Embedder
+from fake_llm import FakeLlm, Say, always, fake_llm
 
 from synth.llm.budget import Budget
 from synth.llm.settings import reach
 from synth.recipe import Choices, resolve
-from synth.run import Run, create_run, execute
+from synth.run import Run, change_llm, create_run, execute
 from synth.store import Store, VersionRef
 
 pytest.importorskip("ray")
@@ -42,6 +43,15 @@ except SynthError as error:
     print(f"{type(error).__name__}: {error}", file=sys.stderr)
     sys.exit(2)
 """
+
+HIDDEN = RUN.replace(
+    "try:",
+    """
+import os
+os.dup2(os.open(root, os.O_RDONLY), 900)
+root = "/proc/self/fd/900"  # a folder that other processes do not have
+try:""",
+)
 
 
 class Nodes:
@@ -96,10 +106,13 @@ def documents_in(folder: Path, count: int = 40) -> Path:
 
 def asking(store: Path, documents: Path, llm: FakeLlm, budget: Budget, *, teacher: str | None = None) -> Run:
     settings = reach([llm.url])
-    choices = Choices("finance", documents=(documents,), models=tuple(settings.models), teacher=teacher and [teacher])
-    return create_run(
-        resolve(choices), Store(store), shard_size=20, llm=settings.model_copy(update={"budget": budget})
-    )
+    choices = Choices("finance", documents=(documents,), models=tuple(settings.models), teacher=teacher)
+    return create_run(resolve(choices), Store(store), shard_size=20, llm=settings.model_copy(update={"budget": budget}))
+
+
+def slowly(prompt: str, asked: int) -> Say:
+    said = always(prompt, asked)
+    return replace(said, seconds=0.5)
 
 
 def test_a_cluster_makes_what_one_process_makes(
@@ -109,36 +122,36 @@ def test_a_cluster_makes_what_one_process_makes(
     done = run_python(RUN, server, argument(run, cluster.address))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == in_process.manifest.content_sha256
-    assert not [path.name for path in run.folder.iterdir() if path.name.startswith((".seen", "stop", "asking", "budget"))]
+    assert not [
+        path.name for path in run.folder.iterdir() if path.name.startswith((".seen", "stop", "asking", "budget"))
+    ]
 
 
 def test_passages_are_embedded_by_the_cluster_and_a_budget_is_kept_by_the_sum(
     cluster: Nodes, server: dict[str, str], run_python: RunPython, tmp_path: Path
 ) -> None:
     documents = documents_in(tmp_path / "documents")
-    with FakeLlm() as llm, FakeEmbedder() as embedder:
+    with fake_llm() as llm, fake_llm(embedder=Embedder()) as embedder:
         whole = execute(asking(tmp_path / "here", documents, llm, Budget(), teacher=embedder.url))
-        before = len(llm.requests)
+        before = len(llm.bodies)
         run = asking(tmp_path / "there", documents, llm, Budget(requests=90), teacher=embedder.url)
         done = run_python(RUN, server, argument(run, cluster.address))
         assert done.returncode == 0, done.stderr
-        spent = len(llm.requests) - before
+        spent = len(llm.bodies) - before
         assert 60 <= spent <= 90
         assert run.result is None
-        from synth.run import change_llm
-
         change_llm(run, None, {"budget": Budget()})
         done = run_python(RUN, server, argument(run, cluster.address))
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == whole.manifest.content_sha256
-        assert len(llm.requests) - before == before
+        assert len(llm.bodies) - before == before
 
 
 def test_a_node_that_is_killed_in_mid_run_changes_nothing(
     cluster: Nodes, server: dict[str, str], run_python: RunPython, tmp_path: Path
 ) -> None:
     documents = documents_in(tmp_path / "documents")
-    with FakeLlm(latency=0.5) as llm:
+    with fake_llm(script=slowly) as llm:
         expected = execute(asking(tmp_path / "here", documents, llm, Budget())).manifest.content_sha256
         run = asking(tmp_path / "there", documents, llm, Budget())
 
@@ -159,14 +172,8 @@ def test_a_node_that_is_killed_in_mid_run_changes_nothing(
 def test_a_node_that_does_not_see_the_run_is_refused_before_anything_is_made(
     cluster: Nodes, server: dict[str, str], run_python: RunPython, new_run: Callable[[], Run]
 ) -> None:
-    hidden = """
-import flows.runners
-look = flows.runners.look
-flows.runners.look = lambda mark, api, packages: look(mark, api, packages) if api is None else look(mark + "-elsewhere", api, packages)
-"""
     run = new_run()
-    moved = hidden + RUN
-    done = run_python(moved, server, argument(run, cluster.address))
+    done = run_python(HIDDEN, server, argument(run, cluster.address))
     assert done.returncode == 2
     assert "InputError" in done.stderr
     assert "does not see" in done.stderr
@@ -177,7 +184,28 @@ def test_ray_of_this_machine_makes_the_same_and_leaves_no_process(
     server: dict[str, str], new_run: Callable[[], Run], in_process: VersionRef, tmp_path: Path
 ) -> None:
     run = new_run()
-    command = [sys.executable, "-m", "synth", "resume", run.id, "--store", str(run.store.root), "--runner", "ray"]
+    command = [
+        sys.executable,
+        "-c",
+        "from synth.cli import main; main()",
+        "resume",
+        run.id,
+        "--store",
+        str(run.store.root),
+        "--runner",
+        "ray",
+    ]
     done = subprocess.run(command, env=server, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     assert run.store.find("finance").manifest.content_sha256 == in_process.manifest.content_sha256
+    assert not any(f"PREFECT_API_URL={server['PREFECT_API_URL']}" in environ for environ in environments("raylet"))
+
+
+def environments(name: str) -> Iterator[str]:
+    """Of the running processes of a name."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if name in (process / "cmdline").read_text().split("\0")[0]:
+                yield (process / "environ").read_text()
+        except OSError:
+            continue
