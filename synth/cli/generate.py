@@ -222,8 +222,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         llm=settings.model_copy(update=how) if llm else None,
     )
     try:
-        use_prefect = prefect or runner is not None or bool(os.environ.get("PREFECT_API_URL"))
-        finish(run, chosen_store, use_prefect=use_prefect, as_json=as_json, runner=runner or "")
+        finish(run, chosen_store, use_prefect=wants_prefect(prefect), as_json=as_json, runner=runner or "")
     except InputError as error:
         if not isinstance(error, StoreError):
             discard_unmade(run)
@@ -261,8 +260,13 @@ def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool, runner: 
     show_next_steps(version, manifest, _store_flag(store), is_new=manifest.run_id == run.id)
 
 
+def wants_prefect(flag: bool) -> bool:
+    """Whether a run goes through Prefect: asked for, or a server is named."""
+    return flag or bool(os.environ.get("PREFECT_API_URL"))
+
+
 def _execute(run: Run, use_prefect: bool, runner: str) -> VersionRef:
-    if use_prefect:
+    if use_prefect or runner:
         from flows.generate import run_with_prefect
 
         return run_with_prefect(run, runner=runner)

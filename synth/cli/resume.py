@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -37,6 +36,11 @@ SameRescorerOption = Annotated[
     ),
 ]
 
+SameTimeoutOption = Annotated[
+    float | None,
+    typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again."),
+]
+
 
 def resume(  # noqa: PLR0913 - one parameter a flag
     run_id: Annotated[
@@ -48,10 +52,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     max_requests: MaxRequestsOption = None,
     max_tokens_total: MaxTokensOption = None,
     max_hours: MaxHoursOption = None,
-    request_timeout: Annotated[
-        float | None,
-        typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again."),
-    ] = None,
+    request_timeout: SameTimeoutOption = None,
     metrics_port: MetricsPortOption = None,
     store: StoreOption = None,
     prefect: Annotated[
@@ -64,7 +65,7 @@ def resume(  # noqa: PLR0913 - one parameter a flag
 
     Servers and budget are those it was started with, unless you name others. The teacher stays the same.
     """
-    from synth.cli.generate import finish
+    from synth.cli.generate import finish, wants_prefect
     from synth.llm.budget import Budget
     from synth.llm.settings import reach
     from synth.run import change_llm, change_teachers, check_unchanged, find_run
@@ -84,5 +85,4 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     if teacher or rescore:
         change_teachers(run, teacher or (), rescore)
     err.print(f"Resuming {run.id}")
-    use_prefect = prefect or runner is not None or bool(os.environ.get("PREFECT_API_URL"))
-    finish(run, chosen, use_prefect=use_prefect, as_json=as_json, runner=runner or "")
+    finish(run, chosen, use_prefect=wants_prefect(prefect), as_json=as_json, runner=runner or "")
