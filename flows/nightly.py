@@ -100,7 +100,7 @@ def nightly_flow(parameters: NightlyParameters) -> Night | State[Night]:
             check_release(parameters.release)
         use_llm_key(parameters.llm_key_block)
         run = open_run(parameters.model_copy(update={"update": parameters.update and _has_version(parameters)}))
-        version = make_version(run)
+        version = make_version(run, parameters.runner)
         is_new = version.manifest.run_id == run.id
         if is_new:
             hold_against(parameters.quality, run, version)

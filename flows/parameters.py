@@ -208,6 +208,15 @@ class GenerateParameters(Strict):
         ),
     ] = None
 
+    runner: Annotated[
+        str,
+        Field(
+            pattern=r"^(ray(://[^/\s:@]+:\d+)?)?$",
+            description="Where shards are made. Empty: in this process; ray: in processes of this machine; ray://HOST:10001: on a cluster (docs/scale-out.md).",
+            json_schema_extra=_position(26),
+        ),
+    ] = ""
+
     def choices(self, models: tuple[ModelChoice, ...] = ()) -> Choices:
         """The same, as the engine wants it; `models` are those that `llm` reaches."""
         return Choices(
@@ -294,7 +303,7 @@ def open_run(parameters: GenerateParameters) -> Run:
     )
 
 
-def parameters_of(run: Run) -> GenerateParameters:
+def parameters_of(run: Run, runner: str = "") -> GenerateParameters:
     """Parameters that continue `run`, and say in the UI what it is."""
     info, recipe = run.info, run.recipe
     return GenerateParameters(
@@ -315,6 +324,7 @@ def parameters_of(run: Run) -> GenerateParameters:
         store=run.store.where,
         shard_size=info.shard_size,
         run_id=run.id,
+        runner=runner,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from prefect.blocks.system import Secret
+from prefect.context import FlowRunContext
 
 from synth.errors import InputError
 
@@ -26,3 +27,12 @@ def use_llm_key(block: str | None) -> None:
     """Let this process ask LLMs with the key in a block."""
     if block:
         os.environ[LLM_KEY] = read_secret(block)
+
+
+def use_key_of_flow() -> None:
+    """In a worker of another machine: the key in the block that the flow run's parameters name."""
+    context = FlowRunContext.get()
+    parameters = context.parameters.get("parameters") if context and context.parameters else None
+    block = getattr(parameters, "llm_key_block", None)
+    if block and LLM_KEY not in os.environ:
+        use_llm_key(block)

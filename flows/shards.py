@@ -13,8 +13,13 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 from prefect.tasks import Task
 
+from flows.remote_stop import allow, order_stop, stoppable
 from flows.reporter import ShardReporter, check_wanted, stop_shards
+from flows.runners import ahead, check_seen
+from flows.secrets import use_key_of_flow
 from synth.errors import ConservationError, InputError, RunStopped
+from synth.llm.budget import Budget
+from synth.llm.ledger import affordable
 from synth.progress import Reporter
 from synth.run import Run, close_workshop, open_workshop
 from synth.shard import Shard, make_shard
@@ -53,8 +58,11 @@ def make_shard_task(store_root: str, run_id: str, start: int, stop: int) -> Shar
     """Make plan positions start … stop - 1 of a run."""
     check_wanted(run_id)
     run, shard = Run(Store(Path(store_root)), run_id), Shard(start, stop)
+    check_seen(run)
     reporter = ShardReporter(run_id)
-    made = make_shard(open_workshop(run, reporter), shard, reporter)
+    with stoppable(run):
+        use_key_of_flow()
+        made = make_shard(open_workshop(run, reporter), shard, reporter)
     return {"start": made.start, "stop": made.stop, "items": str(made.items_path(run.folder)), "told": reporter.told}
 
 
@@ -63,6 +71,7 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int |
 
     Returns where a spent budget ended the first shard that it cut short.
     """
+    allow(run)
     waiting: deque[tuple[Shard, PrefectFuture[ShardMade]]] = deque()
     cuts: list[int] = []
 
@@ -76,7 +85,7 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int |
 
     try:
         for shard in shards:
-            if len(waiting) == AHEAD:
+            while len(waiting) >= room(run, shard):
                 take()
             if cuts:
                 break
@@ -85,9 +94,19 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int |
             take()
     except BaseException:
         stop_shards(run.id)
+        order_stop(run)
         close_workshop(run)  # what is being asked is given up, within seconds
         raise
     finally:
         for _, future in waiting:
             future.wait()  # a shard that goes on after the run has ended would open its servers again
+        allow(run)
     return min(cuts, default=None)
+
+
+def room(run: Run, shard: Shard) -> int:
+    """How many shards may be handed over: no more than the budget that is left pays for, and at least one."""
+    budget = run.info.llm.budget if run.info.llm else Budget()
+    paid_for = affordable(run.folder, budget, shard.stop - shard.start)
+    most = ahead(AHEAD)
+    return most if paid_for is None else min(most, max(1, paid_for))

@@ -12,9 +12,11 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import show_version
 from flows.begun import mark_begun
+from flows.embed import embed_as_tasks
 from flows.names import PUBLISHED, dataset_resource, dataset_slot
 from flows.progress import ProgressBoard
 from flows.reporter import FlowReporter
+from flows.runners import on_ray, tasks_on
 from flows.shards import map_as_tasks
 from synth.run import Run, execute
 from synth.store import VersionRef
@@ -23,12 +25,15 @@ SLOT_SECONDS = 60.0
 """For so long the slot of a worker that died stays taken; Prefect takes no less."""
 
 
-def make_version(run: Run) -> VersionRef:
-    """Take a run to its version; raises what `synth.run.execute` raises."""
+def make_version(run: Run, runner: str = "") -> VersionRef:
+    """Take a run to its version, shards being made by `runner`; raises what `synth.run.execute` raises."""
     logger = get_run_logger()
     logger.info("run %s in %s", run.id, run.store.where)
-    with turn(run), ProgressBoard(mark_begun(run), run.info.name) as board:
-        version = execute(run, FlowReporter(run.id, board), map_as_tasks)
+    with turn(run), tasks_on(runner, run), ProgressBoard(mark_begun(run), run.info.name) as board:
+        reporter = FlowReporter(run.id, board)
+        if on_ray():
+            embed_as_tasks(run, reporter)
+        version = execute(run, reporter, map_as_tasks)
     show_version(version)
     if version.manifest.run_id == run.id:
         announce(version)

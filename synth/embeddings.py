@@ -66,15 +66,27 @@ class EmbeddingCache:
     def fetch(self, keys: Sequence[bytes], make: Callable[[Sequence[int]], Floats]) -> Floats:
         """Vectors by their keys, shape (n, dimension); `make` is given the places of unknown keys, each key once."""
         wanted = np.array(keys, dtype=_KEY)
-        if self._unknown(wanted).any():
-            self._list()
-            unknown = np.flatnonzero(self._unknown(wanted))
-            if len(unknown):
-                _, first = np.unique(wanted[unknown], return_index=True)
-                rows = unknown[np.sort(first)]
-                self._append(wanted[rows], make(rows.tolist()))
-                self._merge()
+        if self._add(wanted, make):
+            self._merge()
         return self._gather(wanted)
+
+    def keep(self, texts: Sequence[str], encode: Callable[[Sequence[str]], Floats]) -> None:
+        """Encode unknown texts into one segment and merge none: many processes may do so for one corpus."""
+        keys = np.array([key_of(text) for text in texts], dtype=_KEY)
+        self._add(keys, lambda rows: encode([texts[row] for row in rows]))
+
+    def _add(self, wanted: Keys, make: Callable[[Sequence[int]], Floats]) -> bool:
+        """Whether anything was unknown, each key made once."""
+        if not self._unknown(wanted).any():
+            return False
+        self._list()
+        unknown = np.flatnonzero(self._unknown(wanted))
+        if not len(unknown):
+            return False
+        _, first = np.unique(wanted[unknown], return_index=True)
+        rows = unknown[np.sort(first)]
+        self._append(wanted[rows], make(rows.tolist()))
+        return True
 
     def _unknown(self, keys: Keys) -> npt.NDArray[np.bool_]:
         unknown = np.ones(len(keys), dtype=bool)

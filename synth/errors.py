@@ -48,6 +48,10 @@ class MissingExtra(InputError):
     def __init__(self, feature: str, extra: str) -> None:
         self.feature, self.extra = feature, extra
         super().__init__(f"{feature} needs the extra {extra!r}: pip install 'synth[{extra}]'")
+        self._told = (feature, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return MissingExtra, self._told  # from a worker to its flow run
 
 
 class RunError(SynthError):

@@ -41,6 +41,7 @@ from synth.fetch import origin_of
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
 from synth.lease import Lease, is_alive, read_holder
+from synth.llm.company import together
 from synth.llm.settings import LlmSettings
 from synth.personas.match import match_personas
 from synth.plan import Plan
@@ -282,7 +283,7 @@ def execute(run: Run, reporter: Reporter | None = None, map_shards: MapShards = 
     Raises InputError for what the user can fix, RunBusy when another process holds the run.
     """
     reporter = reporter or Silent()
-    with Lease(run.folder):
+    with Lease(run.folder), together(run.folder, run.info.llm):
         if run.result is not None:
             return run.store.find(f"{run.result.name}@{run.result.version}")
         read_corpus(run, reporter)

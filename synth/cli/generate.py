@@ -12,6 +12,8 @@ import typer
 from synth.cli.fusion import FuseOption, RescoreDepthOption, RescoreOption
 from synth.cli.output import JsonOption, StoreOption, command, err, show_json
 from synth.cli.quick import leave_pandas_out
+from synth.cli.runner import RunnerOption
+from synth.cli.runner import check as check_runner
 from synth.cli.sources import local_documents
 from synth.errors import InputError, StoreError
 
@@ -169,6 +171,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     prefect: Annotated[
         bool, typer.Option("--prefect", help="Run as a Prefect flow. Default: when PREFECT_API_URL is set.")
     ] = False,
+    runner: RunnerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a dataset: plan, generate, gate, mine hard negatives, publish a version."""
@@ -181,6 +184,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     from synth.store import check_name, choose_store
     from synth.update import as_update, newest_version
 
+    check_runner(runner)
     loaded = load_domain(domain)  # a typo there should not wait for servers
     chosen_store = choose_store(store)
     if update:
@@ -218,7 +222,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         llm=settings.model_copy(update=how) if llm else None,
     )
     try:
-        finish(run, chosen_store, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)
+        finish(run, chosen_store, use_prefect=wants_prefect(prefect), as_json=as_json, runner=runner or "")
     except InputError as error:
         if not isinstance(error, StoreError):
             discard_unmade(run)
@@ -238,11 +242,11 @@ def derived(choices: Choices, fields: Sequence[str | None], store: Store, settin
         return with_derived(choices, Documents((), *fields), store, settings, reporter)
 
 
-def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
+def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool, runner: str = "") -> None:
     """Take a run to its end and say what came of it; Ctrl-C leaves it resumable."""
     leave_pandas_out()
     try:
-        version = _execute(run, use_prefect)
+        version = _execute(run, use_prefect, runner)
     except KeyboardInterrupt:
         err.print(f"\nInterrupted; nothing is lost. Go on with: {command('synth')} resume {run.id}{_store_flag(store)}")
         raise
@@ -256,11 +260,16 @@ def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool) -> None:
     show_next_steps(version, manifest, _store_flag(store), is_new=manifest.run_id == run.id)
 
 
-def _execute(run: Run, use_prefect: bool) -> VersionRef:
-    if use_prefect:
+def wants_prefect(flag: bool) -> bool:
+    """Whether a run goes through Prefect: asked for, or a server is named."""
+    return flag or bool(os.environ.get("PREFECT_API_URL"))
+
+
+def _execute(run: Run, use_prefect: bool, runner: str) -> VersionRef:
+    if use_prefect or runner:
         from flows.generate import run_with_prefect
 
-        return run_with_prefect(run)
+        return run_with_prefect(run, runner=runner)
     from synth.cli.interrupt import Attentive
     from synth.cli.progress import choose_reporter
     from synth.run import execute

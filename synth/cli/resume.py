@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -15,6 +14,8 @@ from synth.cli.generate import (
     MetricsPortOption,
 )
 from synth.cli.output import JsonOption, StoreOption, err
+from synth.cli.runner import RunnerOption
+from synth.cli.runner import check as check_runner
 
 SameTeacherOption = Annotated[
     list[str] | None,
@@ -35,6 +36,11 @@ SameRescorerOption = Annotated[
     ),
 ]
 
+SameTimeoutOption = Annotated[
+    float | None,
+    typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again."),
+]
+
 
 def resume(  # noqa: PLR0913 - one parameter a flag
     run_id: Annotated[
@@ -46,27 +52,26 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     max_requests: MaxRequestsOption = None,
     max_tokens_total: MaxTokensOption = None,
     max_hours: MaxHoursOption = None,
-    request_timeout: Annotated[
-        float | None,
-        typer.Option("--request-timeout", min=1.0, help="Seconds until a request is given up and sent again."),
-    ] = None,
+    request_timeout: SameTimeoutOption = None,
     metrics_port: MetricsPortOption = None,
     store: StoreOption = None,
     prefect: Annotated[
         bool, typer.Option("--prefect", help="Run as a Prefect flow. Default: when PREFECT_API_URL is set.")
     ] = False,
+    runner: RunnerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with an unfinished run; what its files hold is not made again, and no answer is asked for twice.
 
     Servers and budget are those it was started with, unless you name others. The teacher stays the same.
     """
-    from synth.cli.generate import finish
+    from synth.cli.generate import finish, wants_prefect
     from synth.llm.budget import Budget
     from synth.llm.settings import reach
     from synth.run import change_llm, change_teachers, check_unchanged, find_run
     from synth.store import choose_store
 
+    check_runner(runner)
     chosen = choose_store(store)
     run = find_run(chosen, run_id)
     check_unchanged(run)
@@ -80,4 +85,4 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     if teacher or rescore:
         change_teachers(run, teacher or (), rescore)
     err.print(f"Resuming {run.id}")
-    finish(run, chosen, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)
+    finish(run, chosen, use_prefect=wants_prefect(prefect), as_json=as_json, runner=runner or "")

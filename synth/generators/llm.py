@@ -95,7 +95,9 @@ class Llm:
             endpoints.append(opening.enter_context(VllmServer(served, log, reporter)))
         _check_reachable(endpoints, self._recipe)
         patience = Patience(request=self._settings.request_timeout)
-        client = opening.enter_context(Client(endpoints, self._journal, self._settings.budget, patience))
+        client = opening.enter_context(
+            Client(endpoints, self._journal, self._settings.budget, patience, self._run_folder)
+        )
         if self._settings.metrics_port is not None:
             from synth.llm.prometheus import exported
 

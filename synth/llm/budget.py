@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from schemas.base import Strict
 
+if TYPE_CHECKING:
+    from synth.llm.ledger import Ledger
+
 _BYTES_PER_TOKEN = 4
 _NO_TIME = 1e-12
+_LOOK_AGAIN = 0.2
+"""Seconds after which a ledger that gave nothing is asked again."""
 
 
 class Budget(Strict):
@@ -49,11 +54,21 @@ class Allowance:
 
 
 class Purse:
-    """A budget being spent."""
+    """A budget being spent; with a ledger, together with other processes: credits are drawn from it as they are needed."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._started = time.monotonic()
+    def __init__(self, budget: Budget, ledger: Ledger | None = None) -> None:
+        self._most_requests, self._most_tokens = budget.requests, budget.tokens
+        self._ends = None if budget.hours is None else time.monotonic() + budget.hours * 3600
+        self._ledger = ledger
+        self.askers = 1
+        """Processes that draw from the ledger."""
+        self._drawn = 0
+        self._share_held_at = self._all_drawn_at = -_LOOK_AGAIN
+        if ledger is not None:
+            self._most_requests = None if budget.requests is None else 0
+            self._most_tokens = None if budget.tokens is None else 0
+            seconds = ledger.seconds
+            self._ends = None if seconds is None else time.monotonic() + seconds
         self._sent = self._answered = self._tokens = self._completion_tokens = self._prompts_out = 0
 
     @property
@@ -69,13 +84,12 @@ class Purse:
     @property
     def is_closed(self) -> bool:
         """Whether no new item will be begun, whatever comes back of those in flight."""
-        hours = self._budget.hours
-        return self.spent or (hours is not None and time.monotonic() - self._started >= hours * 3600)
+        return self.spent or (self._ends is not None and time.monotonic() >= self._ends)
 
     @property
     def is_bounded(self) -> bool:
         """Whether there is a bound that repairs and later steps count against."""
-        return self._budget.requests is not None or self._budget.tokens is not None
+        return self._most_requests is not None or self._most_tokens is not None
 
     def has_room(self, reserve: int, owed: int) -> bool:
         """Whether an item may begin that asks once and `reserve` times more, so that all begun can be finished.
@@ -88,11 +102,54 @@ class Purse:
         kept = 1 + reserve + owed
         return not self._reached(self._sent + kept - 1, self._tokens + self._expected + mean * kept)
 
+    def release(self) -> None:
+        """Give back what is not spent: nothing is being asked."""
+        if self._ledger is None or not self.is_bounded:
+            return
+        self._reached(self._sent - 1, self._tokens + self._expected)  # more tokens than were drawn are paid for
+        requests = 0 if self._most_requests is None else self._most_requests - self._sent
+        tokens = 0 if self._most_tokens is None else int(self._most_tokens - self._tokens - self._expected)
+        self._ledger.give_back(requests, tokens)
+        self._most_requests = None if self._most_requests is None else self._most_requests - max(0, requests)
+        self._most_tokens = None if self._most_tokens is None else self._most_tokens - max(0, tokens)
+
     def _reached(self, requests: int, tokens: float) -> bool:
-        budget = self._budget
-        return (budget.requests is not None and requests >= budget.requests) or (
-            budget.tokens is not None and tokens >= budget.tokens
+        while self._lacks(requests, tokens):
+            if not self._draw():
+                return True
+        return False
+
+    def _lacks(self, requests: int, tokens: float) -> bool:
+        return (self._most_requests is not None and requests >= self._most_requests) or (
+            self._most_tokens is not None and tokens >= self._most_tokens
         )
+
+    def _draw(self) -> bool:
+        """Take a credit from the ledger; a process that holds its share already gets none."""
+        now, unspent = time.monotonic(), self._unspent_credits
+        refused_at = self._share_held_at if unspent else self._all_drawn_at
+        if self._ledger is None or now - refused_at < _LOOK_AGAIN:
+            return False
+        credit = self._ledger.draw(unspent, self.askers)
+        if credit is None:
+            if unspent:
+                self._share_held_at = now
+            else:
+                self._all_drawn_at = now
+            return False
+        self._drawn += 1
+        if self._most_requests is not None:
+            self._most_requests += credit.requests
+        if self._most_tokens is not None:
+            self._most_tokens += credit.tokens
+        return True
+
+    @property
+    def _unspent_credits(self) -> int:
+        """Of those drawn, by the kind of which less is left."""
+        kinds = ((self._most_requests, self._sent), (self._most_tokens, self._tokens + self._expected))
+        shares = [1 - spent / most for most, spent in kinds if most]
+        return max(0, int(self._drawn * min(shares, default=0.0)))
 
     @property
     def _in_flight(self) -> int:

@@ -17,7 +17,8 @@ from typing import Any
 
 from synth.errors import RunError, RunStopped, SynthError
 from synth.llm.answers import Bad, read_completion
-from synth.llm.budget import Budget, Purse
+from synth.llm.budget import Budget
+from synth.llm.company import Sharing
 from synth.llm.counters import Counters
 from synth.llm.endpoints import Endpoint
 from synth.llm.health import Health
@@ -42,7 +43,7 @@ _CLOSED = RunStopped("the connection to the servers was closed; `synth resume` g
 
 
 class Client:
-    """Drives all endpoints of a run; open it with `with`."""
+    """Drives all endpoints of a run; open it with `with`. With the run's folder, beside other processes."""
 
     def __init__(
         self,
@@ -50,13 +51,15 @@ class Client:
         journal: Path,
         budget: Budget | None = None,
         patience: Patience | None = None,
+        run_folder: Path | None = None,
     ) -> None:
         self.counters = Counters()
-        self.purse = Purse(budget or Budget())
         self._patience = patience or Patience()
         self._journal_path = journal
         most = connections_allowed() // max(1, len(endpoints))
         self.links = [Link(endpoint, self._patience, Limit(most)) for endpoint in endpoints]
+        self._sharing = Sharing(run_folder, budget or Budget(), [link.limit for link in self.links])
+        self.purse = self._sharing.purse
         self._pools: dict[str, Pool] = {}
         for link in self.links:
             self._pools.setdefault(link.endpoint.model, Pool()).links.append(link)
@@ -161,6 +164,7 @@ class Client:
             link.open(asyncio.get_running_loop(), self._note)
             self._spawn(self._watch(link))
         self._spawn(self._health.tick())
+        self._spawn(self._sharing.watch())
         self._started.set()
         await self._stopping.wait()
         for link in self.links:
@@ -186,6 +190,7 @@ class Client:
 
     def _add_stream(self, stream: Stream) -> None:
         self._streams.add(stream)
+        self._sharing.join()
         if self._failure is not None:
             stream.deliver(self._failure)
 
@@ -239,6 +244,8 @@ class Client:
         for pool in self._pools.values():
             for request in pool.remove(lambda waiting: self._asker.get(waiting) is stream):
                 del self._asker[request]
+        if not self._streams:
+            self._sharing.part()
         self._pump()
 
     def _hear(self, link: Link, request: Request, response: Response) -> None:
@@ -258,17 +265,8 @@ class Client:
             self._refused(link, request, response, answer)
             self._pump()
             return
-        said = Said(
-            request.key,
-            request.position,
-            request.kind,
-            request.model,
-            answer.content,
-            answer.finish_reason,
-            answer.prompt_tokens,
-            answer.completion_tokens,
-            seconds,
-        )
+        text, usage = (answer.content, answer.finish_reason), (answer.prompt_tokens, answer.completion_tokens)
+        said = Said(request.key, request.position, request.kind, request.model, *text, *usage, seconds)
         link.answered(seconds, self._now)
         self._health.answered()
         self._keep(link, request, said)

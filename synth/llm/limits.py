@@ -32,6 +32,7 @@ class Limit:
     """The number of requests in flight that one server is given."""
 
     def __init__(self, most: int = _MOST) -> None:
+        self._askers = 1
         self._most = float(most)
         self._value = min(float(FIRST), self._most)
         self.searching = True
@@ -50,6 +51,12 @@ class Limit:
     @property
     def value(self) -> int:
         return max(1, int(self._value))
+
+    def share(self, askers: int) -> None:
+        """So many processes ask the server: each corrects its part of the queue that all of them see."""
+        if self.searching:
+            self._value = min(max(1.0, self._value * self._askers / askers), self._most)
+        self._askers = askers
 
     def overloaded(self, now: float) -> None:
         """The server turned a request away or preempted one."""
@@ -79,8 +86,8 @@ class Limit:
         self._full_since = now if grew and self.searching else min(self._full_since, now)
         if now - self._full_since >= _SETTLED or not self.searching:
             self.searching = False
-            target = in_flight - load.waiting + max(1, math.ceil(load.running * SPARE))
-            self._value = min(max(1.0, float(target)), self._ceiling(now))
+            excess = load.waiting - max(1, math.ceil(load.running * SPARE))
+            self._value = min(max(1.0, in_flight - excess / self._askers), self._ceiling(now))
 
     def answered(self, in_flight: int, now: float) -> None:
         """One more answer came from a server without `/metrics`."""

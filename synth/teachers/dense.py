@@ -124,6 +124,21 @@ class Dense:
             reporter.advance(len(texts))
         vectors.flush()
 
+    @property
+    def has_vectors(self) -> bool:
+        """Whether those of the run's passages are all there."""
+        return self._kept is not None
+
+    def keep_vectors(self, corpus: Corpus, start: int, stop: int) -> None:
+        """Embed passages start … stop - 1 for the store, so that `index` in any process finds them."""
+        with self._encoding:
+            self._document_cache.keep(corpus.texts(range(start, stop)), self._encode_in_blocks)
+
+    def _encode_in_blocks(self, texts: Sequence[str]) -> Floats:
+        return np.concatenate(
+            [self._encode(texts[first : first + self.block], "document") for first in range(0, len(texts), self.block)]
+        )
+
     def search(self, queries: Sequence[str], positives: Ints, depth: int) -> Hits:
         vectors = self.embed_queries(queries)
         passages, scores = self._searcher.search(vectors, depth)

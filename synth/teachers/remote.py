@@ -35,6 +35,10 @@ class Refused(InputError):
         key = f"; put the right API key into {KEY_VARIABLES[0]}" if status in (401, 403) else ""
         super().__init__(f"{url} refuses {route} (HTTP {status}{f': {said}' if said else ''}){key}")
         self.status = status
+        self._told = (url, route, status, said)
+
+    def __reduce__(self) -> tuple[type[Refused], tuple[str, str, int, str]]:
+        return Refused, self._told  # from a worker to its flow run
 
     @property
     def is_absent(self) -> bool:
