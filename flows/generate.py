@@ -50,4 +50,9 @@ def run_with_prefect(run: Run, task_runner: TaskRunner[Any] | None = None, runne
     check_server()
     chosen = generate_flow if task_runner is None else generate_flow.with_options(task_runner=task_runner)
     state = chosen(parameters_of(run, runner), return_state=True)
+    return made_version(run, state)
+
+
+def made_version(run: Run, state: State[Any]) -> VersionRef:
+    """The version that a flow run made of `run`; raises what it failed with."""
     return run.store.find(cast(Made, state.result())["dataset"])

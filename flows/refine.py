@@ -9,16 +9,17 @@ from prefect import State, flow
 from prefect.states import Failed
 from pydantic import Field
 
-from flows.generate import THREADS
+from flows.generate import THREADS, made_version
 from flows.names import REFINE
 from flows.outcome import Made, made_of
+from flows.server import check_server
 from flows.work import make_version
 from schemas.base import Strict
 from schemas.recipe import Strategy
 from synth.errors import SynthError
 from synth.refine import Changes, as_refinement
 from synth.run import Run, absolute_set, check_unchanged, create_run, find_run
-from synth.store import choose_store
+from synth.store import VersionRef, choose_store
 
 
 class RefineParameters(Strict):
@@ -130,6 +131,13 @@ def refine_flow(parameters: RefineParameters) -> Made | State[Made]:
         return made_of(make_version(run), run.id)
     except SynthError as error:
         return cast(State[Made], Failed(message=str(error), data=error))
+
+
+def refine_with_prefect(run: Run) -> VersionRef:
+    """Execute a refinement through Prefect, as `flows.generate.run_with_prefect` does a run that generates."""
+    check_server()
+    parameters = {"version": run.info.parent, "store": run.store.where, "run_id": run.id}
+    return made_version(run, refine_flow(RefineParameters.model_validate(parameters), return_state=True))
 
 
 def _open(parameters: RefineParameters) -> Run:

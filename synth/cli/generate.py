@@ -266,6 +266,10 @@ def wants_prefect(flag: bool) -> bool:
 
 
 def _execute(run: Run, use_prefect: bool, runner: str) -> VersionRef:
+    if (use_prefect or runner) and run.info.refines:
+        from flows.refine import refine_with_prefect
+
+        return refine_with_prefect(run)
     if use_prefect or runner:
         from flows.generate import run_with_prefect
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -32,7 +31,7 @@ def refine(  # noqa: PLR0913 - one parameter a flag
 
     --config may change gates, set_gates, mining and perturbation. A record that a gate drops now is retired with the reason.
     """
-    from synth.cli.generate import finish
+    from synth.cli.generate import finish, wants_prefect
     from synth.refine import Changes, as_refinement
     from synth.run import create_run
     from synth.store import choose_store
@@ -40,4 +39,4 @@ def refine(  # noqa: PLR0913 - one parameter a flag
     chosen = choose_store(store)
     changes = Changes(config, tuple(teacher or ()), rescore, tuple(decontaminate or ()))
     run = create_run(as_refinement(chosen.find(reference), changes), chosen)
-    finish(run, chosen, use_prefect=prefect or bool(os.environ.get("PREFECT_API_URL")), as_json=as_json)
+    finish(run, chosen, use_prefect=wants_prefect(prefect), as_json=as_json)

@@ -22,6 +22,7 @@ from synth.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+CLONE = Path(__file__).parents[2]
 SERVE = "from synth.cli import main; main()"
 
 
@@ -228,3 +229,39 @@ def test_a_server_that_is_restarted_in_mid_run_costs_nothing(
         prefect.start()
         prefect.wait_until(flow_run, "COMPLETED", seconds=150)
     assert store.find("restart").manifest.funnel.accepted == 60
+
+
+def test_workers_of_a_pool_run_what_synth_deploy_and_prefect_yaml_register(
+    prefect: PrefectServer, tmp_path: Path
+) -> None:
+    environment = {**prefect.environment, "SYNTH_STORE": str(tmp_path / "store"), "SYNTH_CLONE": str(CLONE)}
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments], env=environment, cwd=CLONE, capture_output=True, text=True, timeout=120
+        )
+
+    refused = command("-c", SERVE, "deploy", "--pool", "synth", "--domain", "finance", "--name", "pooled")
+    assert refused.returncode == 2
+    assert "prefect work-pool create synth --type process" in refused.stderr
+    assert command("-m", "prefect", "work-pool", "create", "synth", "--type", "process").returncode == 0
+    deploy = ("-c", SERVE, "deploy", "--pool", "synth", "--domain", "finance", "--name", "pooled", "--limit", "30")
+    assert "synth-nightly/pooled in the pool synth" in command(*deploy, "--flow", "nightly", "--cron", "@daily").stdout
+    cloned = command("-m", "prefect", "--no-prompt", "deploy", "--all")
+    assert cloned.returncode == 0, cloned.stdout + cloned.stderr
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "synth"],
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        runs = [prefect.trigger("synth-nightly/pooled"), prefect.trigger("synth-generate/finance", limit=20)]
+        for run in runs:
+            prefect.wait_until(run, "COMPLETED")
+    finally:
+        worker.send_signal(signal.SIGINT)
+        worker.wait(60)
+    store = Store(tmp_path / "store")
+    assert [store.find(name).manifest.records for name in ("pooled", "finance")] == [30, 20]
