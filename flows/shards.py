@@ -80,7 +80,7 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int |
                 take()
             if cuts:
                 break
-            waiting.append((shard, make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop)))
+            waiting.append((shard, _named(shard).submit(str(run.store.root), run.id, shard.start, shard.stop)))
         while waiting:
             take()
     except BaseException:
@@ -91,3 +91,10 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int |
         for _, future in waiting:
             future.wait()  # a shard that goes on after the run has ended would open its servers again
     return min(cuts, default=None)
+
+
+def _named(shard: Shard) -> Task[[str, str, int, int], ShardMade]:
+    """The task as the UI is to show it: records that are carried over stand before the plan, at negative positions."""
+    if shard.start >= 0:
+        return make_shard_task
+    return make_shard_task.with_options(task_run_name=f"carried {-shard.stop}-{-shard.start}")
