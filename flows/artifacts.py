@@ -15,7 +15,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_run_logger
 
 from flows.names import artifact_key
-from schemas.manifest import Funnel
+from schemas.manifest import Funnel, UpdateCount
 from synth.files import read_batches
 from synth.hub import PushResult
 from synth.store import VersionRef
@@ -29,10 +29,9 @@ COLUMNS = 72
 
 def show_version(version: VersionRef) -> None:
     """The table `synth-funnel-NAME`, the page `synth-version-NAME` and the link `synth-files-NAME`."""
-    funnel = version.manifest.funnel
     with tolerated():
         create_table_artifact(
-            table=funnel_table(funnel),
+            table=funnel_table(version.manifest.funnel, version.manifest.update),
             key=artifact_key("funnel", version.name),
             description=f"{version}: planned items by outcome",
         )
@@ -69,14 +68,18 @@ def tolerated() -> Iterator[None]:
         get_run_logger().warning("the Prefect server does not show this: %s", error)
 
 
-def funnel_table(funnel: Funnel) -> list[dict[str, Any]]:
-    """One row a fate; the rows below the first add up to it."""
+def funnel_table(funnel: Funnel, update: UpdateCount | None = None) -> list[dict[str, Any]]:
+    """One row a fate; those below the first add up to it, and then come the parent's records, where there is one."""
     rows: list[dict[str, Any]] = [
         {"status": "planned", "reason": "", "items": funnel.planned},
         {"status": "accepted", "reason": "", "items": funnel.accepted},
     ]
     for status, reasons in (("rejected", funnel.rejected), ("failed", funnel.failed)):
         rows += [{"status": status, "reason": reason, "items": count} for reason, count in sorted(reasons.items())]
+    if update is not None:
+        rows.append({"status": "carried", "reason": "of the parent's records", "items": update.carried})
+        retired = sorted(update.retired.items())
+        rows += [{"status": "retired", "reason": reason, "items": count} for reason, count in retired]
     return rows
 
 
@@ -86,6 +89,7 @@ def version_page(version: VersionRef) -> str:
     counts = [
         ("records", manifest.records),
         *((f"records in {split}", count) for split, count in manifest.splits.items()),
+        *([(f"records carried from {manifest.parent}", manifest.update.carried)] if manifest.update else []),
         ("planned items", manifest.funnel.planned),
         ("hard negatives", manifest.candidates.get("selected", 0)),
         *((f"negatives {method}", count) for method, count in manifest.negatives.items() if method != "mined"),

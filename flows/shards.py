@@ -89,7 +89,7 @@ def map_as_tasks(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int |
                 take()
             if cuts:
                 break
-            waiting.append((shard, make_shard_task.submit(str(run.store.root), run.id, shard.start, shard.stop)))
+            waiting.append((shard, _named(shard).submit(str(run.store.root), run.id, shard.start, shard.stop)))
         while waiting:
             take()
     except BaseException:
@@ -110,3 +110,10 @@ def room(run: Run, shard: Shard) -> int:
     paid_for = affordable(run.folder, budget, shard.stop - shard.start)
     most = ahead(AHEAD)
     return most if paid_for is None else min(most, max(1, paid_for))
+
+
+def _named(shard: Shard) -> Task[[str, str, int, int], ShardMade]:
+    """The task as the UI is to show it: records that are carried over stand before the plan, at negative positions."""
+    if shard.start >= 0:
+        return make_shard_task
+    return make_shard_task.with_options(task_run_name=f"carried {-shard.stop}-{-shard.start}")

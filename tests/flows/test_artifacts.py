@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from flows.artifacts import funnel_table, quote, version_page
-from schemas.manifest import Funnel
+from schemas.manifest import DocumentChanges, Funnel, UpdateCount
 from synth.store import VersionRef
 
 
@@ -13,6 +13,23 @@ def test_the_funnel_adds_up() -> None:
     assert first == {"status": "planned", "reason": "", "items": 10}
     assert sum(fate["items"] for fate in fates) == 10
     assert [fate["reason"] for fate in fates] == ["", "aged", "copied", "empty"]
+
+
+def test_records_of_the_parent_follow_the_planned_items() -> None:
+    update = UpdateCount(
+        parent_sha256="0" * 64,
+        records=7,
+        carried=4,
+        retired={"deleted": 2, "changed": 1},
+        documents=DocumentChanges(unchanged=4, new=0, changed=1, deleted=1),
+        frozen_test=True,
+    )
+    rows = funnel_table(Funnel(planned=0, accepted=0), update)
+    assert [(row["status"], row["reason"], row["items"]) for row in rows[2:]] == [
+        ("carried", "of the parent's records", 4),
+        ("retired", "changed", 1),
+        ("retired", "deleted", 2),
+    ]
 
 
 def test_the_page_shows_counts_examples_and_the_path(in_process: VersionRef) -> None:

@@ -71,6 +71,7 @@ PAGES: list[tuple[str, list[str]]] = [
     ),
     (GENERATE + "?tab=Parameters", ['"shard_size": 250', '"limit": 60']),
     ("runs/flow-run/{refine}?tab=Logs", ["refine finance", "Completed"]),
+    ("runs/flow-run/{refine}?tab=TaskRuns", ["carried 0-60"]),
     ("runs/flow-run/{publish}?tab=Logs", ["publish finance", "Completed", "triplet: "]),
     ("artifacts", ["synth-funnel-finance", "synth-version-finance", "synth-files-finance"]),
     (
