@@ -10,7 +10,7 @@ help:
 	@echo "make demo      make a finance dataset on this machine: no GPU, no weights, no server"
 	@echo "make test      lint, types and the quick tests (under 5 minutes)"
 	@echo "make coverage  the quick tests again, and which lines they reach; fails below 95 %"
-	@echo "make test-all  the slow tests: a real Prefect server, Ray, a real embedding model, a real vLLM"
+	@echo "make test-all  the slow tests: a real Prefect server, its UI in a browser, Ray, a real embedding model, a real vLLM"
 	@echo "make vllm      an environment for vLLM in your cache; synth --llm vllm:MODEL finds it there"
 	@echo "make lint      ruff         make types   mypy --strict"
 	@echo "make docs      docs/tasks.md, out of the code"
@@ -28,6 +28,7 @@ coverage: $(VENV)/test.stamp
 
 test-all: $(VENV)/test-all.stamp
 	@$(BIN)/python -m synth.llm.install || echo "vLLM can't be installed here: its tests will be skipped"
+	@sh tests/install_chromium.sh || echo "chromium can't be installed here: the tests of the Prefect UI will be skipped"
 	$(BIN)/python -m pytest -m slow
 
 vllm: $(VENV)/demo.stamp

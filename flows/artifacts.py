@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -20,6 +21,10 @@ from synth.hub import PushResult
 from synth.store import VersionRef
 
 EXAMPLES = 3
+APART = 100
+"""Records between two examples where there are so many: neighbours are about the same passage."""
+COLUMNS = 72
+"""The UI folds no line of a code block: what is longer ends at the edge of the page."""
 
 
 def show_version(version: VersionRef) -> None:
@@ -29,18 +34,18 @@ def show_version(version: VersionRef) -> None:
         create_table_artifact(
             table=funnel_table(funnel),
             key=artifact_key("funnel", version.name),
-            description=f"What became of the {funnel.planned:,} planned items of {version}",
+            description=f"{version}: planned items by outcome",
         )
         create_markdown_artifact(
             markdown=version_page(version),
             key=artifact_key("version", version.name),
-            description=f"The published version {version}",
+            description=f"{version}: counts, files and examples",
         )
         create_link_artifact(
             link=version.where if "://" in version.where else Path(version.where).absolute().as_uri(),
-            link_text=str(version),
+            link_text=version.where,  # what browsers that follow no file: link leave to be copied
             key=artifact_key("files", version.name),
-            description=f"Where the files of {version} are",
+            description=f"{version}: its files",
         )
 
 
@@ -110,15 +115,22 @@ def version_page(version: VersionRef) -> str:
 
 
 def _examples(version: VersionRef) -> list[str]:
-    batches = read_batches(version.file("records/train.parquet"), ["query", "positive", "negatives"], size=EXAMPLES)
+    apart = max(1, min(APART, version.manifest.splits.get("train", 0) // EXAMPLES))
+    columns = ["query", "positive", "negatives"]
+    batches = read_batches(version.file("records/train.parquet"), columns, size=EXAMPLES * apart)
+    rows = chain.from_iterable(batch.to_pylist() for batch in batches)
     lines: list[str] = []
-    for row in islice(chain.from_iterable(batch.to_pylist() for batch in batches), EXAMPLES):
+    for row in islice(rows, 0, EXAMPLES * apart, apart):
         passages = [
             f"positive: {row['positive']['text']}",
             *(f"negative: {negative['text']}" for negative in row["negatives"][:1]),
         ]
-        lines += [quote("\n".join([f"query: {row['query']}", *passages])), "", "---", ""]
+        lines += [quote(_folded("\n\n".join([f"query: {row['query']}", *passages]))), "", "---", ""]
     return lines
+
+
+def _folded(text: str) -> str:
+    return "\n".join("\n".join(textwrap.wrap(line, COLUMNS)) for line in text.splitlines())
 
 
 def quote(text: str) -> str:

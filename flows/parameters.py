@@ -135,6 +135,7 @@ class GenerateParameters(Strict):
         list[str],
         Field(
             default_factory=list,
+            title="LLM",
             description="Servers that write, such as http://HOST:8000/v1, or vllm:MODEL to start one. None: queries are cut out of the documents. An API key comes from the environment of the worker.",
             json_schema_extra=_position(15),
         ),
@@ -193,7 +194,7 @@ class GenerateParameters(Strict):
     licence: Annotated[
         str,
         Field(
-            description="Of documents that state none; empty: unknown. Such records can't be pushed.",
+            description="Licence of documents that state none, such as cc-by-4.0. Empty: unknown; such records can't be pushed.",
             json_schema_extra=_position(24),
         ),
     ] = ""
@@ -201,6 +202,7 @@ class GenerateParameters(Strict):
     llm_key_block: Annotated[
         str | None,
         Field(
+            title="LLM Key Block",
             description="Name of the Secret block that holds the API key of the LLM servers. None: SYNTH_LLM_API_KEY of the worker.",
             json_schema_extra=_position(25),
         ),

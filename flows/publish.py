@@ -162,7 +162,7 @@ def export(version: VersionRef, parameters: PublishParameters) -> str:
         return str(folder)
     for result in export_formats(version, parameters.formats, folder):
         rows = ", ".join(f"{split} {count}" for split, count in result.rows.items())
-        get_run_logger().info("%s: %s (%s records gave no row)", result.format, rows, result.left_out)
+        get_run_logger().info("%s: %s; records that gave no row: %s", result.format, rows, result.left_out)
     return str(folder)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from synth.errors import InputError
@@ -16,15 +17,28 @@ def find_server() -> str | None:
 
 
 def check_server() -> None:
-    """InputError when a server is configured but does not answer."""
+    """InputError when a server is configured but does not answer, or not to us."""
     url = find_server()
     if url is None:
         return
     with get_client(sync_client=True) as client:
         problem = client.api_healthcheck()
+        if problem is None and _is_refused(client):
+            raise InputError(
+                f"the Prefect server at {url} refuses us; set PREFECT_API_AUTH_STRING to the USER:PASSWORD that it was started with"
+            )
     if problem is not None:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise InputError(f"the Prefect server at {url} does not answer ({reason}); {HOW_TO_START}")
+
+
+def _is_refused(client: SyncPrefectClient) -> bool:
+    """Whether the server asks for a password that we don't have; its health it tells everybody."""
+    try:
+        client.hello()
+    except PrefectHTTPStatusError as error:
+        return error.response.status_code in (401, 403)
+    return False
 
 
 def require_server(verb: str = "synth serve") -> None:

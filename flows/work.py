@@ -46,7 +46,7 @@ def turn(run: Run) -> Iterator[None]:
     slot = dataset_slot(run.store.where, run.info.name)
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(slot, limit=1)
-    get_run_logger().info("waiting for other runs of %s to end", run.info.name)
+    get_run_logger().info("takes its turn: runs of %s go one after the other", run.info.name)
     with concurrency(slot, lease_duration=SLOT_SECONDS, raise_on_lease_renewal_failure=False):
         yield
 

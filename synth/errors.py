@@ -46,6 +46,7 @@ class MissingExtra(InputError):
     """A feature needs an optional dependency."""
 
     def __init__(self, feature: str, extra: str) -> None:
+        self.feature, self.extra = feature, extra
         super().__init__(f"{feature} needs the extra {extra!r}: pip install 'synth[{extra}]'")
         self._told = (feature, extra)
 

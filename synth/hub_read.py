@@ -5,6 +5,7 @@ Only this module and `synth.hub` import huggingface_hub and datasets, and only w
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _ADDRESS = re.compile(
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BATCH = 1_000
+_LOOK_SECONDS = 10.0
 _FRONT_MATTER = re.compile(r"---\s*\n(.*?)\n---", re.DOTALL)
 
 
@@ -180,3 +182,77 @@ def _is_network(error: BaseException) -> bool:
     """By name, since the transport differs between major versions of huggingface_hub."""
     names = {cls.__name__ for cls in type(error).__mro__}
     return bool(names & {"ConnectError", "ConnectionError", "TimeoutException", "TimeoutError", "NetworkError"})
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who the Hub takes us for. Holds no token."""
+
+    endpoint: str
+    source: str = ""
+    """Where the token comes from; '' without one."""
+    user: str = ""
+    role: str = ""
+    """What the token may do, as the Hub calls it: read, write, fineGrained."""
+    is_offline: bool = False
+    is_refused: bool = False
+    problem: str = ""
+    """Why the Hub could not be asked; '' where it was."""
+
+
+def look_at_login() -> Login:
+    """Ask the Hub about the token of the environment or of `hf auth login`; without one, whether it answers at all."""
+    from huggingface_hub import HfApi, constants, get_token
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
+    endpoint = str(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE:
+        return Login(endpoint, is_offline=True)
+    source = ""
+    try:
+        token = get_token()
+        source = ("HF_TOKEN" if os.environ.get("HF_TOKEN") else "`hf auth login`") if token else ""
+        if token is None:
+            get_session().head(endpoint, timeout=_LOOK_SECONDS)
+            return Login(endpoint)
+        told = HfApi(endpoint=endpoint, library_name="synth").whoami(token=token)
+        role = told.get("auth", {}).get("accessToken", {}).get("role") or ""
+        return Login(endpoint, source, user=str(told["name"]), role=str(role))
+    except (HTTPError, OSError, ValueError, KeyError, RuntimeError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        problem = f"HTTP {status}" if status else type(error).__name__
+        return Login(endpoint, source, is_refused=status in (401, 403), problem=problem)
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """Where a model of the Hub is: in the cache of this machine, on the Hub, or nowhere that we can see."""
+
+    is_here: bool
+    is_offline: bool = False
+    is_there: bool = False
+    bytes: int = 0
+    """Of all its files on the Hub."""
+    problem: str = ""
+    """Why the Hub could not be asked; '' where it was, or need not be."""
+
+
+def look_for_model(repo: str, revision: str = "") -> ModelPlace:
+    """Ask cache and Hub about a model; nothing is fetched."""
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
+
+    wanted = revision or None
+    is_here = isinstance(try_to_load_from_cache(repo, "config.json", revision=wanted), str)
+    if constants.HF_HUB_OFFLINE:
+        return ModelPlace(is_here, is_offline=True)
+    api = HfApi(endpoint=str(constants.ENDPOINT), library_name="synth")
+    try:
+        info = api.model_info(repo, revision=wanted, timeout=_LOOK_SECONDS, files_metadata=True)
+        return ModelPlace(is_here, is_there=True, bytes=sum(each.size or 0 for each in info.siblings or ()))
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        return ModelPlace(is_here, problem="" if status in (401, 403, 404) else f"HTTP {status}")
+    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+        return ModelPlace(is_here, problem=type(error).__name__)

@@ -52,9 +52,9 @@ def forecast(
     steps = sum(len(steps_of_call(call)) for call in calls) / len(calls)
     endpoint = settings.endpoints[0] if settings.endpoints else None
     rendered = [first_messages(call) for call in calls]
-    counter = endpoint if endpoint is not None and _ask_count([Message("user", "?")], endpoint) is not None else None
-    counts = [_count(messages, counter) for messages in rendered]
-    shared = _count(rendered[0][:1], counter)
+    counter = endpoint if endpoint is not None and ask_count([Message("user", "?")], endpoint) is not None else None
+    counts = [count_tokens(messages, counter) for messages in rendered]
+    shared = count_tokens(rendered[0][:1], counter)
     cached = [shared, *(_in_common(a, b, shared, n) for (a, b), n in zip(pairwise(rendered), counts[1:], strict=True))]
     requests = round(items * steps)
     found: dict[str, Any] = {}
@@ -103,13 +103,14 @@ def _probe(calls: Sequence[Call], requests: int, equipment: Equipment, reporter:
     }
 
 
-def _count(messages: Sequence[Message], counter: Endpoint | None) -> int:
-    counted = _ask_count(messages, counter) if counter is not None else None
+def count_tokens(messages: Sequence[Message], counter: Endpoint | None) -> int:
+    """Tokens of a prompt by the tokenizer of `counter`; an estimate where there is none, or it does not count."""
+    counted = ask_count(messages, counter) if counter is not None else None
     estimate = sum(len(message.content) for message in messages) // CHARS_PER_TOKEN + 1
     return estimate if counted is None else counted
 
 
-def _ask_count(messages: Sequence[Message], endpoint: Endpoint) -> int | None:
+def ask_count(messages: Sequence[Message], endpoint: Endpoint) -> int | None:
     """Tokens of a prompt by the server's own tokenizer; None where it does not count."""
     said = [{"role": message.role, "content": message.content} for message in messages]
     body = orjson.dumps({"model": endpoint.model, "messages": said})

@@ -18,7 +18,7 @@ class Threshold(Strict):
 
     min_records: Annotated[int, Field(ge=0, description="Records of the version.")] = 1
     min_accepted: Annotated[
-        Share, Field(description="Share of the planned items that were accepted, of those up to the limit.")
+        Share, Field(description="Share of the planned items that all gates keep, those beyond the limit too.")
     ] = 0.3
     min_carried: Annotated[
         Share,
@@ -31,12 +31,12 @@ class Threshold(Strict):
     def missed(self, manifest: Manifest) -> list[str]:
         """One clause for each number that is too low: `12 records, at least 100 are wanted`."""
         funnel, update, records = manifest.funnel, manifest.update, manifest.records
-        judged = funnel.planned - funnel.rejected.get(SURPLUS, 0)
+        good = funnel.accepted + funnel.rejected.get(SURPLUS, 0)
         found = [
             (f"{records:,} records", records, self.min_records),
             (
-                f"{funnel.accepted:,} of {judged:,} items accepted",
-                funnel.accepted / judged if judged else 1.0,
+                f"{good:,} of {funnel.planned:,} items good enough",
+                good / funnel.planned if funnel.planned else 1.0,
                 self.min_accepted,
             ),
             (

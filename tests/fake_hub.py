@@ -85,6 +85,8 @@ class FakeHub:
     """The same -> what happens just before, once."""
     renamed: dict[str, str] = field(default_factory=dict)
     """Old name -> new name; the old one answers 307."""
+    models: dict[str, int] = field(default_factory=dict)
+    """Models by name, and the bytes of each."""
     part_size: int = 0
     """LFS files above this go in parts of so many bytes; 0 for none."""
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -156,6 +158,8 @@ _REPO = r"(?P<repo>[^/]+/[^/]+)"
 _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
     (method, re.compile(pattern), name)
     for method, pattern, name in (
+        ("GET", r"/api/whoami-v2", "whoami"),
+        ("GET", rf"/api/models/{_REPO}", "model"),
         ("POST", r"/api/repos/create", "create_repo"),
         ("POST", r"/api/validate-yaml", "validate_yaml"),
         ("GET", rf"/api/datasets/{_REPO}", "info"),
@@ -270,6 +274,19 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None:
             raise RefusalError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return found
+
+    def _whoami(self, body: bytes) -> None:
+        token = self._token()
+        if not token:
+            raise RefusalError(401, "", "Invalid username or password.")
+        role = "read" if token == READ_TOKEN else "write"
+        self._json({"type": "user", "name": "acme-bot", "auth": {"accessToken": {"displayName": "ci", "role": role}}})
+
+    def _model(self, body: bytes, repo: str) -> None:
+        if repo not in self.hub.models:
+            raise RefusalError(401 if not self._token() else 404, "RepoNotFound", "Repository not found")
+        files = [{"rfilename": "model.safetensors", "size": self.hub.models[repo]}]
+        self._json({"id": repo, "sha": _oid(repo), "siblings": files, "tags": []})
 
     def _create_repo(self, body: bytes) -> None:
         asked = json.loads(body)

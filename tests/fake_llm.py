@@ -93,6 +93,7 @@ class FakeLlm:
 
     script: Script = always
     model: str = "fake"
+    context: int = 4_096
     slots: int = 0
     """Requests that run at once; 0 for any number. The others wait, as `/metrics` says."""
     metrics: bool = True
@@ -178,7 +179,7 @@ class _Connection(asyncio.Protocol):
         ):
             self._send(401, {"error": {"message": "wrong key"}})
         elif url == "/v1/models":
-            self._send(200, {"data": [{"id": fake.model, "max_model_len": 4096}]})
+            self._send(200, {"data": [{"id": fake.model, "max_model_len": fake.context}]})
         elif url == "/health":
             self._send(200, {})
         elif url == "/metrics" and fake.metrics:

@@ -63,7 +63,7 @@ class PrefectServer:
         with log.open("a") as file:
             self.process = subprocess.Popen(
                 command,
-                env=clean_environment(self.home),
+                env=clean_environment(self.home) | {"PREFECT_UI_API_URL": self.api},
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -93,7 +93,11 @@ class PrefectServer:
             self.kill()
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        response = httpx.post(f"{self.api}/{path}", json=body or {}, timeout=20)
+        def answered() -> httpx.Response | None:
+            response = httpx.post(f"{self.api}/{path}", json=body or {}, timeout=20)
+            return None if response.status_code == 503 else response  # SQLite is locked for a moment
+
+        response: httpx.Response = wait_for(f"an answer to {path}", answered, 30)
         response.raise_for_status()
         return response.json() if response.content else None
 

@@ -12,6 +12,7 @@ from synth.cli import (
     datasets,
     dedup,
     deploy,
+    doctor,
     domains,
     export,
     gate,
@@ -54,6 +55,7 @@ app.command()(refine.refine)
 app.command()(resume.resume)
 app.command()(domains.domains)
 app.command()(tasks.tasks)
+app.command()(doctor.doctor)
 app.add_typer(personas.app)
 app.add_typer(datasets.app)
 app.command()(sql.sql)

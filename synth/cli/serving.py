@@ -52,7 +52,9 @@ MinRecordsOption = Annotated[
 ]
 MinAcceptedOption = Annotated[
     float,
-    typer.Option("--min-accepted", min=0, max=1, help="Of nightly: the same, for the share of planned items accepted."),
+    typer.Option(
+        "--min-accepted", min=0, max=1, help="Of nightly: the same, for the share of planned items that all gates keep."
+    ),
 ]
 MinCarriedOption = Annotated[
     float,

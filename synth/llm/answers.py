@@ -118,6 +118,11 @@ def _message(payload: bytes) -> str:
     return " ".join(str(text).split())[:300]
 
 
+def without_thoughts(content: str) -> str:
+    """What a model says after it has thought."""
+    return _THOUGHT.sub("", content, count=1) if "</think" in content else content
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why an answer can't be used, and what to tell the model so that it mends it; '' where it can't."""
@@ -135,9 +140,7 @@ def check_answer(said: Said, output: type[BaseModel], instructions: Sequence[Mes
         return Fault(Failure(said.finish_reason.removeprefix("refused:"), said.content))
     if said.finish_reason in ("refusal", "content_filter"):
         return Fault(Failure("refusal", said.content[:200]))
-    content = said.content
-    if "</think" in content:
-        content = _THOUGHT.sub("", content, count=1)
+    content = without_thoughts(said.content)
     if said.finish_reason == "length":
         return _cut_off(content, said.completion_tokens)
     if not content.strip():

@@ -156,12 +156,12 @@ def _discover(endpoint: Endpoint) -> Endpoint:
     return endpoint.model_copy(update={"model": name, "context": int(served[name].get("max_model_len") or 0)})
 
 
-def fetch(address: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """Status and body of a GET, or of a POST of JSON. Raises InputError where nothing answers."""
+def fetch(address: str, body: bytes | None = None, patience: float = _PATIENCE) -> tuple[int, bytes]:
+    """Status and body of a GET, or of a POST of JSON. Raises InputError where nothing answers for `patience` seconds."""
     headers = {**auth_headers(), "Content-Type": "application/json"}
     request = urllib.request.Request(address, data=body, headers=headers)
     try:
-        with DIRECT.open(request, timeout=_PATIENCE) as response:
+        with DIRECT.open(request, timeout=patience) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

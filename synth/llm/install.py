@@ -51,7 +51,9 @@ def find_vllm() -> Path:
         path = Path(named).expanduser()
         command = path / "bin" / "vllm" if path.is_dir() else path
         if not os.access(command, os.X_OK):
-            raise InputError(f"SYNTH_VLLM is {named!r}, but {command} is not a command that can be run")
+            raise InputError(
+                f"SYNTH_VLLM is {named!r}, but {command} is not a command that can be run; unset it, or set it to /path/to/bin/vllm"
+            )
         return command
     folder = environment_folder()
     if (folder / "complete").exists():

@@ -73,7 +73,9 @@ def parse_served(text: str) -> Served:
     if not model:
         raise InputError(f"--llm {text!r} names no model: write vllm:MODEL, such as vllm:Qwen/Qwen3-8B")
     if model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().is_dir():
-        raise InputError(f"--llm {text!r}: there is no folder {model}")
+        raise InputError(
+            f"--llm {text!r}: there is no folder {model}; give the folder of a model, or its name on the Hub"
+        )
     fields = parse_options(options, text, known=("weight", "task", "revision"))
     return Served(model=model, flags=flags, **fields)
 

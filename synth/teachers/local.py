@@ -88,6 +88,15 @@ def choose_devices(count: int) -> list[str]:
     return [f"cuda:{number}" for number in range(count)]
 
 
+def count_cuda() -> int:
+    """GPUs that torch can use; 0 where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return 0
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+
 def dtype_of(model: Any) -> str:
     """Precision of the weights."""
     return str(getattr(model, "dtype", "")).removeprefix("torch.")

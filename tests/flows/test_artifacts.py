@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from flows.artifacts import funnel_table, quote, version_page
 from schemas.manifest import Funnel
 from synth.store import VersionRef
@@ -19,6 +21,8 @@ def test_the_page_shows_counts_examples_and_the_path(in_process: VersionRef) -> 
     assert "| records | 60 |" in page
     assert str(in_process.path) in page
     assert page.count("    query: ") == 3
+    assert max(len(line) for line in page.partition("## Examples")[2].splitlines()) <= 4 + 72
+    assert len(set(re.findall(r"^    positive: .*", page, re.MULTILINE))) == 3
 
 
 def test_no_text_escapes_its_code_block() -> None:

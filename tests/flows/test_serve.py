@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -47,6 +49,28 @@ def test_a_server_that_does_not_answer_is_named() -> None:
     url = "http://127.0.0.1:1/api"
     with temporary_settings({PREFECT_API_URL: url}), pytest.raises(InputError, match=f"{url} does not answer"):
         check_server()
+
+
+class _Locked(BaseHTTPRequestHandler):
+    """As a Prefect server with PREFECT_SERVER_API_AUTH_STRING: well, but not for everybody."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/api/health" else 401)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args: object) -> None:
+        """Keeps the test's output clean."""
+
+
+def test_a_server_that_asks_for_a_password_says_how_to_give_it() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Locked) as locked:
+        Thread(target=locked.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{locked.server_port}/api"
+        with temporary_settings({PREFECT_API_URL: url}), pytest.raises(InputError, match="set PREFECT_API_AUTH_STRING"):
+            check_server()
+        locked.shutdown()
 
 
 def test_the_ui_is_beside_the_api() -> None:

@@ -10,7 +10,7 @@ import pytest
 Cli = Callable[..., Any]
 
 HEAVY = ("torch", "prefect", "faiss", "datasets", "duckdb", "pyarrow", "numpy", "huggingface_hub")
-VERBS = ["generate", "import", "plan", "resume", "domains", "datasets", "sql", "catalog", "push", "serve"]
+VERBS = ["generate", "import", "plan", "resume", "domains", "datasets", "sql", "catalog", "push", "serve", "doctor"]
 
 _HELP = f"""
 import sys

@@ -21,7 +21,8 @@ import pytest
 
 from schemas.recipe import SamplingSettings
 from synth import registry
-from synth.domains import load_personas
+from synth.doctor.endpoint import examine_endpoint
+from synth.domains import load_domain, load_personas
 from synth.errors import InputError
 from synth.llm.client import Client
 from synth.llm.endpoints import Endpoint
@@ -72,6 +73,14 @@ def synth(*arguments: object) -> subprocess.Popen[str]:
 def generate(store: Path, config: Path, *more: object) -> subprocess.Popen[str]:
     config.write_text("set_gates: []\nplan: {items_per_passage: 10}\nsampling: {max_tokens: 128}\n")
     return synth("generate", "--domain", "finance", "--config", config, "--store", store, *more)
+
+
+def test_doctor_sees_that_schemas_are_enforced_on_a_model_that_says_anything(server: Endpoint) -> None:
+    found = {each.name: each for each in examine_endpoint(server.url, load_domain("finance"), 120.0)}
+    assert {name: each.state for name, each in found.items()} == dict.fromkeys(
+        ("model", "context", "schema", "latency", "metrics"), "ok"
+    )
+    assert "2,048 tokens" in found["context"].said
 
 
 def test_every_item_ends_accepted_or_with_a_reason(server: Endpoint, tmp_path: Path) -> None:
