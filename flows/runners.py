@@ -94,6 +94,10 @@ def tasks_on(runner: str, run: Run) -> Iterator[None]:
             remote_options(num_cpus=1, max_retries=LOSSES, scheduling_strategy="SPREAD"),
         ):
             yield
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        raise RunError(
+            f"Ray lost a task or the connection ({_reason(error)}); what was made is kept: `synth resume {run.id} --runner {runner}` goes on"
+        ) from error
     finally:
         started.__exit__(None, None, None)
         if owned and ray.is_initialized():

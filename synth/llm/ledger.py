@@ -88,7 +88,7 @@ def open_ledger(run_folder: Path, budget: Budget) -> None:
     folder = run_folder / _FOLDER
     folder.mkdir(parents=True)
     if budget.hours is not None:
-        (folder / f"until-{time.time() + 3600 * budget.hours:.3f}").touch()
+        (folder / f"until-{time.time() + 3600 * budget.hours:.6f}").touch()
     bounds = [bound for bound in (budget.requests, budget.tokens) if bound is not None]
     count = min(CREDITS, *bounds) if bounds else 0
     for number in range(count):

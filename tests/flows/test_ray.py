@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -195,7 +196,8 @@ def test_ray_of_this_machine_makes_the_same_and_leaves_no_process(
         "--runner",
         "ray",
     ]
-    done = subprocess.run(command, env=server, capture_output=True, text=True, timeout=180, check=False)
+    environment = {**server, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # not one in the home
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     assert run.store.find("finance").manifest.content_sha256 == in_process.manifest.content_sha256
     assert not any(f"PREFECT_API_URL={server['PREFECT_API_URL']}" in environ for environ in environments("raylet"))
