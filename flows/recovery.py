@@ -82,7 +82,8 @@ def _order(client: SyncPrefectClient, run: Run, begun: Begun, deployment: Regist
         return False
     if before and state and not state.is_final():
         client.set_flow_run_state(before.id, Crashed(message=f"the worker died; {deployment.reference} goes on"))
-    parameters = deployment.dataset.parameters_of(deployment.kind).model_dump(mode="json")
+    usual = deployment.dataset.parameters_of(deployment.kind).model_dump(mode="json")
+    parameters = (before.parameters.get("parameters") if before else None) or usual
     ordered = client.create_flow_run_from_deployment(
         deployment.id,
         parameters={"parameters": {**parameters, "run_id": run.id}},
