@@ -45,6 +45,7 @@ def test_wrong_input_is_refused_before_anything_is_registered(
         serve(**({"domain": ["finance"]} | wrong))
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_named() -> None:
     url = "http://127.0.0.1:1/api"
     with temporary_settings({PREFECT_API_URL: url}), pytest.raises(InputError, match=f"{url} does not answer"):

@@ -227,6 +227,7 @@ def test_a_server_that_is_restarted_in_mid_run_costs_nothing(
         prefect.kill()
         time.sleep(2)
         prefect.start()
+        slow_llm.script = lambda prompt, _: query_of(prompt)
         prefect.wait_until(flow_run, "COMPLETED", seconds=150)
     assert store.find("restart").manifest.funnel.accepted == 60
 

@@ -89,12 +89,14 @@ def test_a_gate_that_got_stricter_retires_records_and_says_why(store: Store, con
     assert verify_version(refined) == []
 
 
+@pytest.mark.slow
 def test_kept_records_show_the_verdicts_of_the_gates_that_judged_them_last(store: Store, config: Any) -> None:
     refined = execute(begin(store, Changes(config({"gates": [{"name": "schema"}, {"name": "copy"}]}))))
     for row in records(refined).values():
         assert [verdict["gate"] for verdict in row["verdicts"]] == ["schema", "copy"]
 
 
+@pytest.mark.slow
 def test_a_refinement_needs_neither_the_run_nor_the_documents(store: Store, config: Any) -> None:
     wanted = execute(begin(store, Changes(config(FEWER)))).manifest.content_sha256
     for folder in (store.runs, store.corpora, store.versions / "finance" / "2"):
@@ -109,6 +111,7 @@ def test_an_interrupted_refinement_goes_on(store: Store, config: Any) -> None:
     assert str(execute(Run(store, run.id))) == "finance@2"
 
 
+@pytest.mark.slow
 def test_a_refined_version_can_be_refined_and_an_older_one_too(store: Store, config: Any) -> None:
     execute(begin(store, Changes(config(FEWER))))
     again = execute(begin(store, Changes(config({"mining": {"negatives": 1}}))))
@@ -118,6 +121,7 @@ def test_a_refined_version_can_be_refined_and_an_older_one_too(store: Store, con
     assert manifest(store, "finance@4").recipe.mining.strategy == "multi_signal"
 
 
+@pytest.mark.slow
 def test_a_refined_version_can_be_updated(store: Store, config: Any) -> None:
     execute(begin(store, Changes(config(FEWER))))
     resolved = as_update(resolve(Choices("finance", limit=60, config=config(FEWER))), store, update=True)
@@ -135,6 +139,7 @@ def test_changing_nothing_is_refused(store: Store, config: Any) -> None:
             as_refinement(store.find("finance"), changes)
 
 
+@pytest.mark.slow
 def test_a_version_that_was_kept_out_of_an_evaluation_set_stays_out(store: Store, config: Any, tmp_path: Path) -> None:
     row = next(iter(records(store.find("finance")).values()))
     held = tmp_path / "held.jsonl"

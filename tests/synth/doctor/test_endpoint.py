@@ -146,6 +146,7 @@ def test_an_embedding_server_belongs_to_the_teacher(serve: Serve, examine_at: Ex
     assert "--teacher" in examine_at(serve(fill, embedder=Embedder()).url)["schema"].fix
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_given_up_in_time(serve: Serve, examine_at: Examine) -> None:
     began = time.monotonic()
     found = examine_at(serve(lambda _prompt, _asked: "hang").url, timeout=1.2)
