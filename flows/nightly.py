@@ -16,11 +16,11 @@ from flows.publish import Pushing, send
 from flows.secrets import use_llm_key
 from flows.work import make_version
 from synth.domains import load_domain
-from synth.errors import RunError, SynthError
+from synth.errors import InputError, RunError, SynthError
 from synth.quality import Threshold
 from synth.release import Release, check_release
 from synth.restore import restore
-from synth.run import Run
+from synth.run import Run, check_unchanged
 from synth.store import VersionRef, choose_store
 
 _FIRST = 100
@@ -99,7 +99,7 @@ def nightly_flow(parameters: NightlyParameters) -> Night | State[Night]:
         if parameters.push_to:
             check_release(parameters.release)
         use_llm_key(parameters.llm_key_block)
-        run = open_run(parameters.model_copy(update={"update": parameters.update and _has_version(parameters)}))
+        run = open_run(tonight(parameters))
         version = make_version(run, parameters.runner)
         is_new = version.manifest.run_id == run.id
         if is_new:
@@ -119,9 +119,31 @@ def nightly_flow(parameters: NightlyParameters) -> Night | State[Night]:
     )
 
 
-def _has_version(parameters: NightlyParameters) -> bool:
-    name = parameters.name or load_domain(parameters.domain).domain.name
-    return any(True for _ in choose_store(parameters.store).iterate(name))
+def tonight(parameters: NightlyParameters) -> NightlyParameters:
+    """What this night does: go on with the run of a newest version that a budget cut short, or update it, or begin.
+
+    An update would never plan what its parent left out of documents that stay the same.
+    """
+    store = choose_store(parameters.store)
+    versions = list(store.iterate(parameters.name or load_domain(parameters.domain).domain.name))
+    if parameters.run_id or not versions:
+        return parameters.model_copy(update={"update": False})
+    run = Run(store, versions[-1].manifest.run_id)
+    if not parameters.update or not versions[-1].manifest.partial or not _can_go_on(run):
+        return parameters
+    get_run_logger().info("%s is partial: going on with its run %s", versions[-1], run.id)
+    return parameters.model_copy(update={"run_id": run.id})
+
+
+def _can_go_on(run: Run) -> bool:
+    if not (run.folder / "run.json").is_file() or run.result is not None:
+        return False
+    try:
+        check_unchanged(run)
+    except InputError as error:
+        get_run_logger().warning("%s", error)
+        return False
+    return True
 
 
 def hold_against(threshold: Threshold, run: Run, version: VersionRef) -> None:
