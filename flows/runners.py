@@ -28,6 +28,8 @@ AHEAD_PER_CPU = 4
 _ADDRESS = re.compile(r"ray://[^/\s:@]+:\d+")
 _SAME = ("synth", "prefect", "prefect-ray", "ray", "numpy", "pyarrow", "pydantic", "pystemmer", "faiss-cpu")
 _PROBE_SECONDS = 120.0
+_BUSY = "Initialization failure"
+"""What a cluster says that answers, and was too slow to start a process for a new client (seen in Ray 2.60)."""
 
 
 def check_runner(runner: str) -> None:
@@ -69,22 +71,12 @@ def tasks_on(runner: str, run: Run) -> Iterator[None]:
     check_runner(runner)
     check_suited(run, runner)
     import ray
-    from prefect_ray import RayTaskRunner
     from prefect_ray.context import remote_options
 
-    options = {"include_dashboard": False, "log_to_driver": False} if runner == RAY else {"log_to_driver": False}
-    address = "local" if runner == RAY else runner
-    started: Any = RayTaskRunner(address=address, init_kwargs=options)
     flow_run = FlowRunContext.get()
     assert flow_run is not None
     owned = not ray.is_initialized()
-    try:
-        started.__enter__()
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"--runner {runner}: no Ray answers ({reason}); start one with `ray start --head --ray-client-server-port 10001`"
-        ) from error
+    started = _connect(runner)
     try:
         check_nodes(run, runner)
         own = flow_run.model_copy(update={"task_runner": started})
@@ -102,6 +94,26 @@ def tasks_on(runner: str, run: Run) -> Iterator[None]:
         started.__exit__(None, None, None)
         if owned and ray.is_initialized():
             ray.shutdown()
+
+
+def _connect(runner: str) -> Any:
+    """A task runner that has been entered. InputError where no Ray answers."""
+    from prefect_ray import RayTaskRunner
+
+    options = {"include_dashboard": False, "log_to_driver": False} if runner == RAY else {"log_to_driver": False}
+    address = "local" if runner == RAY else runner
+    for left in (2, 1, 0):
+        started: Any = RayTaskRunner(address=address, init_kwargs=options)
+        try:
+            return started.__enter__()
+        except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            if left and _BUSY in reason:
+                continue
+            raise InputError(
+                f"--runner {runner}: no Ray answers ({reason}); start one with `ray start --head --ray-client-server-port 10001`"
+            ) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def on_ray() -> bool:

@@ -262,7 +262,10 @@ def test_workers_of_a_pool_run_what_synth_deploy_and_prefect_yaml_register(
         for run in runs:
             prefect.wait_until(run, "COMPLETED")
     finally:
-        worker.send_signal(signal.SIGINT)
-        worker.wait(60)
+        worker.terminate()
+        try:
+            worker.wait(30)
+        except subprocess.TimeoutExpired:
+            worker.kill()
     store = Store(tmp_path / "store")
     assert [store.find(name).manifest.records for name in ("pooled", "finance")] == [30, 20]
