@@ -334,6 +334,7 @@ def parameters_of(run: Run, runner: str = "") -> GenerateParameters:
         shard_size=info.shard_size,
         run_id=run.id,
         runner=runner,
+        languages=[f"{code}={weight:g}" for code, weight in recipe.plan.language.items()],
     )
 
 
