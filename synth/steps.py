@@ -14,6 +14,7 @@ from synth import registry
 from synth.gates import apply_gates, build_record_gates
 from synth.gates.judge import Judge
 from synth.generators import Answer, Call
+from synth.language import named
 from synth.prompts import load_prompt
 from synth.rows import clean_draft, pair_of
 from synth.tasks import JUDGE, Outputs, Scoring, Step, TaskInput
@@ -106,7 +107,7 @@ def _judge(read: Read, gate: GateSettings) -> Step:
             "passages": record.positives,
             "query": record.query,
             "instruction": record.instruction,
-            "language": record.language,
+            "language": named(record.language),
         }
 
     def when(task_input: TaskInput, outputs: Outputs) -> bool:
