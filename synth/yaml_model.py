@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -56,7 +57,7 @@ def load_yaml_model(path: Path, model: type[Model], value: dict[str, Any] | None
         location = tuple(first["loc"])
         field = ".".join(map(str, location)) or "(whole file)"
         message = _explain(model, first["type"], first["msg"], location)
-        raise DomainError(f"{path}, line {_line_of(path, location)}, field {field}: {message}") from error
+        raise DomainError(f"{path}, line {line_of(path, location)}, field {field}: {message}") from error
 
 
 def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[int | str, ...]) -> str:
@@ -75,7 +76,8 @@ def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[in
     return f"unknown field{suggest(str(location[-1]), known)}"
 
 
-def _line_of(path: Path, location: tuple[int | str, ...]) -> int:
+def line_of(path: Path, location: Sequence[int | str]) -> int:
+    """Where a field stands in a YAML file, or the innermost field around it that does; 1 where none does."""
     node = yaml.compose(path.read_text(encoding="utf-8"))
     line = 1
     for part in location:

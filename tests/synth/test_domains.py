@@ -52,9 +52,9 @@ def test_a_domain_is_read_from_a_path_and_its_files_lie_beside_it(tmp_path: Path
 def test_a_missing_corpus_or_persona_file_names_the_field(tmp_path: Path) -> None:
     (tmp_path / "tea.yaml").write_text(DOMAIN)
     loaded = load_domain(str(tmp_path / "tea.yaml"))
-    with pytest.raises(DomainError, match=r"tea\.yaml, field corpus: there is no .*leaves"):
+    with pytest.raises(DomainError, match=r"tea\.yaml, line 4, field corpus: there is no .*leaves"):
         _ = loaded.corpus
-    with pytest.raises(DomainError, match=r"tea\.yaml, field personas: there is no .*people\.jsonl"):
+    with pytest.raises(DomainError, match=r"tea\.yaml, line 5, field personas: there is no .*people\.jsonl"):
         _ = loaded.personas
 
 
@@ -81,7 +81,7 @@ def test_personas_come_in_file_order_and_blank_lines_are_skipped(tmp_path: Path)
         ("[]", r"line 3, field \(whole line\)"),
         ({"id": "a"}, r"line 3, field text: Field required"),
         ({**PERSON, "id": "A B"}, r"line 3, field id: String should match"),
-        ({**PERSON, "stile": "formal"}, r"line 3, field stile: Extra inputs"),
+        ({**PERSON, "stile": "formal"}, r"line 3, field stile: unknown field; did you mean 'style'\?"),
         ({**PERSON, "asks": ["x", 5]}, r"line 3, field asks\.1: Input should be a valid string"),
     ],
     ids=["no JSON", "no object", "missing", "pattern", "unknown", "nested"],

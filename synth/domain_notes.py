@@ -1,0 +1,55 @@
+"""What somebody should know about a domain before a run: nothing here stops one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synth.domains import LoadedDomain
+from synth.dry_run import DryRun, First
+from synth.language import primary
+from synth.licences import UNKNOWN
+from synth.resources import find_shipped
+
+SAMPLE = "replace-this.md"
+"""The document that stands in for others in a new domain."""
+
+
+def holds_sample(loaded: LoadedDomain) -> bool:
+    """Whether what stands in for documents is still among them."""
+    path = loaded.corpus / SAMPLE
+    shipped = find_shipped("data", "scaffold", "documents", SAMPLE)
+    return path.is_file() and path.read_bytes() == shipped.read_bytes()
+
+
+def find_notes(loaded: LoadedDomain, first: First, tried: DryRun) -> list[str]:
+    """One sentence for each thing to know, with what to do about it."""
+    return [*_of_documents(loaded, first, tried), *_of_rows(loaded, tried)]
+
+
+def _of_documents(loaded: LoadedDomain, first: First, tried: DryRun) -> Iterator[str]:
+    corpus, domain = tried.corpus, loaded.domain
+    if holds_sample(loaded):
+        folder = loaded.path.parent / domain.corpus
+        yield f"the sample is still among the documents: put yours into {folder} and delete {SAMPLE} there"
+        return
+    if corpus.dropped:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in corpus.dropped.items())
+        yield f"some sources became no documents ({reasons}); `synth generate` keeps their names and reasons"
+    if UNKNOWN in corpus.licences:
+        yield f"documents without a licence: {corpus.licences[UNKNOWN]:,}; state it as corpus_licence in {loaded.path}, or nothing can be pushed"
+    if first.whole and not corpus.test_documents and domain.splits.test:
+        yield f"no document falls into the test split ({domain.splits.test:.0%} of {corpus.documents:,} are meant to): add documents, or raise splits.test"
+    if first.whole and corpus.test_documents == corpus.documents:
+        yield "every document falls into the test split, so nothing is left to train on: add documents, or lower splits.test"
+    if first.whole and domain.limit > corpus.passages * domain.plan.items_per_passage:
+        yield f"{domain.limit:,} records are asked for (limit) and one pass over {corpus.passages:,} passages makes {corpus.passages * domain.plan.items_per_passage:,} tries: a run ends sooner when the documents hold no more"
+    asked = {primary(code) for code in domain.plan.language}
+    if first.language and first.language not in asked:
+        yield f"most documents are in {first.language!r} and queries are asked for in {', '.join(sorted(asked))}: see plan.language"
+
+
+def _of_rows(loaded: LoadedDomain, tried: DryRun) -> Iterator[str]:
+    rows = [row for look in tried.looks for row in look.rows.values()]
+    if not any(row.status == "accepted" for row in rows):
+        reasons = ", ".join(sorted({row.reason for row in rows}))
+        yield f"none of the {len(rows)} rows was kept ({reasons}): look at the documents, and at gates in {loaded.path}"
