@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
+from schemas.recipe import PlanSettings
 from synth.domains import LoadedDomain
 from synth.dry_run import DryRun, First
-from synth.language import primary
+from synth.errors import suggest
+from synth.language import known_languages, primary
 from synth.licences import UNKNOWN
 from synth.resources import find_shipped
+from synth.yaml_model import line_of
 
 SAMPLE = "replace-this.md"
 """The document that stands in for others in a new domain."""
@@ -23,7 +27,7 @@ def holds_sample(loaded: LoadedDomain) -> bool:
 
 def find_notes(loaded: LoadedDomain, first: First, tried: DryRun) -> list[str]:
     """One sentence for each thing to know, with what to do about it."""
-    return [*_of_documents(loaded, first, tried), *_of_rows(loaded, tried)]
+    return [*_of_documents(loaded, first, tried), *_of_draws(loaded, first), *_of_rows(loaded, tried)]
 
 
 def _of_documents(loaded: LoadedDomain, first: First, tried: DryRun) -> Iterator[str]:
@@ -43,7 +47,19 @@ def _of_documents(loaded: LoadedDomain, first: First, tried: DryRun) -> Iterator
         yield "every document falls into the test split, so nothing is left to train on: add documents, or lower splits.test"
     if first.whole and domain.limit > corpus.passages * domain.plan.items_per_passage:
         yield f"{domain.limit:,} records are asked for (limit) and one pass over {corpus.passages:,} passages makes {corpus.passages * domain.plan.items_per_passage:,} tries: a run ends sooner when the documents hold no more"
-    asked = {primary(code) for code in domain.plan.language}
+
+
+def _of_draws(loaded: LoadedDomain, first: First) -> Iterator[str]:
+    plan = loaded.domain.plan
+    for field in ("query_type", "difficulty", "length"):
+        usual = PlanSettings.model_fields[field].default
+        for name in getattr(plan, field).keys() - usual.keys():
+            if field == "length" or get_close_matches(name, usual, n=1, cutoff=0.6):
+                yield f"{loaded.path}, line {line_of(loaded.path, ('plan', field, name))}: plan.{field} draws {name!r}, which prompts do not know{suggest(name, usual)}"
+    for code in plan.language:
+        if primary(code) not in known_languages():
+            yield f"{loaded.path}, line {line_of(loaded.path, ('plan', 'language', code))}: the language gate knows no language {code!r}; codes have two or three letters, such as en, de or fr"
+    asked = {primary(code) for code in plan.language}
     if first.language and first.language not in asked:
         yield f"most documents are in {first.language!r} and queries are asked for in {', '.join(sorted(asked))}: see plan.language"
 

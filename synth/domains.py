@@ -85,6 +85,12 @@ def check_parts(loaded: LoadedDomain) -> None:
             registry.find("tasks", name)
     with _standing_at(loaded.path, "generator"):
         registry.find("generators", domain.generator)
+    for location, teacher in [
+        (("teacher",), domain.teacher),
+        *((("fusion", "teachers", place), teacher) for place, teacher in enumerate(domain.fusion.teachers)),
+    ]:
+        with _standing_at(loaded.path, *location):
+            registry.refuse_near_miss("teachers", teacher.partition(",")[0])
     for field, build in (("gates", build_record_gates), ("set_gates", build_set_gates)):
         for place, gate in enumerate(getattr(domain, field)):
             with _standing_at(loaded.path, field, place):

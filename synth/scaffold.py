@@ -177,6 +177,11 @@ def write(place: Place, domain: Domain, base: LoadedDomain | None) -> list[Path]
     return sorted(path for path in place.target.rglob("*") if path.is_file())
 
 
+def discard(place: Place) -> None:
+    """Remove what `write` just made, so that the same command can be given again."""
+    shutil.rmtree(place.target, ignore_errors=True)
+
+
 def render(domain: Domain) -> str:
     """A domain as a commented YAML file that loads as the same domain."""
     said = _told_to(read_yaml(find_shipped("data", "scaffold", "comments.yaml")), domain.name)

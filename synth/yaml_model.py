@@ -36,7 +36,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.load(source, Loader=_UniqueKeys)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        ended = "end of stream" in (error.problem or "")  # what has no end is told by where it begins
+        mark = (error.context_mark if ended else None) or error.problem_mark
+        line = mark.line + 1 if mark else 1
         raise DomainError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise DomainError(f"{path}: not valid YAML: {error}") from error

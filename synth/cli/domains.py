@@ -123,7 +123,11 @@ def new(  # noqa: PLR0913 - one parameter a flag
     settings = reach(llm or ())
     files = scaffold.write(place, designed, started)
     fields = (text_field, title_field, id_field)
-    loaded, tried, notes = _try(str(place.file), settings, first)
+    try:
+        loaded, tried, notes = _try(str(place.file), settings, first)
+    except InputError:
+        scaffold.discard(place)
+        raise
     if as_json:
         show_json({"files": list(map(str, files)), **_as_json(loaded, tried, notes)})
         return
