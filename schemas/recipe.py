@@ -288,6 +288,7 @@ class Domain(ScoringSettings):
     persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
         GateSettings(name="schema"),
+        GateSettings(name="text-pair"),
         GateSettings(name="length"),
         GateSettings(name="language"),
         GateSettings(name="repetition"),
