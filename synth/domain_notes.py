@@ -51,10 +51,10 @@ def _of_documents(loaded: LoadedDomain, first: First, tried: DryRun) -> Iterator
 
 def _of_draws(loaded: LoadedDomain, first: First) -> Iterator[str]:
     plan = loaded.domain.plan
-    for field in ("query_type", "difficulty", "length"):
+    for field in ("query_type", "difficulty"):
         usual = PlanSettings.model_fields[field].default
         for name in getattr(plan, field).keys() - usual.keys():
-            if field == "length" or get_close_matches(name, usual, n=1, cutoff=0.6):
+            if get_close_matches(name, usual, n=1, cutoff=0.6):
                 yield f"{loaded.path}, line {line_of(loaded.path, ('plan', field, name))}: plan.{field} draws {name!r}, which prompts do not know{suggest(name, usual)}"
     for code in plan.language:
         if primary(code) not in known_languages():

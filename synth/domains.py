@@ -20,6 +20,9 @@ from synth.errors import DomainError, InputError, suggest, suggest_file
 from synth.gates import build_record_gates, build_set_gates
 from synth.yaml_model import line_of, load_yaml_model
 
+LENGTHS = ("short", "medium", "long")
+"""Of a query, as prompts put them into words."""
+
 
 @dataclass(frozen=True)
 class LoadedDomain:
@@ -83,6 +86,10 @@ def check_parts(loaded: LoadedDomain) -> None:
     for name in domain.plan.tasks:
         with _standing_at(loaded.path, "plan", "tasks", name):
             registry.find("tasks", name)
+    for name in domain.plan.length:
+        with _standing_at(loaded.path, "plan", "length", name):
+            if name not in LENGTHS:
+                raise InputError(f"prompts know no such length{suggest(name, LENGTHS)}")
     with _standing_at(loaded.path, "generator"):
         registry.find("generators", domain.generator)
     for location, teacher in [

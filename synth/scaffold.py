@@ -9,6 +9,7 @@ FOLDER/NAME/documents/          a sample that is to be replaced, where no docume
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -213,7 +214,7 @@ def _fields(domain: Domain, names: Iterable[str], comments: dict[str, str], of_g
         if name in ("gates", "set_gates"):
             yield _commented(f"{name}:" if value else f"{name}: []", comments[name])
             for gate in value:
-                yield _commented(f"  - name: {gate.name}", of_gates.get(gate.name, ""))
+                yield _commented(f"  - name: {gate.name}", of_gates.get(gate.name) or _first_sentence(gate.name))
                 if gate.settings:
                     yield f"    settings: {_flow(gate.settings)}"
         elif isinstance(value, BaseModel):
@@ -225,6 +226,12 @@ def _fields(domain: Domain, names: Iterable[str], comments: dict[str, str], of_g
                 yield _commented(f"  {each}: {_flow(dumped)}", comments.get(f"{name}.{each}", ""))
         else:
             yield _commented(f"{name}: {_flow(domain.model_dump(mode='json')[name])}", comments.get(name, ""))
+
+
+def _first_sentence(gate: str) -> str:
+    """What a gate that no comment is known of says about itself."""
+    said = (inspect.getdoc(registry.find("gates", gate)) or "").split("\n\n")[0]
+    return " ".join(said.split()).partition(". ")[0].rstrip(".")
 
 
 def _is_default(model: BaseModel, name: str) -> bool:

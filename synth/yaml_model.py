@@ -27,6 +27,12 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_PLAINLY = {
+    "mapping values are not allowed here": "put a text that holds ': ' in quotes",
+    "found unexpected end of stream": "a quotation mark is never closed",
+}
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; DomainError names file and line."""
     try:
@@ -39,7 +45,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ended = "end of stream" in (error.problem or "")  # what has no end is told by where it begins
         mark = (error.context_mark if ended else None) or error.problem_mark
         line = mark.line + 1 if mark else 1
-        raise DomainError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+        problem = _PLAINLY.get(error.problem or "", error.problem)
+        raise DomainError(f"{path}, line {line}: not valid YAML: {problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise DomainError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,20 @@ from synth.domain_summary import (
 )
 from synth.domains import LoadedDomain
 from synth.dry_run import READ, DryRun
+from synth.preview import Look
 from synth.recipe import EXTRACTIVE
 from synth.rows import ItemRow
 from synth.scaffold import Place
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A domain, some rows of it, and what to know about both."""
+
+    loaded: LoadedDomain
+    run: DryRun
+    notes: list[str]
+
 
 _FIELD_FLAGS = ("--text-field", "--title-field", "--id-field")
 
@@ -106,34 +118,46 @@ def show_files(place: Place, files: Sequence[Path], base: LoadedDomain | None) -
     out.print()
 
 
-def show_tried(loaded: LoadedDomain, tried: DryRun, notes: Sequence[str]) -> None:
+def show_tried(tried: Tried) -> None:
     """What was found, the rows, and what to know."""
-    people, topics = check_domain(loaded)
-    size = summarise_topics(topics)
-    out.print(f"[bold]{escape(str(loaded.path))}[/] is valid")
-    more = f" (the first {READ} read)" if tried.more else ""
-    out.print(f"  [cyan]{'documents':<12}[/]{escape(tell_corpus(tried.corpus))}{more}")
-    out.print(f"  [cyan]{'personas':<12}[/]{escape(_tell_personas(summarise_personas(people)))}")
-    out.print(f"  [cyan]{'topics':<12}[/]{escape(tell_topics(size.model_dump() if size else None))}")
-    rows = [(look, model, row) for look in tried.looks for model, row in sorted(look.rows.items())]
+    _show_found(tried)
+    rows = [(look, model, row) for look in tried.run.looks for model, row in sorted(look.rows.items())]
     written = any(model != EXTRACTIVE for _, model, _ in rows)
     how = "written by --llm" if written else "cut out of the documents (--llm URL has them written)"
     out.print(f"\n[bold]{len(rows)} rows[/], {how}, kept nowhere")
     for number, (look, model, row) in enumerate(rows, 1):
-        colour = {"accepted": "green", "rejected": "yellow", "failed": "red"}[row.status]
-        kept = "kept" if row.status == "accepted" else f"{row.status}: {row.reason}"
-        out.print(f"[bold]{number}[/]  [{colour}]{escape(kept)}[/]  [dim]{escape(row.method or model)}[/]")
-        passage = look.call.input.passage
-        out.print(f"   [cyan]{'query':<9}[/]{escape(_shorten(row.query or row.detail or 'none'))}")
-        out.print(f"   [cyan]{'passage':<9}[/]{escape(_shorten(passage.text))} [dim]{escape(passage.id)}[/]")
-        out.print(f"   [cyan]{'gates':<9}[/]{escape(tell_verdicts(row))}")
-    later = ", ".join(gate.name for gate in loaded.domain.set_gates)
+        _show_row(number, look, model, row)
+    later = ", ".join(gate.name for gate in tried.loaded.domain.set_gates)
     if later:
         out.print(f"[dim]Of a whole run these look at all records together: {escape(later)}.[/]")
-    if notes:
+    if tried.notes:
         out.print()
-    for note in notes:
-        out.print(f"[yellow]Note:[/] {escape(note)}.")
+    for note in tried.notes:
+        out.print(f"[yellow]Note:[/] {escape(note)}.".replace("?.", "?"))
+
+
+def _show_found(tried: Tried) -> None:
+    loaded = tried.loaded
+    people, topics = check_domain(loaded)
+    size = summarise_topics(topics)
+    out.print(f"[bold]{escape(str(loaded.path))}[/] is valid")
+    more = f" (the first {READ} read)" if tried.run.more else ""
+    out.print(f"  [cyan]{'documents':<12}[/]{escape(tell_corpus(tried.run.corpus))}{more}")
+    out.print(f"  [cyan]{'personas':<12}[/]{escape(_tell_personas(summarise_personas(people)))}")
+    out.print(f"  [cyan]{'topics':<12}[/]{escape(tell_topics(size.model_dump() if size else None))}")
+
+
+def _show_row(number: int, look: Look, model: str, row: ItemRow) -> None:
+    colour = {"accepted": "green", "rejected": "yellow", "failed": "red"}[row.status]
+    kept = "kept" if row.status == "accepted" else f"{row.status}: {row.reason}"
+    passage = look.call.input.passage
+    out.print(f"[bold]{number}[/]  [{colour}]{escape(kept)}[/]  [dim]{escape(row.model or row.method or model)}[/]")
+    for label, text in (
+        ("query", _shorten(row.query or row.detail or "none")),
+        ("passage", f"{_shorten(passage.text)} ({passage.id})"),
+        ("gates", tell_verdicts(row)),
+    ):
+        out.print(f"   [cyan]{label:<9}[/]{escape(text)}")
 
 
 def tell_verdicts(row: ItemRow) -> str:

@@ -9,11 +9,17 @@ import typer
 
 from synth.cli.generate import IdFieldOption, LlmOption, TextFieldOption, TitleFieldOption
 from synth.cli.output import JsonOption, StoreOption, out, show_json
-from synth.errors import InputError
+from synth.errors import InputError, SynthError
 
 if TYPE_CHECKING:
+    from synth.cli.domain_view import Tried
     from synth.domains import LoadedDomain
-    from synth.dry_run import DryRun, First
+    from synth.dry_run import First
+    from synth.llm.settings import LlmSettings
+    from synth.scaffold import Place
+
+Fields = tuple[str | None, str | None, str | None]
+"""What --text-field, --title-field and --id-field say."""
 
 app = typer.Typer(
     name="domains",
@@ -105,37 +111,47 @@ def new(  # noqa: PLR0913 - one parameter a flag
 
     Nothing is written over. The rows are cut out of the documents, or written by --llm, and kept nowhere.
     """
-    from synth import scaffold
-    from synth.corpora import Documents
+    from synth.cli.domain_view import show_files, show_next, show_tried
     from synth.domains import load_domain
-    from synth.dry_run import read_first
-    from synth.llm.settings import reach
+    from synth.scaffold import choose_place
 
-    if documents and len(documents) > 1:
+    place = choose_place(name, folder, _only(documents or []))
+    started = load_domain(base) if base else None
+    fields = (text_field, title_field, id_field)
+    files, tried = _make(place, started, fields, llm or [])
+    if as_json:
+        show_json({"files": list(map(str, files)), **_as_json(tried)})
+        return
+    show_files(place, files, started)
+    show_tried(tried)
+    show_next(tried.loaded, fields)
+
+
+def _only(documents: list[Path]) -> Path | None:
+    if len(documents) > 1:
         raise InputError(
             f"a domain has one folder or file of documents, got {len(documents)}: give the folder that holds them"
         )
-    place = scaffold.choose_place(name, folder, documents[0] if documents else None)
-    started = load_domain(base) if base else None
-    begun = scaffold.begin_with(started)
-    first = read_first(Documents((scaffold.sample_of(place),), text_field, title_field, id_field))
+    return documents[0] if documents else None
+
+
+def _make(place: Place, base: LoadedDomain | None, fields: Fields, llm: list[str]) -> tuple[list[Path], Tried]:
+    """The files of a new domain, and what was tried of it; where that fails nothing is left."""
+    from synth import scaffold
+    from synth.corpora import Documents
+    from synth.dry_run import read_first
+    from synth.llm.settings import reach
+
+    begun = scaffold.begin_with(base)
+    first = read_first(Documents((scaffold.sample_of(place),), *fields))
     designed = scaffold.design(place, begun, first)
-    settings = reach(llm or ())
-    files = scaffold.write(place, designed, started)
-    fields = (text_field, title_field, id_field)
+    settings = reach(llm)
+    files = scaffold.write(place, designed, base)
     try:
-        loaded, tried, notes = _try(str(place.file), settings, first)
-    except InputError:
+        return files, _try(str(place.file), settings, first)
+    except SynthError:
         scaffold.discard(place)
         raise
-    if as_json:
-        show_json({"files": list(map(str, files)), **_as_json(loaded, tried, notes)})
-        return
-    from synth.cli.domain_view import show_files, show_next, show_tried
-
-    show_files(place, files, started)
-    show_tried(loaded, tried, notes)
-    show_next(loaded, fields)
 
 
 @app.command("check")
@@ -159,15 +175,16 @@ def check(
     check_domain(loaded)
     fields = (text_field, title_field, id_field)
     first = read_first(Documents((loaded.corpus,), *fields))
-    loaded, tried, notes = _try(domain, reach(llm or ()), first)
+    tried = _try(domain, reach(llm or ()), first)
     if as_json:
-        show_json(_as_json(loaded, tried, notes))
+        show_json(_as_json(tried))
         return
-    show_tried(loaded, tried, notes)
-    show_next(loaded, fields)
+    show_tried(tried)
+    show_next(tried.loaded, fields)
 
 
-def _try(domain: str, settings: Any, first: First) -> tuple[LoadedDomain, DryRun, list[str]]:
+def _try(domain: str, settings: LlmSettings, first: First) -> Tried:
+    from synth.cli.domain_view import Tried
     from synth.cli.progress import choose_reporter
     from synth.domain_notes import find_notes
     from synth.domains import load_domain
@@ -177,19 +194,22 @@ def _try(domain: str, settings: Any, first: First) -> tuple[LoadedDomain, DryRun
     loaded = load_domain(domain)
     resolved = resolve(Choices(domain=domain, models=tuple(settings.models)))
     with choose_reporter() as reporter:
-        tried = dry_run(resolved, first, settings, reporter)
-    return loaded, tried, find_notes(loaded, first, tried)
+        rows = dry_run(resolved, first, settings, reporter)
+    return Tried(loaded, rows, find_notes(loaded, first, rows))
 
 
-def _as_json(loaded: LoadedDomain, tried: DryRun, notes: list[str]) -> dict[str, Any]:
-    from synth.domains import load_personas
+def _as_json(tried: Tried) -> dict[str, Any]:
+    from synth.domain_summary import check_domain, summarise_personas, summarise_topics
 
+    people, topics = check_domain(tried.loaded)
+    size = summarise_topics(topics)
     return {
-        "domain": loaded.domain.name,
-        "file": str(loaded.path),
-        "corpus": tried.corpus.model_dump(),
-        "personas": len(load_personas(loaded.personas)),
-        "notes": notes,
+        "domain": tried.loaded.domain.name,
+        "file": str(tried.loaded.path),
+        "corpus": tried.run.corpus.model_dump(),
+        "personas": summarise_personas(people).model_dump(),
+        "topics": size.model_dump() if size else None,
+        "notes": tried.notes,
         "rows": [
             {
                 "passage": look.call.input.passage.id,
@@ -202,7 +222,7 @@ def _as_json(loaded: LoadedDomain, tried: DryRun, notes: list[str]) -> dict[str,
                 "detail": row.detail,
                 "verdicts": [verdict.model_dump() for verdict in row.verdicts],
             }
-            for look in tried.looks
+            for look in tried.run.looks
             for model, row in sorted(look.rows.items())
         ],
     }

@@ -54,6 +54,18 @@ def test_an_error_names_file_line_and_field(tmp_path: Path, added: str, place: s
         load(tmp_path, GOOD + added + "\n")
 
 
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [
+        ("Tea: a drink", "line 3: not valid YAML: put a text that holds ': ' in quotes"),
+        ('"Tea', "line 3: not valid YAML: a quotation mark is never closed"),
+    ],
+)
+def test_the_usual_mistakes_with_quotes_are_told_where_they_begin(tmp_path: Path, title: str, message: str) -> None:
+    with pytest.raises(DomainError, match=message):
+        load(tmp_path, GOOD.replace("title: Tea", f"title: {title}"))
+
+
 def test_an_unknown_field_in_a_list_suggests_the_nearest_too(tmp_path: Path) -> None:
     with pytest.raises(DomainError, match=r"field gates\.0\.setings: unknown field; did you mean 'settings'\?"):
         load(tmp_path, GOOD + "gates:\n  - name: copy\n    setings: {}\n")
