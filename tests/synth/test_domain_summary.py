@@ -67,6 +67,7 @@ def test_documents_people_and_topics_are_counted(tea: Path) -> None:
     assert not (tea.parent / "store").exists()
 
 
+@pytest.mark.slow
 def test_passages_and_splits_are_those_of_a_run(tea: Path) -> None:
     store = Store(tea.parent / "store")
     found = summarise_domain(load_domain(str(tea)), store, Silent())
