@@ -217,6 +217,7 @@ def _as_json(tried: Tried) -> dict[str, Any]:
                 "task": look.call.input.item.task,
                 "model": model,
                 "query": row.query,
+                "positive": row.positive or look.call.input.passage.text,
                 "status": row.status,
                 "reason": row.reason,
                 "detail": row.detail,
