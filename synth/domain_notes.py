@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -12,6 +13,7 @@ from synth.errors import suggest
 from synth.language import known_languages, primary
 from synth.licences import UNKNOWN
 from synth.resources import find_shipped
+from synth.text import draw
 from synth.yaml_model import line_of
 
 SAMPLE = "replace-this.md"
@@ -42,11 +44,16 @@ def _of_documents(loaded: LoadedDomain, first: First, tried: DryRun) -> Iterator
     if UNKNOWN in corpus.licences:
         yield f"documents without a licence: {corpus.licences[UNKNOWN]:,}; state it as corpus_licence in {loaded.path}, or nothing can be pushed"
     if first.whole and not corpus.test_documents and domain.splits.test:
-        yield f"no document falls into the test split ({domain.splits.test:.0%} of {corpus.documents:,} are meant to): add documents, or raise splits.test"
+        yield f"no document falls into the test split ({domain.splits.test:.0%} of {corpus.documents:,} are meant to): add documents, or set splits.test to {_share_of_one(first):.2f}"
     if first.whole and corpus.test_documents == corpus.documents:
         yield "every document falls into the test split, so nothing is left to train on: add documents, or lower splits.test"
     if first.whole and domain.limit > corpus.passages * domain.plan.items_per_passage:
         yield f"{domain.limit:,} records are asked for (limit) and one pass over {corpus.passages:,} passages makes {corpus.passages * domain.plan.items_per_passage:,} tries: a run ends sooner when the documents hold no more"
+
+
+def _share_of_one(first: First) -> float:
+    """The least share of test documents, in whole per cent, with which one of these is held out."""
+    return math.floor(min(draw("split", document.id) for document in first.documents) * 100 + 1) / 100
 
 
 def _of_draws(loaded: LoadedDomain, first: First) -> Iterator[str]:

@@ -88,10 +88,7 @@ def resolve(choices: Choices) -> Resolved:
 
     Raises DomainError and InputError before anything is written.
     """
-    loaded = load_domain(choices.domain)
-    if choices.config is None:
-        check_parts(loaded)  # names the line of the file
-    loaded = override(loaded, choices)
+    loaded = _load(choices)
     evaluations = tuple(read_evaluations(choices.decontaminate))
     domain = kept_out_of(loaded.domain, evaluations)
     _check_parts(domain)
@@ -131,6 +128,13 @@ def resolve(choices: Choices) -> Resolved:
         decontaminate=choices.decontaminate,
         evaluations=evaluations,
     )
+
+
+def _load(choices: Choices) -> LoadedDomain:
+    loaded = load_domain(choices.domain)
+    if choices.config is None:
+        check_parts(loaded)  # names the line of the file
+    return override(loaded, choices)
 
 
 def _default_licence(domain: Domain, choices: Choices) -> str:

@@ -154,12 +154,10 @@ def _show_row(number: int, look: Look, model: str, row: ItemRow) -> None:
     out.print(f"[bold]{number}[/]  [{colour}]{escape(kept)}[/]  [dim]{escape(row.model or row.method or model)}[/]")
     for label, text in (
         ("query", _shorten(row.query or row.detail or "none")),
-        ("positive", _shorten(row.positive)),
-        ("passage", f"{_shorten(passage.text)} ({passage.id})"),
+        ("positive" if row.positive else "passage", f"{_shorten(row.positive or passage.text)} ({passage.id})"),
         ("gates", tell_verdicts(row)),
     ):
-        if text:
-            out.print(f"   [cyan]{label:<9}[/]{escape(text)}")
+        out.print(f"   [cyan]{label:<9}[/]{escape(text)}")
 
 
 def tell_verdicts(row: ItemRow) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from synth.corpora import Documents
 from synth.domain_notes import SAMPLE, find_notes, holds_sample
 from synth.domains import load_domain
 from synth.dry_run import dry_run, read_first
+from synth.ingest import split_of
 from synth.llm.settings import reach
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
@@ -62,9 +64,19 @@ def test_documents_without_a_licence_are_counted(notes: Notes) -> None:
     assert note.startswith("documents without a licence: 11; state it as corpus_licence in ")
 
 
-def test_an_empty_test_split_and_an_empty_train_split_are_told(notes: Notes) -> None:
+def test_an_empty_test_split_is_told_with_the_share_that_fills_it(
+    notes: Notes, ids_of: Callable[..., list[str]]
+) -> None:
     (note,) = notes(tests=0)
-    assert note.startswith("no document falls into the test split (10% of 10 are meant to)")
+    told = re.fullmatch(
+        r"no document falls into the test split \(10% of 10 are meant to\): add documents, or set splits\.test to (.*)",
+        note,
+    )
+    assert told is not None
+    share = float(told[1])
+    trains = ids_of("train", 10)
+    assert "test" in {split_of(name, share) for name in trains}
+    assert "test" not in {split_of(name, share - 0.01) for name in trains}
 
 
 def test_where_all_documents_are_for_tests_nothing_is_left_to_train_on(notes: Notes) -> None:
