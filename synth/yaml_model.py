@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from synth.errors import DomainError, suggest
 
@@ -62,11 +64,22 @@ def load_yaml_model(path: Path, model: type[Model], value: dict[str, Any] | None
     try:
         return model.model_validate(read_yaml(path) if value is None else value)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _most_telling(error)
         location = tuple(first["loc"])
         field = ".".join(map(str, location)) or "(whole file)"
         message = _explain(model, first["type"], first["msg"], location)
         raise DomainError(f"{path}, line {line_of(path, location)}, field {field}: {message}") from error
+
+
+def _most_telling(error: ValidationError) -> ErrorDetails:
+    """The first mistake; where a field is missing because its name is misspelt, the misspelling."""
+    first, *others = error.errors()
+    if first["type"] == "missing":
+        for other in others:
+            beside = other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]
+            if beside and get_close_matches(str(other["loc"][-1]), [str(first["loc"][-1])]):
+                return other
+    return first
 
 
 def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[int | str, ...]) -> str:

@@ -54,6 +54,13 @@ def test_an_error_names_file_line_and_field(tmp_path: Path, added: str, place: s
         load(tmp_path, GOOD + added + "\n")
 
 
+def test_a_required_field_whose_name_is_misspelt_is_told_by_its_misspelling(tmp_path: Path) -> None:
+    with pytest.raises(DomainError, match=r"line 4, field descripton: unknown field; did you mean 'description'\?"):
+        load(tmp_path, GOOD.replace("description", "descripton"))
+    with pytest.raises(DomainError, match=r"line 1, field description: is missing; add it"):
+        load(tmp_path, GOOD.replace("description", "zzz"))
+
+
 @pytest.mark.parametrize(
     ("title", "message"),
     [
