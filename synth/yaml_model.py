@@ -100,7 +100,10 @@ def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[in
 
 def line_of(path: Path, location: Sequence[int | str]) -> int:
     """Where a field stands in a YAML file, or the innermost field around it that does; 1 where none does."""
-    node = yaml.compose(path.read_text(encoding="utf-8"))
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):  # a file that was there, or never was one
+        return 1
     line = 1
     for part in location:
         found = _child(node, part)

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.recipe import Domain
 from synth.errors import DomainError
-from synth.yaml_model import load_yaml_model, read_yaml
+from synth.yaml_model import line_of, load_yaml_model, read_yaml
 
 GOOD = """\
 # a comment
@@ -127,3 +127,11 @@ def test_a_whole_file_error_has_no_line_to_point_at(tmp_path: Path) -> None:
         load_yaml_model(
             tmp_path / "tea.yaml", Domain, {**read_yaml(tmp_path / "tea.yaml"), "plan": {"length": {"short": -1}}}
         )
+
+
+def test_a_line_is_found_for_what_stands_in_the_file_and_for_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "tea.yaml"
+    path.write_text(GOOD + "gates:\n  - name: copy\n  - name: leak\n")
+    assert [line_of(path, place) for place in (["corpus"], ["gates", 1], ["gates", 1, "name"])] == [5, 9, 9]
+    assert [line_of(path, place) for place in (["gates", 7], ["zzz"], [])] == [7, 1, 1]
+    assert line_of(tmp_path / "nowhere.yaml", ["corpus"]) == line_of(tmp_path, ["corpus"]) == 1
