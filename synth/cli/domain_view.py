@@ -12,6 +12,7 @@ from typing import Any
 from rich.markup import escape
 
 from schemas.recipe import GateSettings
+from synth import registry
 from synth.cli.output import command, out
 from synth.domain_summary import (
     CorpusSummary,
@@ -173,10 +174,12 @@ def tell_verdicts(row: ItemRow) -> str:
 
 def show_next(loaded: LoadedDomain, fields: Sequence[str | None]) -> None:
     """The commands to go on with."""
-    synth, file = command("synth"), shlex.quote(str(loaded.path))
+    synth, name = command("synth"), loaded.domain.name
+    is_known = name in registry.names("domains") and registry.domain_path(name) == loaded.path
+    file = name if is_known else shlex.quote(str(loaded.path))
     flags = "".join(f" {flag} {shlex.quote(field)}" for flag, field in zip(_FIELD_FLAGS, fields, strict=True) if field)
     limit = f"{loaded.domain.limit:,}"
-    people = shlex.quote(str(loaded.path.parent / "people.jsonl"))
+    people = "people.jsonl" if is_known else shlex.quote(str(loaded.path.parent / "people.jsonl"))
     out.print("\n[bold]Next[/]")
     for line, meaning in (
         (f"{synth} domains check {file}{flags}", "after an edit: validates, and makes the rows again"),

@@ -149,7 +149,7 @@ def _make(place: Place, base: LoadedDomain | None, fields: Fields, llm: list[str
     files = scaffold.write(place, designed, base)
     try:
         return files, _try(str(place.file), settings, first)
-    except SynthError:
+    except (SynthError, KeyboardInterrupt):
         scaffold.discard(place)
         raise
 

@@ -233,3 +233,4 @@ def test_rows_of_every_shipped_domain_are_kept(cli: Cli, name: str) -> None:
     found = cli("domains", "check", name, "--json").json
     assert found["notes"] == []
     assert any(row["status"] == "accepted" for row in found["rows"])
+    assert f"synth generate --domain {name}  #" in cli("domains", "check", name).out
