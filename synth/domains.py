@@ -51,6 +51,11 @@ class LoadedDomain:
         """Topic tree; DomainError where it is missing."""
         return self._resolve("topics", self.domain.topics)
 
+    @property
+    def instructions(self) -> Path:
+        """List of task instructions; DomainError where it is missing."""
+        return self._resolve("instructions", self.domain.instructions)
+
     def _resolve(self, field: str, relative: str) -> Path:
         path = (self.path.parent / relative).resolve()
         if not path.exists():

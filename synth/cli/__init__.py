@@ -29,6 +29,7 @@ from synth.cli import (
     serve,
     sql,
     tasks,
+    topics,
 )
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
@@ -57,6 +58,7 @@ app.add_typer(domains.app)
 app.command()(tasks.tasks)
 app.command()(doctor.doctor)
 app.add_typer(personas.app)
+app.add_typer(topics.app)
 app.add_typer(datasets.app)
 app.command()(sql.sql)
 app.command()(gc.gc)
