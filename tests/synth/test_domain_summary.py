@@ -79,6 +79,7 @@ def test_passages_and_splits_are_those_of_a_run(tea: Path) -> None:
     assert summarise_domain(load_domain(str(tea)), store, Silent()) == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names("domains"))
 def test_shipped_domains_state_a_licence_for_every_document_and_person(name: str, tmp_path: Path) -> None:
     found = summarise_domain(load_domain(name), Store(tmp_path), Silent())

@@ -67,6 +67,7 @@ def test_every_verb_explains_itself(cli: Cli, verb: str) -> None:
     assert f"synth domains {verb}" in done.out
 
 
+@pytest.mark.slow
 def test_a_domain_is_shown_with_what_its_files_hold(cli: Cli) -> None:
     shown = cli("domains", "show", "finance").out
     for part in ("93, of them 6 test", "66; style: ", "length (min_words 2, max_words 64)", "multi_signal", "fact 44%"):
@@ -130,6 +131,7 @@ def test_a_model_writes_the_rows(cli: Cli, leaves: Path) -> None:
     assert shown.count("why do ") == 5
 
 
+@pytest.mark.slow
 def test_without_documents_a_sample_stands_in_and_is_told_until_it_is_replaced(
     cli: Cli, leaves: Path, tmp_path: Path
 ) -> None:
