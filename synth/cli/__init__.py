@@ -7,6 +7,7 @@ import sys
 import typer
 
 from synth.cli import (
+    audit,
     calibrate,
     catalog,
     datasets,
@@ -60,6 +61,7 @@ app.command()(doctor.doctor)
 app.add_typer(personas.app)
 app.add_typer(topics.app)
 app.add_typer(datasets.app)
+app.add_typer(audit.app)
 app.command()(sql.sql)
 app.command()(gc.gc)
 app.add_typer(catalog.app)
