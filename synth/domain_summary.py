@@ -19,6 +19,7 @@ from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
 from synth.domains import LoadedDomain, check_parts, load_facts, load_personas, load_topics
 from synth.files import read_batches
+from synth.instructions import load_instructions
 from synth.licences import UNKNOWN
 from synth.progress import Reporter
 from synth.recipe import shared_settings
@@ -90,6 +91,8 @@ def check_domain(loaded: LoadedDomain) -> tuple[list[Persona], Topics | None]:
     _ = loaded.corpus
     people = load_personas(loaded.personas)
     load_facts(loaded)
+    if loaded.domain.instructions:
+        load_instructions(loaded.instructions)
     return people, load_topics(loaded)
 
 

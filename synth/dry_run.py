@@ -93,7 +93,7 @@ def dry_run(resolved: Resolved, first: First, settings: LlmSettings, reporter: R
         teacher = build_scoring(resolved.scoring, folder / "teacher", folder / "embeddings")
         nearest = match_without_run(recipe, corpus, resolved.personas, teacher, folder, reporter)
         plan = Plan(recipe, corpus.ids, list(people), nearest)
-        planned = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
+        planned = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round, resolved.instructions)
         possible = (call for call in planned if not corpus.leaked[call.input.item.passage] and not refuse(call))
         calls = choose_spread(islice(possible, LOOKED_AT), ROWS)
         if not calls:

@@ -3,7 +3,7 @@
 FOLDER/NAME/NAME.yaml           the domain; every line says what it is
 FOLDER/NAME/personas.jsonl      who asks
 FOLDER/NAME/topics.yaml         what an LLM may invent documents about
-FOLDER/NAME/facts.yaml          what made negatives may change, where the domain it starts from has that
+FOLDER/NAME/facts.yaml, instructions.jsonl      where the domain it starts from has them
 FOLDER/NAME/documents/          a sample that is to be replaced, where no documents were named
 """
 
@@ -38,6 +38,14 @@ from synth.yaml_model import read_yaml
 
 PER_PASSAGE, MOST, LEAST = 2, 1_000, 10
 """How many records a new domain asks for: some a passage, within bounds; the next run may ask for more."""
+_FILES = {
+    "personas": "personas.jsonl",
+    "topics": "topics.yaml",
+    "facts": "facts.yaml",
+    "instructions": "instructions.jsonl",
+}
+"""Fields that name files, and how those of a new domain are called."""
+_ALWAYS = ("personas", "topics")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _WIDTH = 40
 """Of a line that a comment stands behind; above a longer one."""
@@ -135,9 +143,7 @@ def design(place: Place, begun: Domain, first: First) -> Domain:
             or f"Given a question about {place.name.replace('-', ' ')}, retrieve the passage that answers it",
             "corpus": "documents" if place.documents is None else _seen_from(place, place.documents),
             "corpus_licence": "",
-            "personas": "personas.jsonl",
-            "topics": "topics.yaml",
-            "facts": "facts.yaml" if begun.facts else "",
+            **{field: file for field, file in _FILES.items() if field in _ALWAYS or getattr(begun, field)},
             "limit": begun.limit if is_sample else max(LEAST, min(MOST, PER_PASSAGE * passages)),
             "plan": begun.plan.model_copy(update={"language": languages}),
         }
@@ -158,16 +164,14 @@ def sample_of(place: Place) -> Path:
 def write(place: Place, domain: Domain, base: LoadedDomain | None) -> list[Path]:
     """Make the folder, all of it or nothing; returns its files. Raises InputError where it can't be written."""
     shipped = find_shipped("data", "scaffold")
-    people = base.personas if base else shipped / "personas.jsonl"
-    topics = base.topics if base and base.domain.topics else shipped / "topics.yaml"
     try:
         with new_folder(place.target) as hidden:
             hidden.mkdir()
             (hidden / place.file.name).write_text(render(domain), encoding="utf-8")
-            shutil.copyfile(people, hidden / domain.personas)
-            shutil.copyfile(topics, hidden / domain.topics)
-            if base and domain.facts:
-                shutil.copyfile(base.facts, hidden / domain.facts)
+            for field, name in _FILES.items():
+                if getattr(domain, field):
+                    has_own = base is not None and getattr(base.domain, field)
+                    shutil.copyfile(getattr(base, field) if has_own else shipped / name, hidden / name)
             if place.documents is None:
                 (hidden / "documents").mkdir()
                 shutil.copyfile(shipped / "documents" / SAMPLE, hidden / "documents" / SAMPLE)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from schemas.recipe import GateSettings
 from synth import registry
 from synth.cli.output import command, out
+from synth.domain_notes import holds_sample
 from synth.domain_summary import (
     CorpusSummary,
     DomainSummary,
@@ -109,8 +110,9 @@ def show_files(place: Place, files: Sequence[Path], base: LoadedDomain | None) -
     says = {
         place.file.name: "what the domain is, every line explained; the only file to edit",
         "personas.jsonl": f"who asks: {start}",
-        "topics.yaml": "what an LLM may invent documents and tasks about",
+        "topics.yaml": "what an LLM invents documents and tasks about, where it is asked to",
         "facts.yaml": "what made negatives may change",
+        "instructions.jsonl": "task instructions that are pinned",
     }
     out.print(f"Made [bold green]{escape(str(place.target))}[/]")
     for file in files:
@@ -181,13 +183,24 @@ def show_next(loaded: LoadedDomain, fields: Sequence[str | None]) -> None:
     limit = f"{loaded.domain.limit:,}"
     people = "people.jsonl" if is_known else shlex.quote(str(loaded.path.parent / "people.jsonl"))
     out.print("\n[bold]Next[/]")
+    has_sample = holds_sample(loaded)
+    without = [
+        (
+            f"{synth} generate --domain {file} --documents topics --llm URL",
+            "without documents of your own: an LLM writes them about the topics",
+        )
+    ]
     for line, meaning in (
         (f"{synth} domains check {file}{flags}", "after an edit: validates, and makes the rows again"),
-        (f"{synth} generate --domain {file}{flags}", f"the real run: publishes up to {limit} records"),
+        (
+            f"{synth} generate --domain {file}{flags}",
+            f"the real run{', once your documents are there' if has_sample else ''}: publishes up to {limit} records",
+        ),
         (
             f"{synth} personas derive --domain {file}{flags} --llm URL -o {people}",
             "people who would search these documents",
         ),
+        *(without if has_sample else []),
     ):
         out.print(f"  {escape(line)}  [dim]# {meaning}[/]")
 

@@ -174,6 +174,25 @@ def test_a_new_domain_starts_from_a_file_of_ones_own_too_and_its_mistakes_are_na
     assert not (tmp_path / "black-tea").exists()
 
 
+def test_every_file_that_the_other_domain_names_is_taken_along(tmp_path: Path) -> None:
+    first = choose_place("tea", tmp_path)
+    make(first, "finance")
+    pinned = '{"id": "a", "task": "instructed-query", "text": "Given a tea, find how it is steeped"}\n'
+    (tmp_path / "tea" / "pinned.jsonl").write_text(pinned)
+    first.file.write_text(first.file.read_text() + "instructions: pinned.jsonl\n")
+    place = choose_place("white-tea", tmp_path)
+    made = make(place, str(first.file))
+    loaded = load_domain(str(place.file))
+    check_domain(loaded)
+    assert loaded.instructions.read_text() == pinned
+    assert {made.personas, made.topics, made.facts, made.instructions} == {
+        path.name for path in place.target.iterdir() if path.is_file() and path != place.file
+    }
+    (place.target / "instructions.jsonl").write_text(pinned.replace("instructed-query", "keyword-query"))
+    with pytest.raises(DomainError, match=r"instructions\.jsonl, line 1, field task: 'keyword-query' takes no"):
+        check_domain(loaded)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
