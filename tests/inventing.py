@@ -9,15 +9,11 @@ import re
 from fake_llm import Fill, Say
 
 TOPICS = {
-    f"Branch {branch}": {
-        f"Section {branch}{section}": [f"leaf {branch}{section}{leaf}" for leaf in "abc"] for section in "xy"
-    }
+    f"Branch {branch}": {f"Section {branch}{section}": [f"leaf {branch}{section}{leaf}" for leaf in "abc"] for section in "xy"}
     for branch in "12"
 }
 """Twelve leaves."""
-WORDS = (
-    "harbour ledger ferry covenant tariff auditor winter bridge orchard customs lantern permit engine market".split()
-)
+WORDS = "harbour ledger ferry covenant tariff auditor winter bridge orchard customs lantern permit engine market".split()
 
 
 def said(key: str, count: int) -> str:

@@ -15,15 +15,11 @@ from synth.llm.settings import LlmSettings, reach
 from synth.recipe import Choices
 from synth.store import Store
 
-
 @pytest.fixture
 def domain(tmp_path: Path) -> Path:
     """A domain with twelve topics and two people."""
     (tmp_path / "topics.yaml").write_text(yaml.safe_dump({"topics": TOPICS}))
-    people = [
-        {"id": f"p{n}", "text": f"A clerk at the {place} who types in haste."}
-        for n, place in enumerate(("port", "mill"))
-    ]
+    people = [{"id": f"p{n}", "text": f"A clerk at the {place} who types in haste."} for n, place in enumerate(("port", "mill"))]
     (tmp_path / "people.jsonl").write_text("\n".join(map(json.dumps, people)))
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "one.md").write_text("# One\n\nA document that is never read by these tests.")
