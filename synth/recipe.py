@@ -14,7 +14,7 @@ from schemas.facts import Facts
 from schemas.persona import Persona
 from schemas.recipe import Domain, FusionMethod, GateSettings, ModelChoice, Recipe, ScoringSettings
 from synth import registry
-from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
+from synth.domains import LoadedDomain, check_parts, hash_personas, load_domain, load_facts, load_personas
 from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
@@ -96,7 +96,7 @@ def resolve(choices: Choices) -> Resolved:
 
     Raises DomainError and InputError before anything is written.
     """
-    loaded = override(load_domain(choices.domain), choices)
+    loaded = _load(choices)
     evaluations = tuple(read_evaluations(choices.decontaminate))
     domain = kept_out_of(loaded.domain, evaluations)
     _check_parts(domain)
@@ -140,6 +140,13 @@ def resolve(choices: Choices) -> Resolved:
         decontaminate=choices.decontaminate,
         evaluations=evaluations,
     )
+
+
+def _load(choices: Choices) -> LoadedDomain:
+    loaded = load_domain(choices.domain)
+    if choices.config is None:
+        check_parts(loaded)  # names the line of the file
+    return override(loaded, choices)
 
 
 def _default_licence(domain: Domain, choices: Choices) -> str:
