@@ -50,6 +50,12 @@ def test_each_topic_gets_one_before_any_gets_two(serve: Serve, derived: Any) -> 
     assert {each.model for each in found.instructions} == {"fake"}
 
 
+def test_in_as_many_rounds_as_there_are_tasks_every_topic_gets_each(serve: Serve, derived: Any) -> None:
+    found = derived(serve(), 48)
+    assert found.count.kept == 48
+    assert len({(each.task, each.topic) for each in found.instructions}) == 48
+
+
 def test_the_same_words_for_one_task_count_once(serve: Serve, derived: Any) -> None:
     same = Say(json.dumps({"instruction": "Given a permit, retrieve the rule behind it"}))
     found = derived(serve(lambda _prompt, _asked: same), 12)
@@ -99,7 +105,6 @@ def test_items_about_a_topic_take_its_instruction_and_none_is_invented_for_them(
         for record in records
         if (record["provenance"]["task"], topics[record["positive"]["passage_id"]]) in pinned
     ]
-    assert len(took) > 5
+    assert len(took) == 24
     assert all(took)
-    invented = [prompt for prompt in fake.prompts if "You invent classification tasks" in prompt]
-    assert len(invented) < len(records) / 2
+    assert not [prompt for prompt in fake.prompts if "You invent classification tasks" in prompt]
