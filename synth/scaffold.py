@@ -138,7 +138,7 @@ def design(place: Place, begun: Domain, first: First) -> Domain:
         update={
             "name": place.name,
             "title": title,
-            "description": f"{title}, from {'a sample that is to be replaced' if is_sample else 'documents of our own'}.",
+            "description": f"{title}.",
             "instruction": begun.instruction
             or f"Given a question about {place.name.replace('-', ' ')}, retrieve the passage that answers it",
             "corpus": "documents" if place.documents is None else _seen_from(place, place.documents),
