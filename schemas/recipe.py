@@ -286,6 +286,7 @@ class Domain(ScoringSettings):
     persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
         GateSettings(name="schema"),
+        GateSettings(name="garbage"),
         GateSettings(name="length"),
         GateSettings(name="language"),
         GateSettings(name="repetition"),

@@ -148,6 +148,8 @@ class Pair(_Record):
     """Further passages that the query needs, where it needs several."""
     persona: str = ""
     """Who asks, as the prompt described them."""
+    positive_written: bool = False
+    """Whether an LLM wrote the positive; else it is text of the corpus."""
 
     @property
     def positives(self) -> list[str]:

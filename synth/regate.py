@@ -10,7 +10,7 @@ from synth.carried import read_carried
 from synth.gates import RecordGate, apply_gates
 from synth.shard import Workshop
 
-_PAIR = Pair.model_fields.keys() - {"kind", "positive", "more_positives", "persona"}
+_PAIR = Pair.model_fields.keys() - {"kind", "positive", "more_positives", "persona", "positive_written"}
 _TEXT = PassageText.model_fields.keys()
 
 

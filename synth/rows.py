@@ -165,6 +165,7 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
         attributes=[Attribute(name=name, value=value) for name, value in draft.attributes.items()],
         judgement=_judgement(task_input, recipe, answer),
         persona=_asker(task_input, draft),
+        positive_written=draft.positive != passage.text and not is_cut(draft.method),
         provenance=provenance,
     )
 

@@ -1,0 +1,97 @@
+"""Strings without sense: one sign again and again, keyboard mash, hashes and encoded bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+
+from synth.language import primary
+from synth.resources import find_shipped
+from synth.vocabulary import is_known, known_threes
+
+_LANGUAGE = "en"
+_SIGN = "[^\\w\\s\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
+"""Which people repeat less than emoji."""
+_RUN = re.compile(rf"({_SIGN})\1{{7,}}|([0-9x])\2{{15,}}|({_SIGN})(?!\3)({_SIGN})(?:\3\4){{4,}}")
+_RULE = re.compile(r"^[\s|+:=*~#_.-]+$", re.MULTILINE)
+"""A line that is a rule, or that of a table."""
+_BLOB = re.compile(r"(?<![\w+/=-])(?=[A-Za-z0-9+/_-]*[0-9A-Z])[A-Za-z0-9+/_-]{24,}={0,2}(?![\w+/=-])")
+_HEX = re.compile(r"(?=\d*[a-fA-F])(?=[a-fA-F]*\d)[0-9a-fA-F]{32,}")
+_CLASS = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[+/_-]+")
+_CHANGES, _MORE_CHANGES = 0.42, 0.5
+"""Share of the places in a string at which small letters, capitals, digits and signs change, with digits in several
+places and without; words glued together have fewer."""
+_WORD = re.compile(r"(?<![\w.\-/\\@$#&=%:+'’])[^\W\d_]{6,40}(?![\w\-/\\@(=%:+]|\.\w)")
+_ROWS = (
+    "qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm wxcvbn"
+    " йцукенгшщзхъ фывапролджэ ячсмитьбю"
+).split()
+_WALKS = frozenset(
+    walk[start : start + 5]
+    for row in _ROWS
+    for walk in (row, row[::-1])
+    for start in range(len(row) - 4)
+)  # fmt: skip
+_LAYOUTS = frozenset("qwerty qwertys qwertz azerty jcuken йцукен qwertyuiop".split())
+_SHORTEST_MASH = 8
+_UNUSUAL, _UNSEEN = 33, 0.5
+"""Mean of data/words/letter-pairs.txt over a word, and share of its threes of letters that stand in no word of
+data/words/en.txt, from which it is no word."""
+
+
+def junk(text: str, language: str) -> Iterator[str]:
+    """Junk in a text, in order of its kinds; mash other than along a row of keys in English only.
+
+    >>> list(junk("asdfghjkl sdkfjhskdjfh", "en"))
+    ['asdfghjkl', 'sdkfjhskdjfh']
+    """
+    for found in _RUN.finditer(text):
+        if not _RULE.match(text, *_line_of(text, found.start())):
+            yield found[0][:40]
+    for found in _BLOB.finditer(text):
+        if _HEX.fullmatch(found[0]) or _is_encoded(found[0]):
+            yield found[0]
+    english = primary(language) == _LANGUAGE
+    yield from (word for word in _WORD.findall(text) if _is_mash(word, english))
+
+
+def _line_of(text: str, place: int) -> tuple[int, int]:
+    end = text.find("\n", place)
+    return text.rfind("\n", 0, place) + 1, len(text) if end < 0 else end
+
+
+def _is_encoded(text: str) -> bool:
+    """Whether it looks like base64: small letters, capitals and digits change places as if drawn, as in no path."""
+    parts = _CLASS.findall(text)
+    if not (any(map(str.islower, parts)) and any(map(str.isupper, parts))):
+        return False
+    digits, signs = sum(map(str.isdigit, parts)), sum(not part.isalnum() for part in parts)
+    return len(parts) >= (_CHANGES if digits > 1 else _MORE_CHANGES + signs) * len(text)
+
+
+@lru_cache(maxsize=65_536)
+def _is_mash(word: str, english: bool) -> bool:
+    lower = word.lower()
+    if _walks(lower):
+        return lower not in _LAYOUTS
+    if not english or len(word) < _SHORTEST_MASH or not word[1:].islower() or not word.isascii() or is_known(lower):
+        return False
+    pairs, path = _pairs(), f".{lower}."
+    if sum(pairs[pair] for pair in zip(path, path[1:], strict=False)) < _UNUSUAL * (len(path) - 1):
+        return False
+    threes = [lower[start : start + 3] for start in range(len(lower) - 2)]
+    return sum(three not in known_threes() for three in threes) >= _UNSEEN * len(threes)
+
+
+def _walks(word: str) -> bool:
+    return any(word[start : start + 5] in _WALKS for start in range(len(word) - 4))
+
+
+@cache
+def _pairs() -> dict[tuple[str, str], int]:
+    """(letter, next) -> -10 ln P; `.` stands for what is before and after a word."""
+    lines = find_shipped("data", "words", "letter-pairs.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split() for line in lines if not line.startswith("#")]
+    letters = [row[0] for row in rows]
+    return {(row[0], after): int(cost) for row in rows for after, cost in zip(letters, row[1:], strict=True)}

@@ -1,0 +1,82 @@
+"""Tokens that come from vocabularies and chat templates and that nobody writes (data/words/tokens.yaml)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+
+from synth.language import primary
+from synth.resources import find_shipped
+from synth.text import words
+from synth.vocabulary import is_known
+
+_MARKS = ("<", "[", "|>", "##", "@@", "▁", "Ġ", "Ċ", "ã", "âĢ", "ðŁ", "Âł", "madeup")
+"""Every special token holds one of these."""
+_FORMS = r"""<[|｜][^<>|｜\n]{1,40}[|｜]>                    # <|im_start|>, DeepSeek's full-width bars
+      | <\|(?:im|start|end|eot|eom|eos|bos|begin|endof|fim|turn)\w*   # ... when its end is lost
+      | (?<![\w<])\w*(?:im_(?:start|end|sep)|endoftext|eot_id|header_id)\|>
+      | <0x[0-9A-F]{2}>                                   # SentencePiece's bytes
+      | ▁+(?=[^\W_]) | (?<=\w)▁+                          # SentencePiece's spaces
+      | (?<=[^\s"'(‘“«-])[ĠĊ] | [ĠĊ]\w+.*?\s[ĠĊ]\w         # those of byte-level BPE, two where they begin words
+      | âĢ | ã[ģĢĤĥ] | ðŁ | Âł                            # and its spelling of quotes, kana, emoji, spaces
+      | (?<=\S\s)\#\#[^\W\d_A-Z]+ | (?<=[^\W\d_])@@(?=\s|$)  # word pieces of BERT and of subword-nmt
+      | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:"""
+_BPE_WORD = re.compile(r"(?:^|(?<=\s))[ĠĊ]([a-z]{2,})\b")
+_MALTESE = "mt"
+_NO_LANGUAGE = "none"
+
+
+def special_tokens(text: str, language: str) -> Iterator[str]:
+    """Special tokens in a text, in order.
+
+    >>> list(special_tokens("what are net sales?</s>", "en"))
+    ['</s>']
+    """
+    if any(map(text.__contains__, _MARKS)):
+        maltese = primary(language) == _MALTESE
+        for found in _special().finditer(text):
+            if not (maltese and found[0][0] in "ĠĊ"):
+                yield found[0].strip()
+        for found in () if maltese else _BPE_WORD.finditer(text):
+            if is_known(found[1]):
+                yield found[0]
+
+
+def glitch_tokens(text: str, language: str) -> Iterator[str]:
+    """Glitch tokens, and sticky ones of other languages than the text's, in lower case."""
+    found = words(text)
+    if not _all_glitches().isdisjoint(found):
+        own = _words_of(primary(language))
+        yield from (word for word in found if word in _all_glitches() and word not in own)
+
+
+@cache
+def _data() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(find_shipped("data", "words", "tokens.yaml").read_text(encoding="utf-8"))
+    return read
+
+
+@cache
+def _special() -> re.Pattern[str]:
+    listed = f"(?:{_listed(_data()['special'])}) | (?-i:{_listed(_data()['special_as_written'])})"
+    return re.compile(f"{_FORMS} | {listed}", re.VERBOSE | re.IGNORECASE)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    tokens = [re.escape(token).replace(r"\#", r"\d+") for line in lines for token in line.split()]
+    return "|".join(sorted(tokens, key=len, reverse=True))
+
+
+@cache
+def _all_glitches() -> frozenset[str]:
+    sticky = _data()["sticky"].values()
+    return frozenset(word for line in (*_data()["glitch"], *sticky) for word in line.lower().split())
+
+
+@cache
+def _words_of(language: str) -> frozenset[str]:
+    return frozenset() if language == _NO_LANGUAGE else frozenset(_data()["sticky"].get(language, "").split())
