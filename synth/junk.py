@@ -14,8 +14,8 @@ _LANGUAGE = "en"
 _SIGN = "[^\\w\\s\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
 """Which people repeat less than emoji."""
 _RUN = re.compile(rf"({_SIGN})\1{{7,}}|([0-9x])\2{{15,}}|({_SIGN})(?!\3)({_SIGN})(?:\3\4){{4,}}")
-_RULE = re.compile(r"^[\s|+:=*~#_.-]+$", re.MULTILINE)
-"""A line that is a rule, or that of a table."""
+_RULE = re.compile(r"[\s|+:=*~#_.-]+")
+"""What a line holds that is a rule, or that of a table."""
 _BLOB = re.compile(r"(?<![\w+/=-])(?=[A-Za-z0-9+/_-]*[0-9A-Z])[A-Za-z0-9+/_-]{24,}={0,2}(?![\w+/=-])")
 _HEX = re.compile(r"(?=\d*[a-fA-F])(?=[a-fA-F]*\d)[0-9a-fA-F]{32,}")
 _CLASS = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[+/_-]+")
@@ -34,31 +34,35 @@ _WALKS = frozenset(
     for start in range(len(row) - 4)
 )  # fmt: skip
 _LAYOUTS = frozenset("qwerty qwertys qwertz azerty jcuken йцукен qwertyuiop".split())
-_SHORTEST_MASH = 8
+_SHORTEST, _SHORTEST_MASH = 6, 8
 _UNUSUAL, _UNSEEN = 33, 0.5
 """Mean of data/words/letter-pairs.txt over a word, and share of its threes of letters that stand in no word of
 data/words/en.txt, from which it is no word."""
 
 
 def junk(text: str, language: str) -> Iterator[str]:
-    """Junk in a text, in order of its kinds; mash other than along a row of keys in English only.
+    """Junk in a text, in order; mash other than along a row of keys in English only.
 
-    >>> list(junk("asdfghjkl sdkfjhskdjfh", "en"))
+    >>> list(junk("asdfghjkl or sdkfjhskdjfh", "en"))
     ['asdfghjkl', 'sdkfjhskdjfh']
     """
-    for found in _RUN.finditer(text):
-        if not _RULE.match(text, *_line_of(text, found.start())):
-            yield found[0][:40]
-    for found in _BLOB.finditer(text):
-        if _HEX.fullmatch(found[0]) or _is_encoded(found[0]):
-            yield found[0]
     english = primary(language) == _LANGUAGE
-    yield from (word for word in _WORD.findall(text) if _is_mash(word, english))
+    for piece in text.split():
+        if len(piece) >= _SHORTEST:
+            for found in _in_piece(piece, english):
+                if not (_RULE.fullmatch(found) and _is_rule(text, found)):
+                    yield found
 
 
-def _line_of(text: str, place: int) -> tuple[int, int]:
-    end = text.find("\n", place)
-    return text.rfind("\n", 0, place) + 1, len(text) if end < 0 else end
+def _is_rule(text: str, found: str) -> bool:
+    return any(found in line and _RULE.fullmatch(line) for line in text.splitlines())
+
+
+@lru_cache(maxsize=65_536)
+def _in_piece(piece: str, english: bool) -> tuple[str, ...]:
+    runs = [found[0] for found in _RUN.finditer(piece)]
+    blobs = [found for found in _BLOB.findall(piece) if _HEX.fullmatch(found) or _is_encoded(found)]
+    return (*runs, *blobs, *(word for word in _WORD.findall(piece) if _is_mash(word, english)))
 
 
 def _is_encoded(text: str) -> bool:
@@ -70,7 +74,6 @@ def _is_encoded(text: str) -> bool:
     return len(parts) >= (_CHANGES if digits > 1 else _MORE_CHANGES + signs) * len(text)
 
 
-@lru_cache(maxsize=65_536)
 def _is_mash(word: str, english: bool) -> bool:
     lower = word.lower()
     if _walks(lower):

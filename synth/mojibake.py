@@ -14,6 +14,9 @@ _FAULTS = re.compile(
       | [\u202d\u202e]                                              # letters turned round by force
       | [\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4,}
       | ([\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094d\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])\1{2,}
+      | [ВГД][£®°©™¤¦§¨«\xa0ЂЃѓ] | ВЈ(?=[a-zA-Z0-9])                 # UTF-8 read as Windows-1251
+      | [ÂĂĹ][Ł©ˇ˘¤§¨]                                              # ... as Windows-1250
+      | ¡[\xad°±®¯¤]                                                # GBK read as Latin-1
       | 锟斤拷|烫烫烫|屯屯屯                                        # U+FFFD read as GBK, memory of a debugger
       | (?<=[^\W\d_])\\u[0-9a-fA-F]{4} | \\u[0-9a-fA-F]{4}(?=[^\W\d_])  # caf\u00e9, escaped twice""",
     re.VERBOSE,
@@ -21,6 +24,8 @@ _FAULTS = re.compile(
 _LATIN_1 = re.compile(r"[\u00a1-\u00ff]{5,}")
 """Cyrillic, Greek or Chinese of one or two bytes a letter, read as Latin-1. No word has so many accented letters in a row
 that are different."""
+_LIGATURES = "Œœ"
+"""Which may stand alone, as in a question about them; nor are two of a sign (††) wrong letters."""
 _OPEN, _CLOSE = "[\u202a\u202b\u2066-\u2068]", "[\u202c\u2069]"
 _DIRECTIONS = re.compile(f"{_OPEN}|{_CLOSE}")
 
@@ -67,6 +72,7 @@ def _wrong_letters(text: str) -> str:
         return ""
     from ftfy.badness import BADNESS_RE  # 0.1 s; text in ASCII needs no look
 
-    if found := BADNESS_RE.search(text):
-        return str(found[0]).strip()
+    for found in BADNESS_RE.finditer(text):
+        if len(set(found[0])) > 1 and found[0][0] not in _LIGATURES:
+            return str(found[0]).strip()
     return next((found[0] for found in _LATIN_1.finditer(text) if len(set(found[0])) > 3), "")

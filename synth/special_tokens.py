@@ -14,8 +14,9 @@ from synth.resources import find_shipped
 from synth.text import words
 from synth.vocabulary import is_known
 
-_MARKS = ("<", "[", "|>", "##", "@@", "▁", "Ġ", "Ċ", "ã", "âĢ", "ðŁ", "Âł", "madeup")
-"""Every special token holds one of these."""
+_MARKS = ("<", "[", "|>", "##", "@@", "madeup")
+_MORE_MARKS = (*_MARKS, "▁", "Ġ", "Ċ", "ã", "âĢ", "ðŁ", "Âł")
+"""Every special token holds one of these, of text in ASCII one of the first."""
 _FORMS = r"""<[|｜][^<>|｜\n]{1,40}[|｜]>                    # <|im_start|>, DeepSeek's full-width bars
       | <\|(?:im|start|end|eot|eom|eos|bos|begin|endof|fim|turn)\w*   # ... when its end is lost
       | (?<![\w<])\w*(?:im_(?:start|end|sep)|endoftext|eot_id|header_id)\|>
@@ -23,7 +24,7 @@ _FORMS = r"""<[|｜][^<>|｜\n]{1,40}[|｜]>                    # <|im_start|>, 
       | ▁+(?=[^\W_]) | (?<=\w)▁+                          # SentencePiece's spaces
       | (?<=[^\s"'(‘“«-])[ĠĊ] | [ĠĊ]\w+.*?\s[ĠĊ]\w         # those of byte-level BPE, two where they begin words
       | âĢ | ã[ģĢĤĥ] | ðŁ | Âł                            # and its spelling of quotes, kana, emoji, spaces
-      | (?<=\S\s)\#\#[^\W\d_A-Z]+ | (?<=[^\W\d_])@@(?=\s|$)  # word pieces of BERT and of subword-nmt
+      | (?<=\S\s)(?-i:\#\#[a-zà-öø-ÿ]+) | (?<=[^\W\d_])@@(?=\s|$)  # word pieces of BERT and of subword-nmt
       | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:"""
 _BPE_WORD = re.compile(r"(?:^|(?<=\s))[ĠĊ]([a-z]{2,})\b")
 _MALTESE = "mt"
@@ -36,7 +37,7 @@ def special_tokens(text: str, language: str) -> Iterator[str]:
     >>> list(special_tokens("what are net sales?</s>", "en"))
     ['</s>']
     """
-    if any(map(text.__contains__, _MARKS)):
+    if any(map(text.__contains__, _MARKS if text.isascii() else _MORE_MARKS)):
         maltese = primary(language) == _MALTESE
         for found in _special().finditer(text):
             if not (maltese and found[0][0] in "ĠĊ"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 from schemas.base import Strict
@@ -14,12 +14,8 @@ from synth.special_tokens import glitch_tokens, special_tokens
 
 __all__ = ["Garbage"]
 
-_Find = Callable[[str, str], Iterator[str]]
-_KINDS: tuple[tuple[str, _Find], ...] = (
-    ("special_token", special_tokens),
-    ("glitch_token", glitch_tokens),
-    ("junk", junk),
-)
+_INSTRUCTION = "the instruction"
+_SHORT = ("", _INSTRUCTION)
 
 
 class Garbage:
@@ -43,34 +39,16 @@ class Garbage:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._allowed = frozenset(text.lower() for text in settings.allow)
-        self._instruction = lru_cache(maxsize=1024)(self._faults)  # that many records share
 
     def judge(self, record: Pair) -> Verdict:
-        reason, detail = self._fault(record)
+        reason, detail = next(self._faults(record), ("", ""))
         return verdict(self.name, reason, detail=detail)
 
-    def _fault(self, record: Pair) -> tuple[str, str]:
-        language = record.language
-        for reason, found in self._faults(record.query, language):
-            if not self._is_quoted(record, reason, found):
-                return reason, found
-        for reason, found in self._instruction(record.instruction, language) if record.instruction else ():
-            return reason, f"{found} in the instruction"
-        for attribute in record.attributes:
-            for reason, found in self._faults(attribute.value, language):
-                if not self._is_quoted(record, reason, found):
-                    return reason, f"{found} in {attribute.name}"
-        for reason, found in self._faults(record.positive.text, language) if record.positive_written else ():
-            return reason, f"{found} in the positive"
-        return "", ""
-
-    def _faults(self, text: str, language: str) -> list[tuple[str, str]]:
-        """(reason, what was found) of everything in a text that is not allowed."""
-        garbled = mojibake(text)
-        faults = [("mojibake", garbled)] if garbled else []
-        for reason, find in _KINDS:
-            faults += [(reason, found) for found in find(text, language) if found.lower() not in self._allowed]
-        return faults
+    def _faults(self, record: Pair) -> Iterator[tuple[str, str]]:
+        for where, text in _texts(record):
+            for reason, found in _garbage(text, record.language, where in _SHORT) if text else ():
+                if found.lower() not in self._allowed and not self._is_quoted(record, reason, found):
+                    yield reason, f"{found} in {where}" if where else found
 
     def _is_quoted(self, record: Pair, reason: str, found: str) -> bool:
         if not self.settings.quote or reason == "mojibake" or found.endswith(("|>", "｜>")):
@@ -79,3 +57,28 @@ class Garbage:
         if not record.positive_written:
             passages.append(record.positive.text)
         return any(found.lower() in passage.lower() for passage in passages)
+
+
+def _texts(record: Pair) -> Iterator[tuple[str, str]]:
+    """What an LLM wrote of a record: '' and the query, a name and any other text."""
+    yield "", record.query
+    yield _INSTRUCTION, record.instruction
+    for attribute in record.attributes:
+        yield attribute.name, attribute.value
+    if record.positive_written:
+        yield "the positive", record.positive.text
+
+
+@lru_cache(maxsize=256)
+def _garbage(text: str, language: str, is_short: bool) -> tuple[tuple[str, str], ...]:
+    """(reason, what was found) of everything in a text; many records share an instruction.
+
+    In a long text one odd word is sooner a name than mash.
+    """
+    garbled = mojibake(text)
+    return (
+        *([("mojibake", garbled)] if garbled else []),
+        *(("special_token", found) for found in special_tokens(text, language)),
+        *(("glitch_token", found) for found in glitch_tokens(text, language)),
+        *(("junk", found) for found in junk(text, language if is_short else "")),
+    )

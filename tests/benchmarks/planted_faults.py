@@ -44,6 +44,10 @@ PERSONAS = load_personas(load_domain("finance").personas)
 SEED = 7
 PARAPHRASE = 4.0
 HARD_RANKS = (2, 20)
+KINDS_SHOWN = (
+    "copied passage", "generic question", "leaked answer", "truncated", "prompt echo", "other language", "special token",
+    "mojibake", "junk",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def plant(each: Set, fault: str, half: str) -> Iterator[tuple[Pair, str, str]]:
 
 def kind_table(kinds: Mapping[str, Counter[tuple[str, bool]]]) -> None:
     print("By what was drawn\n\n| fault | drawn | planted | recall |\n|---|---|---|---|")
-    for fault in ("copied passage", "generic question", "leaked answer", "truncated", "prompt echo", "other language"):
+    for fault in KINDS_SHOWN:
         for kind in sorted({kind for kind, _ in kinds[fault]}):
             caught, lost = kinds[fault][kind, True], kinds[fault][kind, False]
             told = f"{kind} (not bound)" if kind == WHOLE else kind
