@@ -14,10 +14,13 @@ _FAULTS = re.compile(
       | [\u202d\u202e]                                              # letters turned round by force
       | [\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4,}
       | ([\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094d\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])\1{2,}
-      | [ВГД][£®°©™¤¦§¨«\xa0ЂЃѓ] | ВЈ(?=[a-zA-Z0-9])                 # UTF-8 read as Windows-1251
-      | [ÂĂĹ][Ł©ˇ˘¤§¨]                                              # ... as Windows-1250
-      | ¡[\xad°±®¯¤]                                                # GBK read as Latin-1
-      | 锟斤拷|烫烫烫|屯屯屯                                        # U+FFFD read as GBK, memory of a debugger
+      | [ВГДΒΓĀ][£®°©™¤¦§¨«\xa0ЂЃѓ] | β€ | ВЈ(?=[a-zA-Z0-9])          # UTF-8 read as Windows-1251, 1253, 1257
+      | [ÂĂĹ][ŁŤŽŠŚŹŻťž©ˇ˘¤§¨]                                       # ... as Windows-1250 and ISO 8859-2
+      | [ΓÔ](?:Ç|é¼) | [┬├][^\s│┤─-╿]                               # ... as code pages 437 and 850
+      | (?<=[^\W\d_])¡ | ¡(?:[^\w¿\s"'“‘«(*_…-]|[àâ-äæ-èê-ìîïòôõöùûý-ÿÀÂ-ÄÆ-ÈÊ-ÌÎÏÒÔÕÖÙÛÝ-ß]|[ÁÉÍÓÚB-DF-HJ-NP-TV-XZ](?!\w))
+      | ¢[A-Za-zÀ-ÿ]                                                # East Asian read as Latin-1
+      | 鈥|鈧|(?<![⺀-鿿])[拢芦禄庐茅掳驴艂](?![⺀-鿿]) | 锟斤拷|烫烫烫|屯屯屯  # ... as GBK, and memory of a debugger
+      | 窶|竄|(?<=[a-zA-Z\s])ﾂ[｡-ﾟ]|(?<=[a-zA-Z])ﾃ[｡-ﾟ]             # ... as Shift JIS
       | (?<=[^\W\d_])\\u[0-9a-fA-F]{4} | \\u[0-9a-fA-F]{4}(?=[^\W\d_])  # caf\u00e9, escaped twice""",
     re.VERBOSE,
 )
