@@ -24,8 +24,7 @@ _CHANGES, _MORE_CHANGES = 0.42, 0.5
 places and without; words glued together have fewer."""
 _WORD = re.compile(r"(?<![\w.\-/\\@$#&=%:+'’])[^\W\d_]{6,40}(?![\w\-/\\@(=%:+]|\.\w)")
 _ROWS = (
-    "qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm wxcvbn"
-    " йцукенгшщзхъ фывапролджэ ячсмитьбю"
+    "qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm wxcvbn йцукенгшщзхъ фывапролджэ ячсмитьбю"
 ).split()
 _WALKS = frozenset(
     walk[start : start + 5]
@@ -33,7 +32,7 @@ _WALKS = frozenset(
     for walk in (row, row[::-1])
     for start in range(len(row) - 4)
 )  # fmt: skip
-_LAYOUTS = frozenset("qwerty qwertys qwertz azerty jcuken йцукен qwertyuiop".split())
+_LAYOUTS = frozenset("qwerty qwertys qwertz azerty jcuken йцукен".split())
 _SHORTEST, _SHORTEST_MASH = 6, 8
 _UNUSUAL, _UNSEEN = 33, 0.5
 """Mean of data/words/letter-pairs.txt over a word, and share of its threes of letters that stand in no word of
@@ -62,7 +61,8 @@ def _is_rule(text: str, found: str) -> bool:
 def _in_piece(piece: str, english: bool) -> tuple[str, ...]:
     runs = [found[0] for found in _RUN.finditer(piece)]
     blobs = [found for found in _BLOB.findall(piece) if _HEX.fullmatch(found) or _is_encoded(found)]
-    return (*runs, *blobs, *(word for word in _WORD.findall(piece) if _is_mash(word, english)))
+    mash = [word for word in _WORD.findall(piece) if _is_mash(word, english)]
+    return tuple(dict.fromkeys([*runs, *blobs, *mash]))
 
 
 def _is_encoded(text: str) -> bool:
@@ -78,7 +78,7 @@ def _is_mash(word: str, english: bool) -> bool:
     lower = word.lower()
     if _walks(lower):
         return lower not in _LAYOUTS
-    if not english or len(word) < _SHORTEST_MASH or not word[1:].islower() or not word.isascii() or is_known(lower):
+    if not english or len(word) < _SHORTEST_MASH or not word.islower() or not word.isascii() or is_known(lower):
         return False
     pairs, path = _pairs(), f".{lower}."
     if sum(pairs[pair] for pair in zip(path, path[1:], strict=False)) < _UNUSUAL * (len(path) - 1):

@@ -56,7 +56,7 @@ def _odd_character(text: str) -> str:
 
 
 def _shown(found: str) -> str:
-    if found[0] == "\\" or (found.isprintable() and not unicodedata.combining(found[0]) and found[0] < "\ufff0"):
+    if found.isprintable() and found[0] < "\ufff0" and not unicodedata.category(found[0]).startswith("M"):
         return found
     return " ".join(f"U+{ord(char):04X}" for char in found[:4])
 

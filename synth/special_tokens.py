@@ -18,14 +18,14 @@ _MARKS = ("<", "[", "|>", "##", "@@", "madeup")
 _MORE_MARKS = (*_MARKS, "▁", "Ġ", "Ċ", "ã", "âĢ", "ðŁ", "Âł")
 """Every special token holds one of these, of text in ASCII one of the first."""
 _FORMS = r"""<[|｜][^<>|｜\n]{1,40}[|｜]>                    # <|im_start|>, DeepSeek's full-width bars
-      | <\|(?:im|start|end|eot|eom|eos|bos|begin|endof|fim|turn)\w*   # ... when its end is lost
+      | <\|(?:im|start|end|eot|eom|eos|bos|begin|fim|turn)\w*          # ... when its end is lost, or its beginning
       | (?<![\w<])\w*(?:im_(?:start|end|sep)|endoftext|eot_id|header_id)\|>
-      | <0x[0-9A-F]{2}>                                   # SentencePiece's bytes
-      | ▁+(?=[^\W_]) | (?<=\w)▁+                          # SentencePiece's spaces
-      | (?<=[^\s"'(‘“«-])[ĠĊ] | [ĠĊ]\w+.*?\s[ĠĊ]\w         # those of byte-level BPE, two where they begin words
-      | âĢ | ã[ģĢĤĥ] | ðŁ | Âł                            # and its spelling of quotes, kana, emoji, spaces
-      | (?<=\S\s)(?-i:\#\#[a-zà-öø-ÿ]+) | (?<=[^\W\d_])@@(?=\s|$)  # word pieces of BERT and of subword-nmt
-      | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:"""
+      | <0x[0-9A-F]{2}>                                               # SentencePiece's bytes
+      | ▁+(?=[^\W_]) | (?<=\w)▁+                                      # ... and its spaces
+      | (?<=[^\s"'(‘“«-])[ĠĊ] | [ĠĊ]\w+.*?\s[ĠĊ]\w                     # those of byte-level BPE, two where they begin words
+      | âĢ | ã[ģĢĤĥ] | ðŁ | Âł                                        # ... and its quotes, kana, emoji, hard spaces
+      | (?<=\S\s)\#\#[a-zà-öø-ÿ]+ | (?<=[^\W\d_])@@(?=\s|$)          # word pieces of BERT and of subword-nmt
+      | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:                # headings of instruction templates"""
 _BPE_WORD = re.compile(r"(?:^|(?<=\s))[ĠĊ]([a-z]{2,})\b")
 _MALTESE = "mt"
 _NO_LANGUAGE = "none"
@@ -63,8 +63,8 @@ def _data() -> dict[str, Any]:
 
 @cache
 def _special() -> re.Pattern[str]:
-    listed = f"(?:{_listed(_data()['special'])}) | (?-i:{_listed(_data()['special_as_written'])})"
-    return re.compile(f"{_FORMS} | {listed}", re.VERBOSE | re.IGNORECASE)
+    listed = f"(?i:{_listed(_data()['special'])}) | {_listed(_data()['special_as_written'])}"
+    return re.compile(f"{_FORMS}\n | {listed}", re.VERBOSE)
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -177,7 +177,9 @@ def special_token(record: Pair, source: random.Random, half: str) -> Planted | N
         return Planted(f"{source.choice(PHRASES['special token'][half])} {record.query} {token}", kind)
     if kind == "again and again":
         token = source.choice(["", " "]).join([token] * source.randint(2, 8))
-    return Planted(record.query + source.choice(["", " "]) + token if kind == "at the end" else _put(record, token, source), kind)
+    return Planted(
+        record.query + source.choice(["", " "]) + token if kind == "at the end" else _put(record, token, source), kind
+    )
 
 
 def glitch_token(record: Pair, source: random.Random, half: str) -> Planted | None:
@@ -196,7 +198,11 @@ def mojibake(record: Pair, source: random.Random, half: str) -> Planted | None:
     text = _typeset(record.query, source)
     if kind == "language":
         languages = PHRASES["language"][half]
-        language = source.choice(sorted(set(languages) & {"cs", "de", "es", "fr", "pl", "ru", "sv", "tr", "uk", "vi", "zh", "ja", "el", "hi"}))
+        language = source.choice(
+            sorted(
+                set(languages) & {"cs", "de", "es", "fr", "pl", "ru", "sv", "tr", "uk", "vi", "zh", "ja", "el", "hi"}
+            )
+        )
         text = source.choice(languages[language]).replace("{e}", _entity(record.positive.text, source))
     written, read = source.choice(PHRASES["codecs"][half])
     try:
@@ -224,7 +230,9 @@ def junk(record: Pair, source: random.Random, half: str) -> Planted | None:
     else:
         drawn = source.randbytes(source.randint(24, 60))
         piece = base64.b64encode(drawn).decode() if kind == "base64" else drawn.hex()
-    return Planted(source.choice([f"{record.query} {piece}", _put(record, piece, source), f"{piece} {record.query}"]), kind)
+    return Planted(
+        source.choice([f"{record.query} {piece}", _put(record, piece, source), f"{piece} {record.query}"]), kind
+    )
 
 
 def _put(record: Pair, piece: str, source: random.Random) -> str:
