@@ -277,6 +277,8 @@ class Domain(ScoringSettings):
     """JSON Lines of personas, relative to the domain file."""
     facts: str = ""
     """YAML of facts that a made negative may change, relative to the domain file."""
+    topics: str = ""
+    """YAML of the topic tree, relative to the domain file."""
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
     stop: StopSettings | None = None
@@ -287,6 +289,7 @@ class Domain(ScoringSettings):
     gates: list[GateSettings] = [
         GateSettings(name="schema"),
         GateSettings(name="garbage"),
+        GateSettings(name="text-pair"),
         GateSettings(name="length"),
         GateSettings(name="language"),
         GateSettings(name="repetition"),

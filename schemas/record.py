@@ -15,6 +15,11 @@ from schemas.document import Split
 
 Status = Literal["accepted", "rejected", "failed"]
 
+TEXT_PAIR = ":text"
+"""Ends the method of records whose positive is a text that was written with them (a label, a paraphrase, a translation)
+and no passage: a teacher does not search for it, and its hard negatives were written with it. `passage_id` names the
+passage that it was made from."""
+
 
 class Verdict(Strict):
     """What a gate says of one record. Record gates and set gates return the same type."""
@@ -72,7 +77,7 @@ class Provenance(Strict):
 
     task: str
     method: str
-    """`llm`, or `extractive:title|span|crop|cloze`: extractive rows never pass for written ones."""
+    """`llm`, `llm:text` (see TEXT_PAIR) or `extractive:title|span|crop|cloze`: extractive rows never pass for written ones."""
     generator: str
     generator_model: str = ""
     generator_revision: str = ""
@@ -146,10 +151,15 @@ class Pair(_Record):
     positive: PassageText
     more_positives: list[PassageText] = []
     """Further passages that the query needs, where it needs several."""
+    written: list[str] = []
+    """Hard negatives that were written with the positive, of a text pair."""
     persona: str = ""
     """Who asks, as the prompt described them."""
-    positive_written: bool = False
-    """Whether an LLM wrote the positive; else it is text of the corpus."""
+
+    @property
+    def is_text_pair(self) -> bool:
+        """Whether the positive is a text that was written with the query, and no passage."""
+        return self.provenance.method.endswith(TEXT_PAIR)
 
     @property
     def positives(self) -> list[str]:

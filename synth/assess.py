@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.manifest import Funnel
-from schemas.record import Verdict
+from schemas.record import TEXT_PAIR, Verdict
 from synth.arrays import Labels
 from synth.fingerprint import SURPLUS
 from synth.gates import build_set_gates
@@ -23,7 +23,7 @@ from synth.regate import judge_carried
 from synth.shard import Shard, Workshop
 from synth.view import Background, SetView
 
-_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement.relevance", "task"]
+_COLUMNS = ["position", "status", "reason", "passage", "query_key", "judgement.relevance", "task", "method"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Assessment:
         """Records of the parent."""
         return len(self.positions) - self.funnel.accepted
 
+    text_pairs: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Positions of records whose positive is no passage: nothing is mined for them."""
     suspicion: Suspicion | None = None
     """The model and bound by which short records were found and are mined for; None where none were looked for."""
 
@@ -89,7 +91,8 @@ def assess(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
             rejects[int(view.position[row])] = verdict
     positions = view.position[alive]
     funnel = _funnel(items.filter(pc.field("position") >= 0), rejects, int((positions >= 0).sum()))
-    return Assessment(shards, positions, rejects, funnel, _known_positives(items)).limited(limit)
+    text_pairs = view.position[~view.is_searched]
+    return Assessment(shards, positions, rejects, funnel, _known_positives(items), text_pairs).limited(limit)
 
 
 def check_set_gates(workshop: Workshop) -> None:
@@ -118,20 +121,24 @@ def _view(workshop: Workshop, shards: Sequence[Shard], items: pa.Table) -> SetVi
     )
     queries, own = np.unique(known["query"].to_numpy(), return_index=True)
     position = items["position"].to_numpy()[passed]
-    if not np.array_equal(position, queries):
+    searched = ~_ends(items["method"], TEXT_PAIR)[passed]
+    if not np.array_equal(position[searched], queries):
         raise AssertionError("the score tables do not cover the accepted items")
+    ahead, score = np.zeros(len(position), dtype=np.int64), np.full(len(position), np.inf, dtype=np.float32)
+    ahead[searched], score[searched] = known["ahead"].to_numpy()[own], known["score"].to_numpy()[own]
     return SetView(
         alive=np.ones(len(position), dtype=bool),
         position=position,
         passage=items["passage"].to_numpy()[passed],
         query_key=items["query_key"].to_numpy()[passed],
-        ahead=known["ahead"].to_numpy()[own].astype(np.int64),
-        positive_score=known["score"].to_numpy()[own],
+        ahead=ahead,
+        positive_score=score,
         pool=len(workshop.corpus),
         depth=workshop.depth,
         fetch_queries=_QueryReader(workshop.folder, shards, position),
         fetch_positives=_PositiveReader(workshop, shards, position),
         background=background_of(workshop),
+        searched=searched,
         judged=items["judgement"].is_valid().to_numpy()[passed],
         task=_labels(items["task"])[passed],
     )
@@ -180,7 +187,7 @@ class _PositiveReader:
 
 def _read(paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:
     """Words of which there are few, each once; of a nested column what is named of it."""
-    few = [name for name in columns if name in ("status", "reason", "task")]
+    few = [name for name in columns if name in ("status", "reason", "task", "method")]
     tables = [pq.ParquetFile(path, read_dictionary=few).read(columns=list(columns)) for path in paths]
     return pa.concat_tables(tables).unify_dictionaries()
 
@@ -189,6 +196,13 @@ def _labels(column: pa.ChunkedArray) -> Labels:
     encoded = column.combine_chunks()
     names = np.asarray(encoded.dictionary.to_pylist(), dtype=np.object_)
     found: Labels = names[encoded.indices.to_numpy()]
+    return found
+
+
+def _ends(column: pa.ChunkedArray, ending: str) -> npt.NDArray[np.bool_]:
+    encoded = column.combine_chunks()
+    ends = np.asarray([name.endswith(ending) for name in encoded.dictionary.to_pylist()], dtype=bool)
+    found: npt.NDArray[np.bool_] = ends[encoded.indices.to_numpy()]
     return found
 
 

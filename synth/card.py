@@ -127,7 +127,7 @@ def _making(manifest: Manifest, survey: Survey) -> dict[str, object]:
         "mining": manifest.recipe.mining,
         "methods": _shares(manifest.methods),
         "extractive": sum(count for method, count in manifest.methods.items() if method.startswith("extractive:")),
-        "written": manifest.methods.get("llm", 0),
+        "written": sum(count for method, count in manifest.methods.items() if method.startswith("llm")),
         "records": _records(manifest),
         "made": _made(manifest),
         "mining_rule": _mining_rule(manifest),
@@ -162,10 +162,14 @@ def _front_matter(manifest: Manifest, configs: Sequence[ExportResult], settled: 
         "size_categories": [_size(_records(manifest))],
         **_sources(manifest),
         "annotations_creators": ["found" if manifest.is_imported else "machine-generated"],
-        "language_creators": ["machine-generated"] if manifest.methods.get("llm") else ["found"],
+        "language_creators": ["machine-generated"] if _is_written(manifest) else ["found"],
         "tags": ["sentence-transformers", *([] if manifest.is_imported else ["synthetic"]), "embeddings", "synth"],
         "configs": [_config(result, default_format(manifest)) for result in configs],
     }
+
+
+def _is_written(manifest: Manifest) -> bool:
+    return any(method.startswith("llm") for method in manifest.methods)
 
 
 def _source(manifest: Manifest) -> dict[str, str]:
@@ -218,7 +222,7 @@ def _settings(gate: GateSettings) -> str:
 
 def _prompt_files(manifest: Manifest) -> list[tuple[str, str, str]]:
     """Name, version (`–` where the file is another one by now) and the hash's beginning, of all that an LLM was asked."""
-    if not manifest.methods.get("llm"):
+    if not _is_written(manifest):
         return []
     shipped = [load_prompt(file.stem) for file in sorted(find_shipped("prompts").glob("*.j2"))]
     versions = {prompt.sha256: str(prompt.version) for prompt in shipped}

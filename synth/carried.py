@@ -27,7 +27,7 @@ from schemas.arrow import arrow_schema
 from schemas.base import Strict
 from schemas.manifest import DocumentChanges, UpdateCount
 from schemas.recipe import ParentSettings, Recipe
-from schemas.record import NTuple, Retired
+from schemas.record import TEXT_PAIR, NTuple, Retired
 from synth.arrays import Mask
 from synth.corpus import Corpus, Ordinals
 from synth.errors import StoreError
@@ -122,7 +122,7 @@ def renewed(record: Row, mined: Mined, wanted: int) -> Row:
         "positive": placed[0],
         "more_positives": placed[1:],
         "negatives": [*mined.negatives, *written],
-        "short": len(mined.negatives) < wanted,
+        "short": not record["provenance"]["method"].endswith(TEXT_PAIR) and len(mined.negatives) < wanted,
         "in_batch_mask": mined.in_batch_mask,
         "in_batch_complete": mined.in_batch_complete,
     }

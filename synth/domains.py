@@ -13,6 +13,7 @@ from schemas.base import sha256_of
 from schemas.facts import Facts
 from schemas.persona import Persona
 from schemas.recipe import Domain
+from schemas.topics import Topics
 from synth import registry
 from synth.errors import DomainError, InputError, suggest
 from synth.yaml_model import load_yaml_model
@@ -39,6 +40,11 @@ class LoadedDomain:
     def facts(self) -> Path:
         """Facts file; DomainError where it is missing."""
         return self._resolve("facts", self.domain.facts)
+
+    @property
+    def topics(self) -> Path:
+        """Topic tree; DomainError where it is missing."""
+        return self._resolve("topics", self.domain.topics)
 
     def _resolve(self, field: str, relative: str) -> Path:
         path = (self.path.parent / relative).resolve()
@@ -99,6 +105,11 @@ def load_facts(loaded: LoadedDomain) -> Facts | None:
                 f"{loaded.path}, field perturbation.kinds: {loaded.facts.name} knows no kind {kind!r}{suggest(kind, facts.kinds)}"
             )
     return facts
+
+
+def load_topics(loaded: LoadedDomain) -> Topics | None:
+    """The domain's topic tree; None where it names none. Raises DomainError naming file and field."""
+    return load_yaml_model(loaded.topics, Topics) if loaded.domain.topics else None
 
 
 def hash_personas(personas: list[Persona]) -> str:

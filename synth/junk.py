@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import pairwise
 
 from synth.language import primary
 from synth.resources import find_shipped
@@ -81,7 +82,7 @@ def _is_mash(word: str, english: bool) -> bool:
     if not english or len(word) < _SHORTEST_MASH or not word.islower() or not word.isascii() or is_known(lower):
         return False
     pairs, path = _pairs(), f".{lower}."
-    if sum(pairs[pair] for pair in zip(path, path[1:], strict=False)) < _UNUSUAL * (len(path) - 1):
+    if sum(pairs[pair] for pair in pairwise(path)) < _UNUSUAL * (len(path) - 1):
         return False
     threes = [lower[start : start + 3] for start in range(len(lower) - 2)]
     return sum(three not in known_threes() for three in threes) >= _UNSEEN * len(threes)

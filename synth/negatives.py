@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -65,14 +65,21 @@ class RunMiner:
         return suspect(mining, self.workshop.corpus, identity, blocks)
 
     def mine(self, shard: Shard) -> Iterator[Mined]:
-        """What is found for every accepted record of a shard."""
+        """What is found for every accepted record of a shard whose positive is a passage, in plan order."""
         for block, bounds, fate in self._decided(shard):
             self.fates.update(fate.counts)
             masked = in_batch_mask(self.workshop.corpus, bounds, block, fate.selected)
             yield from self._texts(block, np.flatnonzero(fate.selected), masked)
 
+    def unsearched(self, row: Mapping[str, Any]) -> Mined:
+        """What stands for the passages of a text pair, given as an item or a published record."""
+        if isinstance(row["positive"], str):
+            (passage,) = self.workshop.corpus.passages([row["passage"]])
+            return Mined([_text(passage, 0.0, 0)], [], [], in_batch_complete=False)
+        return Mined([row["positive"], *row["more_positives"]], [], [], in_batch_complete=False)
+
     def count(self, shard: Shard) -> Ints:
-        """How many hard negatives every accepted record of a shard has, in plan order."""
+        """How many hard negatives each record has that `mine` is about."""
         found = [
             np.bincount(block.query[fate.selected], minlength=block.count) for block, _, fate in self._decided(shard)
         ]
@@ -127,9 +134,10 @@ def accept(workshop: Workshop, shards: Sequence[Shard], limit: int | None) -> As
     judged = assess(workshop, shards, None)
     miner = RunMiner(workshop, judged)
     found = np.concatenate([_NONE, *(miner.count(shard) for shard in shards)])
+    searched = judged.positions[~np.isin(judged.positions, judged.text_pairs)]
     verdicts = {
         position: Verdict(gate="mining", keep=False, reason=FEW, score=count, detail=f"{count} of {wanted} were found")
-        for position, count in zip(judged.positions.tolist(), found.tolist(), strict=True)
+        for position, count in zip(searched.tolist(), found.tolist(), strict=True)
         if count < wanted
     }
     return replace(judged.without(verdicts), suspicion=miner.suspicion).limited(limit)

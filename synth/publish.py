@@ -28,7 +28,7 @@ from schemas.arrow import arrow_schema
 from schemas.document import Passage
 from schemas.facts import Facts
 from schemas.manifest import FileEntry, Manifest, RecallCard, SourceCount, SuspicionCard, TeacherCard
-from schemas.record import PassageText, Reject, Verdict
+from schemas.record import TEXT_PAIR, PassageText, Reject, Verdict
 from synth.assess import Assessment
 from synth.carried import RECORDS, read_carried, renewed
 from synth.contaminated import count_contamination
@@ -46,7 +46,7 @@ from synth.scores import read_metadata
 from synth.shard import Shard, Workshop
 from synth.store import Store, VersionRef, check_name
 from synth.teachers import recall_of
-from synth.written import negatives_of
+from synth.written import WRITE, negatives_of
 
 if TYPE_CHECKING:
     from synth.run import RunInfo
@@ -172,7 +172,7 @@ def _records_of(
     own = positions[(positions >= shard.start) & (positions < shard.stop)]
     rows = items.take(pa.array(own - shard.start)).to_pylist()
     records: list[dict[str, Any]] = []
-    for row, mined in zip(rows, miner.mine(shard) if rows else (), strict=True):
+    for row, mined in _mined_for(rows, [row["method"] for row in rows], shard, miner):
         mined.positives[0]["text"] = row["positive"] or mined.positives[0]["text"]
         licence = licences[row["passage"]]
         records.append(_record(row, mined, miner.workshop, licence))
@@ -189,12 +189,24 @@ def _carried_of(shard: Shard, miner: RunMiner, tally: _Tally) -> list[dict[str, 
     if miner.workshop.refines:
         for record in kept:
             record["verdicts"] = [each.model_dump() for each in judge_record(record, miner.workshop.gates)]
-    return [renewed(*both, wanted) for both in zip(kept, miner.mine(shard) if kept else (), strict=True)]
+    methods = [record["provenance"]["method"] for record in kept]
+    return [renewed(*both, wanted) for both in _mined_for(kept, methods, shard, miner)]
+
+
+def _mined_for(
+    rows: Sequence[dict[str, Any]], methods: Sequence[str], shard: Shard, miner: RunMiner
+) -> Iterator[tuple[dict[str, Any], Mined]]:
+    """Each accepted item or carried record of a shard with what was mined for it: nothing for a text pair."""
+    mined = miner.mine(shard) if rows else iter(())
+    for row, method in zip(rows, methods, strict=True):
+        yield row, (miner.unsearched(row) if method.endswith(TEXT_PAIR) else next(mined))
+    if next(mined, None) is not None:
+        raise ConservationError(f"shard {shard.start}-{shard.stop}: negatives were mined for more records than it has")
 
 
 def _add_made(record: dict[str, Any], perturber: Perturber | None, tally: _Tally) -> None:
     """Count a record whole. Perturbed negatives come last: re-made from texts whenever a version is published, no LLM is asked."""
-    if perturber is not None:
+    if perturber is not None and not record["provenance"]["method"].endswith(TEXT_PAIR):
         asked = Asked(record["id"], record["query"], record["provenance"]["method"], record["language"])
         made = perturber.negatives(asked, PassageText(**record["positive"]))
         record["negatives"] += [negative.model_dump() for negative in made]
@@ -210,6 +222,8 @@ def _record(row: dict[str, Any], mined: Mined, workshop: Workshop, licence: str)
     provenance = make_provenance(
         item, workshop.recipe.generator, method=item.method, model=item.model, revision=item.revision, licence=licence
     )
+    prompt = provenance.prompt if item.method.endswith(TEXT_PAIR) else WRITE
+    written = negatives_of(row["written"], positives[0], prompt)
     return {
         "id": row["id"],
         "instruction": row["instruction"] or workshop.recipe.instruction,
@@ -223,8 +237,8 @@ def _record(row: dict[str, Any], mined: Mined, workshop: Workshop, licence: str)
         "query": row["query"],
         "positive": positives[0],
         "more_positives": positives[1:],
-        "negatives": [*mined.negatives, *(each.model_dump() for each in negatives_of(row["written"], positives[0]))],
-        "short": len(mined.negatives) < workshop.recipe.mining.negatives,
+        "negatives": [*mined.negatives, *(each.model_dump() for each in written)],
+        "short": not item.method.endswith(TEXT_PAIR) and len(mined.negatives) < workshop.recipe.mining.negatives,
         "in_batch_mask": mined.in_batch_mask,
         "in_batch_complete": mined.in_batch_complete,
     }

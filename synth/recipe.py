@@ -187,7 +187,7 @@ def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
     domain = loaded.domain
     if choices.config is not None:
         changes = read_yaml(choices.config)
-        for field in ("corpus", "personas", "facts"):
+        for field in ("corpus", "personas", "facts", "topics"):
             if isinstance(changes.get(field), str):
                 changes[field] = str((choices.config.parent / changes[field]).absolute())
         merged = _merge(domain.model_dump(mode="json"), changes)

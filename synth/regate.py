@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from schemas.record import Pair, PassageText, Verdict
+from schemas.record import TEXT_PAIR, Pair, PassageText, Verdict
 from synth.carried import read_carried
 from synth.gates import RecordGate, apply_gates
 from synth.shard import Workshop
 
-_PAIR = Pair.model_fields.keys() - {"kind", "positive", "more_positives", "persona", "positive_written"}
+_PAIR = Pair.model_fields.keys() - {"kind", "positive", "more_positives", "persona", "written"}
 _TEXT = PassageText.model_fields.keys()
 
 
@@ -27,4 +27,7 @@ def judge_record(record: dict[str, Any], gates: Sequence[RecordGate]) -> list[Ve
     """Verdicts on a published record; who asked is not stored with it, so gates see nobody."""
     fields = {name: record[name] for name in _PAIR}
     texts = [{name: each[name] for name in _TEXT} for each in (record["positive"], *record["more_positives"])]
-    return apply_gates(gates, Pair.model_validate({**fields, "positive": texts[0], "more_positives": texts[1:]}))
+    pair = {**fields, "positive": texts[0], "more_positives": texts[1:]}
+    if fields["provenance"]["method"].endswith(TEXT_PAIR):
+        pair["written"] = [each["text"] for each in record["negatives"]]
+    return apply_gates(gates, Pair.model_validate(pair))

@@ -23,7 +23,7 @@ from synth.plan import Item, step_model
 from synth.prompts import load_prompt
 from synth.tasks import JUDGE, Draft, Failure, TaskInput, steps_of
 from synth.text import hash64, normalise
-from synth.written import WRITE, read_written
+from synth.written import WRITE, read_written, written_with
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +100,8 @@ def judge_outcome(outcome: Outcome, recipe: Recipe, gates: Sequence[RecordGate])
 def _written(
     task_input: TaskInput, recipe: Recipe, answer: Answer, record: Pair, gates: Sequence[RecordGate]
 ) -> list[Written]:
+    if record.is_text_pair:
+        return written_with(record, answer.model)
     if WRITE not in answer.outputs:
         return []
     model = step_model(recipe, WRITE, task_input.item)
@@ -120,6 +122,7 @@ def clean_draft(call: Call, answer: Answer, gates: Sequence[RecordGate]) -> Draf
         return draft
     return replace(
         draft,
+        negatives=tuple(_cleaned(text, gates) for text in draft.negatives),
         query=query,
         positive=draft.positive if is_passage else _cleaned(draft.positive, gates),
         instruction=_cleaned(draft.instruction, gates) if draft.instruction else "",
@@ -163,9 +166,9 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
         positive=_text_of(passage.id, passage.document_id, draft.positive),
         more_positives=[_text_of(other.id, other.document_id, other.text) for other in draft.more_positives],
         attributes=[Attribute(name=name, value=value) for name, value in draft.attributes.items()],
+        written=list(draft.negatives),
         judgement=_judgement(task_input, recipe, answer),
         persona=_asker(task_input, draft),
-        positive_written=draft.positive != passage.text and not is_cut(draft.method),
         provenance=provenance,
     )
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from schemas.persona import Persona
 from schemas.recipe import MiningSettings, Recipe
+from schemas.record import TEXT_PAIR
 from synth import registry
 from synth.corpus import Corpus
 from synth.errors import ConservationError
@@ -196,9 +197,10 @@ def _score(workshop: Workshop, shard: Shard) -> None:
 
 
 def _questions(items: Path) -> Questions:
-    """Of the records that passed the record gates."""
+    """Of the records that passed the record gates and whose positive is a passage."""
     columns = ["position", "id", "query", "passage", "others"]
-    accepted = pq.read_table(items, columns=columns, filters=pc.field("status") == "accepted").to_pydict()
+    searched = (pc.field("status") == "accepted") & ~pc.ends_with(pc.field("method"), TEXT_PAIR)
+    accepted = pq.read_table(items, columns=columns, filters=searched).to_pydict()
     positives = [[own, *more] for own, more in zip(accepted["passage"], accepted["others"], strict=True)]
     number = np.asarray(accepted["position"], dtype=np.int64)
     return Questions.of(accepted["query"], positives, number=number, ids=accepted["id"])

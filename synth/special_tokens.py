@@ -28,7 +28,6 @@ _FORMS = r"""<[|｜][^<>|｜\n]{1,40}[|｜]>                    # <|im_start|>, 
       | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:                # headings of instruction templates"""
 _BPE_WORD = re.compile(r"(?:^|(?<=\s))[ĠĊ]([a-z]{2,})\b")
 _MALTESE = "mt"
-_NO_LANGUAGE = "none"
 
 
 def special_tokens(text: str, language: str) -> Iterator[str]:
@@ -48,11 +47,11 @@ def special_tokens(text: str, language: str) -> Iterator[str]:
 
 
 def glitch_tokens(text: str, language: str) -> Iterator[str]:
-    """Glitch tokens, and sticky ones of other languages than the text's, in lower case."""
+    """Glitch tokens, and sticky ones of other languages than the text's ('' for one that is not known), in lower case."""
     found = words(text)
-    if not _all_glitches().isdisjoint(found):
-        own = _words_of(primary(language))
-        yield from (word for word in found if word in _all_glitches() and word not in own)
+    if not _all_words().isdisjoint(found):
+        listed = _glitches() | _sticky(primary(language)) if language else _glitches()
+        yield from (word for word in found if word in listed)
 
 
 @cache
@@ -73,11 +72,16 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 @cache
-def _all_glitches() -> frozenset[str]:
-    sticky = _data()["sticky"].values()
-    return frozenset(word for line in (*_data()["glitch"], *sticky) for word in line.lower().split())
+def _glitches() -> frozenset[str]:
+    return frozenset(word for line in _data()["glitch"] for word in line.split())
 
 
 @cache
-def _words_of(language: str) -> frozenset[str]:
-    return frozenset() if language == _NO_LANGUAGE else frozenset(_data()["sticky"].get(language, "").split())
+def _sticky(language: str) -> frozenset[str]:
+    """Of all languages but one."""
+    return frozenset(word for own, line in _data()["sticky"].items() if own != language for word in line.split())
+
+
+@cache
+def _all_words() -> frozenset[str]:
+    return _glitches() | _sticky("")

@@ -76,6 +76,8 @@ class SetView:
         positive not counted; BEYOND for a positive that the search did not reach
     positive_score: the teacher's score of the positive, rounded
     task: what each record is, shape (n,); None where there are no tasks
+    searched: shape (n,), False for a text pair, whose positive is no passage: `ahead` is 0 and the score infinite;
+        None where all are searched for
     judged: shape (n,), whether an LLM judge kept the record; None where there is none
     """
 
@@ -92,6 +94,7 @@ class SetView:
     fetch_positives: Callable[[Sequence[int]], Sequence[Sequence[str]]] = _no_texts
     """Texts of the positives in some rows, the first of each first."""
     background: Background = Background()
+    searched: npt.NDArray[np.bool_] | None = None
     judged: npt.NDArray[np.bool_] | None = None
     task: Labels | None = None
 
@@ -100,6 +103,11 @@ class SetView:
         """Which records an earlier version held: they come first, shape (n,)."""
         before: npt.NDArray[np.bool_] = self.position < 0
         return before
+
+    @property
+    def is_searched(self) -> npt.NDArray[np.bool_]:
+        """Which records the teacher searched passages for, shape (n,)."""
+        return np.ones(len(self.alive), dtype=bool) if self.searched is None else self.searched
 
     def queries(self, rows: npt.NDArray[np.int64]) -> Iterator[str]:
         """Texts of the queries in many rows, streaming."""

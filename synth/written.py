@@ -50,7 +50,8 @@ def writing_steps(recipe: Recipe, read: Read) -> tuple[Step, ...]:
         return ()
 
     def when(task_input: TaskInput, outputs: Outputs) -> bool:
-        return read(task_input, outputs) is not None
+        record = read(task_input, outputs)
+        return record is not None and not record.is_text_pair
 
     def write_inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
         record = read(task_input, outputs)
@@ -108,7 +109,19 @@ def read_written(outputs: Outputs, model: str, positives: Sequence[str], *, chec
     return written
 
 
-def negatives_of(written: Sequence[Mapping[str, Any]], positive: Mapping[str, Any]) -> list[Negative]:
+def written_with(record: Pair, model: str) -> list[Written]:
+    """The negatives of a text pair, each kept or with the reason why not."""
+    written: list[Written] = []
+    for text in (each.strip() for each in record.written):
+        known = [record.positive.text, *(each.text for each in written if not each.reason)]
+        same = any(normalise(text) == normalise(other) for other in known)
+        written.append(Written(text=text, model=model, reason="empty" if not text else "copied" if same else ""))
+    return written
+
+
+def negatives_of(
+    written: Sequence[Mapping[str, Any]], positive: Mapping[str, Any], prompt: str = WRITE
+) -> list[Negative]:
     """The written texts of a record that are kept, as its negatives; no teacher scored them."""
     return [
         Negative(
@@ -118,7 +131,7 @@ def negatives_of(written: Sequence[Mapping[str, Any]], positive: Mapping[str, An
             method="llm",
             made_from=positive["passage_id"],
             generator_model=each["model"],
-            prompt=WRITE,
+            prompt=prompt,
         )
         for each in written
         if not each["reason"]

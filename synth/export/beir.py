@@ -15,16 +15,18 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from schemas.record import TEXT_PAIR
 from synth.export.instruct import query_prompt
 from synth.export.licences import CommercialDocuments
 from synth.export.options import ExportOptions, ExportResult
-from synth.export.pool import CUT
 from synth.export.select import LICENCE, Tally, damaged
 from synth.files import read_batches
 from synth.store import VersionRef
 
 COLUMNS = ("query-id", "corpus-id", "score")
 OWN_WORDS = "the query is a sentence of its passage"
+NO_PASSAGE = "the positive is a written text and no passage"
+_LEFT_OUT = {":cloze": OWN_WORDS, TEXT_PAIR: NO_PASSAGE}
 _RECORD = ["id", "instruction", "provenance", "query", "positive", "more_positives"]
 
 
@@ -76,10 +78,12 @@ def _records(
             kept = table.filter(pa.array(documents.records(table)))
             tally.records[LICENCE] += table.num_rows - kept.num_rows
         for record in kept.to_pylist():
-            if record["provenance"]["method"].endswith(CUT):
-                tally.records[OWN_WORDS] += 1
-            else:
+            method = record["provenance"]["method"]
+            why = next((why for ending, why in _LEFT_OUT.items() if method.endswith(ending)), None)
+            if why is None:
                 yield record
+            else:
+                tally.records[why] += 1
 
 
 def _read(version: VersionRef, name: str, columns: list[str]) -> Iterator[pa.Table]:

@@ -10,14 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.record import TEXT_PAIR
 from synth.ragged import ragged, spread
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-CUT = ":cloze"
-"""Ends the method of records whose positive is its passage without the query: the teacher scored the whole passage."""
+OTHER_TEXT = (":cloze", TEXT_PAIR)
+"""End the methods of records whose positive is no passage as it stands: no teacher scored it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Pool:
             ).astype(bool)
         if "provenance" in self.records.schema.names:
             method = pc.struct_field(self.records["provenance"], "method").combine_chunks()
-            scored[: len(self)] = ~_numpy(pc.ends_with(method, CUT)).astype(bool)
+            for ending in OTHER_TEXT:
+                scored[: len(self)] &= ~_numpy(pc.ends_with(method, ending)).astype(bool)
         return scored
 
     @cached_property

@@ -19,7 +19,7 @@ from synth.export.instruct import Instruction, instructions_of, prefixed
 from synth.export.licences import CommercialDocuments
 from synth.export.options import ExportOptions, asked_for
 from synth.export.passages import Spans
-from synth.export.pool import CUT, Mask, Pool, Rows
+from synth.export.pool import OTHER_TEXT, Mask, Pool, Rows
 from synth.files import leaf_columns, read_batches
 from synth.store import VersionRef
 
@@ -78,7 +78,9 @@ class Selection:
         if not self.format.is_jsonl or "scores" in self.options.extras:
             return self.format.is_jsonl
         manifest = self.version.manifest
-        unscored = [m for m in manifest.negatives if m != "mined"] + [m for m in manifest.methods if m.endswith(CUT)]
+        unscored = [m for m in manifest.negatives if m != "mined"] + [
+            m for m in manifest.methods if m.endswith(OTHER_TEXT)
+        ]
         return self.name == "flagembedding" and manifest.is_scored and not unscored
 
     @cached_property

@@ -83,7 +83,7 @@ class Consistency:
         low = view.positive_score <= (-np.inf if floor is None else floor)
         rank, where = self._ranks(view)
         k = self._limits(view, rank)
-        failing = np.flatnonzero(view.alive & ~view.is_carried & (low | (rank > k)))
+        failing = np.flatnonzero(view.alive & view.is_searched & ~view.is_carried & (low | (rank > k)))
         for row in failing[~self._left_to_judge(view, failing)].tolist():
             if low[row]:
                 reason, score = "low_score", float(view.positive_score[row])
@@ -96,7 +96,7 @@ class Consistency:
         forward, where = np.minimum(view.ahead + 1, BEYOND), f"pool {view.pool}, depth {view.depth}"
         if self.settings.direction == "query":
             return forward, where
-        rows = np.flatnonzero(view.alive)
+        rows = np.flatnonzero(view.alive & view.is_searched)
         backward = np.ones(len(view.alive), dtype=np.int64)
         backward[rows], queries = self._backward(view, rows)
         if self.settings.direction == "passage":
@@ -126,7 +126,7 @@ class Consistency:
         chosen = self.settings
         task: Labels = np.full(len(rank), "", dtype=np.str_) if view.task is None else view.task
         bounds = Bounds(chosen.k, chosen.quantile, per_source=chosen.per_task)
-        judged = view.alive & ~view.is_carried
+        judged = view.alive & view.is_searched & ~view.is_carried
         limits = limits_of(task[judged], rank[judged], bounds)
         return np.asarray([limits.get(str(name), chosen.k) for name in task.tolist()], dtype=np.int64)
 

@@ -15,7 +15,8 @@ from synth.special_tokens import glitch_tokens, special_tokens
 __all__ = ["Garbage"]
 
 _INSTRUCTION = "the instruction"
-_SHORT = ("", _INSTRUCTION)
+_OWN = ("", _INSTRUCTION)
+"""Texts that are in the record's language, and short: in others an odd word is sooner a name, or a translation."""
 
 
 class Garbage:
@@ -46,17 +47,15 @@ class Garbage:
 
     def _faults(self, record: Pair) -> Iterator[tuple[str, str]]:
         for where, text in _texts(record):
-            for reason, found in _garbage(text, record.language, where in _SHORT) if text else ():
+            language = record.language if where in _OWN else ""
+            for reason, found in _garbage(text, language) if text else ():
                 if found.lower() not in self._allowed and not self._is_quoted(record, reason, found):
                     yield reason, f"{found} in {where}" if where else found
 
     def _is_quoted(self, record: Pair, reason: str, found: str) -> bool:
         if not self.settings.quote or reason == "mojibake" or found.endswith(("|>", "｜>")):
             return False
-        passages = [each.text for each in record.more_positives]
-        if not record.positive_written:
-            passages.append(record.positive.text)
-        return any(found.lower() in passage.lower() for passage in passages)
+        return not record.is_text_pair and any(found.lower() in passage.lower() for passage in record.positives)
 
 
 def _texts(record: Pair) -> Iterator[tuple[str, str]]:
@@ -65,20 +64,18 @@ def _texts(record: Pair) -> Iterator[tuple[str, str]]:
     yield _INSTRUCTION, record.instruction
     for attribute in record.attributes:
         yield attribute.name, attribute.value
-    if record.positive_written:
+    if record.is_text_pair:
         yield "the positive", record.positive.text
+        yield from (("a negative", text) for text in record.written)
 
 
 @lru_cache(maxsize=256)
-def _garbage(text: str, language: str, is_short: bool) -> tuple[tuple[str, str], ...]:
-    """(reason, what was found) of everything in a text; many records share an instruction.
-
-    In a long text one odd word is sooner a name than mash.
-    """
+def _garbage(text: str, language: str) -> tuple[tuple[str, str], ...]:
+    """(reason, what was found) of everything in a text; many records share an instruction."""
     garbled = mojibake(text)
     return (
         *([("mojibake", garbled)] if garbled else []),
         *(("special_token", found) for found in special_tokens(text, language)),
         *(("glitch_token", found) for found in glitch_tokens(text, language)),
-        *(("junk", found) for found in junk(text, language if is_short else "")),
+        *(("junk", found) for found in junk(text, language)),
     )

@@ -83,6 +83,8 @@ class Draft:
     attributes: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     """What the LLM chose instead of the plan: `persona`, `query_type`, `difficulty`."""
+    negatives: tuple[str, ...] = ()
+    """Hard negatives of a text pair; only a draft whose method ends with `schemas.record.TEXT_PAIR` may have any."""
 
 
 @dataclass(frozen=True, slots=True)

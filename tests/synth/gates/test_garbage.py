@@ -135,12 +135,12 @@ def test_a_word_of_the_records_own_language_is_no_sticky_token(make_pair: MakePa
 def test_a_positive_is_looked_at_only_where_an_llm_wrote_it(make_pair: MakePair) -> None:
     dirty = "Net sales rose.</s>"
     assert judge(make_pair("why did net sales rise", dirty)).keep
-    written = judge(make_pair("why did net sales rise", dirty, positive_written=True))
+    written = judge(make_pair("why did net sales rise", dirty, method="llm:text"))
     assert (written.reason, written.detail) == ("special_token", "</s> in the positive")
 
 
 def test_a_written_positive_excuses_nothing(make_pair: MakePair) -> None:
-    record = make_pair("what is [PAD] for", "It fills up: [PAD].", positive_written=True)
+    record = make_pair("what is [PAD] for", "It fills up: [PAD].", method="llm:text")
     assert not judge(record).keep
 
 
@@ -148,7 +148,16 @@ def test_odd_names_and_rules_of_tables_in_a_written_positive_are_no_junk(make_pa
     text = (
         "| tool | does |\n|--------------|------------|\n| ppmtopjxl | pictures |\n==============\nKhlobystov uses it."
     )
-    assert judge(make_pair("what does it do", text, positive_written=True)).keep
+    assert judge(make_pair("what does it do", text, method="llm:text")).keep
+
+
+def test_the_negatives_of_a_text_pair_are_looked_at(make_pair: MakePair) -> None:
+    record = make_pair("net sales rose", "Sales were up.", method="llm:text", written=["Sales fell.", "Sales <pad>"])
+    assert judge(record).detail == "<pad> in a negative"
+
+
+def test_a_text_pair_may_hold_a_text_in_another_language(make_pair: MakePair) -> None:
+    assert judge(make_pair("this work is good", "lucrarea aceasta este bună", method="llm:text")).keep
 
 
 def test_instructions_and_attributes_are_looked_at_too(make_pair: MakePair) -> None:

@@ -19,9 +19,11 @@ from synth.recipe import Choices, resolve
 from synth.run import create_run, execute
 from synth.store import Store, VersionRef
 from synth.tasks import extractive_rule, steps_of
+from synth.text_pairs import TextPairTask
 from synth.verify import verify_version
 
 TASKS = registry.names("tasks")
+TEXT_PAIRS = [name for name in TASKS if issubclass(registry.find("tasks", name), TextPairTask)]
 BY_RULE = [name for name in TASKS if extractive_rule(registry.find("tasks", name))]
 
 
@@ -59,10 +61,28 @@ def test_a_server_s_answers_become_records_that_say_what_was_asked(task: str, do
     used = set().union(*(load_prompt(step.prompt).inputs for step in steps))
     for record in records:
         made = record["provenance"]
-        assert (made["method"], made["generator_model"]) == ("llm", "fake")
+        assert made["method"].partition(":")[0] == "llm" and made["generator_model"] == "fake"
         assert made["prompt_sha256"] == load_prompt(registry.find("tasks", task).prompt).sha256
         for drawn in ("query_type", "difficulty", "length"):
             assert bool(made[drawn]) == (drawn in used), "a record claims only what was asked for"
+
+
+@pytest.mark.parametrize("task", TEXT_PAIRS)
+def test_a_text_pair_keeps_what_was_written_with_it_and_mines_nothing(task: str, documents: Path) -> None:
+    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+        version = run_of(task, documents, reach([fake.url]), set_gates=[{"name": "consistency"}])
+    records = pq.read_table(version.path / "records").to_pylist()
+    texts = {row["id"]: row["text"] for row in pq.read_table(version.file("passages.parquet")).to_pylist()}
+    assert version.manifest.methods == {"llm:text": len(records)}
+    assert version.manifest.candidates == {} and "inconsistent" not in version.manifest.funnel.rejected
+    for record in records:
+        passage = " ".join(texts[record["positive"]["passage_id"]].split())
+        assert " ".join(record["query"].split()) in passage, "one side is real text"
+        assert record["positive"]["text"] not in passage
+        made = {(negative["method"], negative["prompt"]) for negative in record["negatives"]}
+        assert made <= {("llm", record["provenance"]["prompt"])}
+        assert record["instruction"] and not record["short"] and record["positive"]["score"] == 0.0
+    assert sum(bool(record["negatives"]) for record in records) > len(records) / 2
 
 
 @pytest.mark.parametrize("task", BY_RULE)
