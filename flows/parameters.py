@@ -216,6 +216,14 @@ class GenerateParameters(Strict):
             json_schema_extra=_position(26),
         ),
     ] = ""
+    languages: Annotated[
+        list[str],
+        Field(
+            default_factory=list,
+            description="Languages to ask in, such as de or pt-BR=2 (twice the weight). None: as the domain says.",
+            json_schema_extra=_position(27),
+        ),
+    ]
 
     def choices(self, models: tuple[ModelChoice, ...] = ()) -> Choices:
         """The same, as the engine wants it; `models` are those that `llm` reaches."""
@@ -231,6 +239,7 @@ class GenerateParameters(Strict):
             name=self.name,
             limit=self.limit,
             seed=self.seed,
+            languages=tuple(self.languages),
             teacher=self.teacher,
             personas=_path(self.personas),
             config=_path(self.config),
@@ -325,6 +334,7 @@ def parameters_of(run: Run, runner: str = "") -> GenerateParameters:
         shard_size=info.shard_size,
         run_id=run.id,
         runner=runner,
+        languages=[f"{code}={weight:g}" for code, weight in recipe.plan.language.items()],
     )
 
 

@@ -39,6 +39,9 @@ class PlanSettings(Strict):
     difficulty: Weights = {"easy": 1.0, "medium": 2.0, "hard": 1.0}
     length: Weights = {"short": 1.0, "medium": 2.0, "long": 1.0}
     language: Weights = {"en": 1.0}
+    """Codes such as `de` or `pt-BR`. An item takes that of its passage where it is among them, else it draws one."""
+    cross_lingual: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the items about a passage of a known language that draw theirs all the same."""
 
 
 class PersonaSettings(Strict):

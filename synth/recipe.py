@@ -18,6 +18,7 @@ from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, 
 from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
+from synth.language import weigh_languages
 from synth.licences import check_licence
 from synth.prompts import load_prompt
 from synth.scale import on_scale
@@ -56,6 +57,8 @@ class Choices:
     config: Path | None = None
     decontaminate: tuple[str, ...] = ()
     """Paths or hf:// references of evaluation sets."""
+    languages: tuple[str, ...] = ()
+    """Codes, each with `=WEIGHT` behind it where they are not to weigh alike; none: as the domain says."""
     models: tuple[ModelChoice, ...] = ()
     """Models that `--llm` reaches; with any, the generator is the one that asks them."""
 
@@ -193,6 +196,9 @@ def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
         merged = _merge(domain.model_dump(mode="json"), changes)
         domain = load_yaml_model(choices.config, Domain, merged)
     generator = LLM if choices.models else None
+    if choices.languages:
+        plan = domain.plan.model_copy(update={"language": weigh_languages(choices.languages)})
+        domain = domain.model_copy(update={"plan": plan})
     named = [choices.teacher] if isinstance(choices.teacher, str) else choices.teacher or ()
     scoring = choose_scoring(named, choices.fuse, choices.rescore, choices.rescore_depth, domain)
     chosen = (("seed", choices.seed), ("generator", generator))

@@ -216,7 +216,14 @@ def _prompt_of(task_name: str) -> tuple[str, str]:
 
 
 def make_provenance(
-    item: Item | ItemRow, generator: str, *, method: str, model: str, revision: str, licence: str = ""
+    item: Item | ItemRow,
+    generator: str,
+    *,
+    method: str,
+    model: str,
+    revision: str,
+    licence: str = "",
+    passage_written_by: str = "",
 ) -> Provenance:
     """Where the record of a planned item comes from."""
     prompt, prompt_sha256 = _prompt_of(item.task)
@@ -235,6 +242,7 @@ def make_provenance(
         difficulty=item.difficulty,
         length=item.length,
         licence=licence,
+        passage_written_by=passage_written_by,
     )
 
 

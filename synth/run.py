@@ -388,7 +388,7 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     teacher.index(corpus, reporter)
     nearest = match_personas(recipe, corpus, run.personas, teacher, run.folder, reporter) if run.personas else None
     planned = read_planned(run.folder) if recipe.parent else None
-    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest, planned)
+    plan = Plan(recipe, corpus.ids, [persona.id for persona in run.personas], nearest, planned, corpus.languages)
     generator = build_generator(Equipment(recipe, corpus.lexicon, run.store.answers, run.folder, info.llm))
     personas = {persona.id: persona for persona in run.personas}
     carried = carried_shards(run.folder, info.shard_size)

@@ -52,6 +52,15 @@ LimitOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of every draw. Default: the domain file's.")]
+LanguageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--language",
+        metavar="CODE[=WEIGHT]",
+        help="In which language to ask, such as de or pt-BR=2. Repeat for several: then a passage is asked about in its own language where it is one of them (docs/languages.md). Default: the domain file's.",
+        show_default=False,
+    ),
+]
 TeacherOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -148,6 +157,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     name: NameOption = None,
     limit: LimitOption = None,
     seed: SeedOption = None,
+    language: LanguageOption = None,
     teacher: TeacherOption = None,
     fuse: FuseOption = None,
     rescore: RescoreOption = None,
@@ -197,6 +207,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         name=check_name(name) if name else None,
         limit=limit,
         seed=seed,
+        languages=tuple(language or ()),
         teacher=teacher,
         fuse=fuse.value if fuse else None,
         rescore=rescore,

@@ -18,6 +18,7 @@ from synth.cli.generate import (
     DomainOption,
     FreezeTestOption,
     IdFieldOption,
+    LanguageOption,
     LimitOption,
     LlmOption,
     MixedRecipesOption,
@@ -54,6 +55,7 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     name: NameOption = None,
     limit: LimitOption = None,
     seed: SeedOption = None,
+    language: LanguageOption = None,
     teacher: TeacherOption = None,
     fuse: FuseOption = None,
     rescore: RescoreOption = None,
@@ -92,6 +94,7 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         name=check_name(name) if name else None,
         limit=limit,
         seed=seed,
+        languages=tuple(language or ()),
         teacher=teacher,
         fuse=fuse.value if fuse else None,
         rescore=rescore,
@@ -143,7 +146,12 @@ def planned(
         teacher = build_scoring(resolved.scoring, folder / "teacher", store.embeddings)
         nearest = match_without_run(recipe, corpus, people, teacher, folder, reporter)
         planned = read_planned(folder) if known else None
-        yield recipe, corpus, count, Plan(recipe, corpus.ids, [person.id for person in people], nearest, planned)
+        yield (
+            recipe,
+            corpus,
+            count,
+            Plan(recipe, corpus.ids, [person.id for person in people], nearest, planned, corpus.languages),
+        )
 
 
 def _taken(folder: Path, parent: str) -> dict[str, Any]:
