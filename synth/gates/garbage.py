@@ -55,7 +55,7 @@ class Garbage:
     def _is_quoted(self, record: Pair, reason: str, found: str) -> bool:
         if not self.settings.quote or reason == "mojibake" or found.endswith(("|>", "｜>")):
             return False
-        return not record.is_text_pair and any(found.lower() in passage.lower() for passage in record.positives)
+        return not _is_written(record) and any(found.lower() in passage.lower() for passage in record.positives)
 
 
 def _texts(record: Pair) -> Iterator[tuple[str, str]]:
@@ -64,9 +64,14 @@ def _texts(record: Pair) -> Iterator[tuple[str, str]]:
     yield _INSTRUCTION, record.instruction
     for attribute in record.attributes:
         yield attribute.name, attribute.value
-    if record.is_text_pair:
-        yield "the positive", record.positive.text
+    if _is_written(record):
+        yield from (("the positive", text) for text in record.positives)
         yield from (("a negative", text) for text in record.written)
+
+
+def _is_written(record: Pair) -> bool:
+    """Whether an LLM wrote the positive: with the query, or as a document."""
+    return record.is_text_pair or bool(record.provenance.passage_written_by)
 
 
 @lru_cache(maxsize=256)

@@ -139,6 +139,13 @@ def test_a_positive_is_looked_at_only_where_an_llm_wrote_it(make_pair: MakePair)
     assert (written.reason, written.detail) == ("special_token", "</s> in the positive")
 
 
+def test_a_passage_of_a_document_that_an_llm_invented_is_looked_at(make_pair: MakePair) -> None:
+    record = make_pair("why did net sales rise", "Net sales rose.<|eot_id|>")
+    provenance = record.provenance.model_copy(update={"passage_written_by": "acme/writer"})
+    assert judge(record).keep
+    assert judge(record.model_copy(update={"provenance": provenance})).detail == "<|eot_id|> in the positive"
+
+
 def test_a_written_positive_excuses_nothing(make_pair: MakePair) -> None:
     record = make_pair("what is [PAD] for", "It fills up: [PAD].", method="llm:text")
     assert not judge(record).keep
