@@ -35,6 +35,7 @@ _WALKS = frozenset(
 )  # fmt: skip
 _LAYOUTS = frozenset("qwerty qwertys qwertz azerty jcuken йцукен".split())
 _SHORTEST, _SHORTEST_MASH = 6, 8
+_SHORTEST_PART = 5
 _UNUSUAL, _UNSEEN = 33, 0.5
 """Mean of data/words/letter-pairs.txt over a word, and share of its threes of letters that stand in no word of
 data/words/en.txt, from which it is no word."""
@@ -79,13 +80,19 @@ def _is_mash(word: str, english: bool) -> bool:
     lower = word.lower()
     if _walks(lower):
         return lower not in _LAYOUTS
-    if not english or len(word) < _SHORTEST_MASH or not word.islower() or not word.isascii() or is_known(lower):
+    if not english or len(word) < _SHORTEST_MASH or not word.islower() or not word.isascii() or _holds_known(word):
         return False
     pairs, path = _pairs(), f".{lower}."
     if sum(pairs[pair] for pair in pairwise(path)) < _UNUSUAL * (len(path) - 1):
         return False
     threes = [lower[start : start + 3] for start in range(len(lower) - 2)]
     return sum(three not in known_threes() for three in threes) >= _UNSEEN * len(threes)
+
+
+def _holds_known(word: str) -> bool:
+    """Whether it begins or ends with a word: webhooks, graphviz."""
+    places = range(_SHORTEST_PART, len(word) + 1)
+    return any(is_known(word[:place]) or is_known(word[-place:]) for place in places)
 
 
 def _walks(word: str) -> bool:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
-from synth.gates import verdict
+from synth.gates import CUT, verdict
 from synth.junk import junk
 from synth.mojibake import mojibake
 from synth.special_tokens import glitch_tokens, special_tokens
@@ -22,7 +22,7 @@ _OWN = ("", _INSTRUCTION)
 class Garbage:
     """Looks at the query, the instruction and the attributes, and at the positive where an LLM wrote it.
 
-    What a passage of the corpus says may be said of it: a query about the tag `<s>`, the hash of a commit.
+    What the corpus says may be said of it: a query about the tag `<s>`, the hash of a commit, a title with either.
     """
 
     name = "garbage"
@@ -30,7 +30,7 @@ class Garbage:
     class Settings(Strict):
         """`allow` lists strings that are ordinary text in a domain: `<s>`, `[MASK]`.
 
-        With `quote` a string that the record's passage holds, where it is text of the corpus, is no fault.
+        With `quote` a string that the record's passage holds, or that a query was cut out with, is no fault.
         Mojibake is one in any case, and so is what has bars between angle brackets, `<|im_end|>`.
         """
 
@@ -55,7 +55,9 @@ class Garbage:
     def _is_quoted(self, record: Pair, reason: str, found: str) -> bool:
         if not self.settings.quote or reason == "mojibake" or found.endswith(("|>", "｜>")):
             return False
-        return not _is_written(record) and any(found.lower() in passage.lower() for passage in record.positives)
+        if _is_written(record):
+            return False
+        return record.provenance.method in CUT or any(found.lower() in passage.lower() for passage in record.positives)
 
 
 def _texts(record: Pair) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,7 @@ def test_encoded_bytes_of_any_length_from_24_signs_are_found() -> None:
         "qwerty or azerty",
         "src/main/java/com/example/MyVeryLongClassNameOfTheProject",
         "a4f5 1a2b3c4d-0000-4000-8000-000000000000",
-        "workflow withdrew cookbook numpy pdftotext",
+        "workflow withdrew cookbook numpy pdftotext webhooks biweekly graphviz",
         "Zaporizhzhia Khlobystov Weizsaecker",
         "IJGHXKQV and HTTPSConnection",
     ],

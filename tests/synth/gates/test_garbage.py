@@ -117,6 +117,12 @@ def test_what_the_passage_says_may_be_asked_about_unless_told_otherwise(make_pai
     assert not judge(make_pair(query)).keep
 
 
+def test_a_query_that_was_cut_out_of_a_document_may_hold_what_its_passage_does_not(make_pair: MakePair) -> None:
+    title = "How [MASK] came to be"
+    assert judge(make_pair(title, method="extractive:title")).keep
+    assert not judge(make_pair(title)).keep
+
+
 @pytest.mark.parametrize("query", ["what is <|im_end|> for", "what isnâ€™t struck out"])
 def test_a_fault_of_the_passage_is_no_excuse_for_chat_marks_and_mojibake(make_pair: MakePair, query: str) -> None:
     assert not judge(make_pair(query, "A dirty page: <|im_end|> isnâ€™t")).keep
