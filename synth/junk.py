@@ -35,14 +35,14 @@ _WALKS = frozenset(
 )  # fmt: skip
 _LAYOUTS = frozenset("qwerty qwertys qwertz azerty jcuken йцукен".split())
 _SHORTEST, _SHORTEST_MASH = 6, 8
-_SHORTEST_PART = 5
+_SHORTEST_PART, _LONGER_THAN_WORDS = 5, 16
 _UNUSUAL, _UNSEEN = 33, 0.5
 """Mean of data/words/letter-pairs.txt over a word, and share of its threes of letters that stand in no word of
 data/words/en.txt, from which it is no word."""
 
 
 def junk(text: str, language: str) -> Iterator[str]:
-    """Junk in a text, in order; mash other than along a row of keys in English only.
+    """Junk in a text, in order; mash other than along a row of keys in English only, and where it is not said again.
 
     >>> list(junk("asdfghjkl or sdkfjhskdjfh", "en"))
     ['asdfghjkl', 'sdkfjhskdjfh']
@@ -51,16 +51,24 @@ def junk(text: str, language: str) -> Iterator[str]:
     for piece in text.split():
         if len(piece) >= _SHORTEST:
             for found in _in_piece(piece, english):
-                if not (_RULE.fullmatch(found) and _is_rule(text, found)):
+                if not (_is_rule(text, found) or (_is_odd_word(found) and text.count(found) > 1)):
                     yield found
 
 
 def _is_rule(text: str, found: str) -> bool:
-    return any(found in line and _RULE.fullmatch(line) for line in text.splitlines())
+    rule = _RULE.fullmatch(found)
+    return rule is not None and any(found in line and _RULE.fullmatch(line) for line in text.splitlines())
+
+
+def _is_odd_word(found: str) -> bool:
+    """Whether it is no word by its letters alone, as names are that are said again."""
+    return found.islower() and found.isalpha() and not _walks(found)
 
 
 @lru_cache(maxsize=65_536)
 def _in_piece(piece: str, english: bool) -> tuple[str, ...]:
+    if piece.isalpha() and len(piece) < _LONGER_THAN_WORDS:
+        return (piece,) if _is_mash(piece, english) else ()
     runs = [found[0] for found in _RUN.finditer(piece)]
     blobs = [found for found in _BLOB.findall(piece) if _HEX.fullmatch(found) or _is_encoded(found)]
     mash = [word for word in _WORD.findall(piece) if _is_mash(word, english)]

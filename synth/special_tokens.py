@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from synth.language import primary
+from synth.language import identify, primary
 from synth.resources import find_shipped
 from synth.text import words
 from synth.vocabulary import is_known
@@ -28,6 +28,8 @@ _FORMS = r"""<[|｜][^<>|｜\n]{1,40}[|｜]>                    # <|im_start|>, 
       | ^\s*\#{2,}\s*(?:Instruction|Input|Response)\s*:                # headings of instruction templates"""
 _BPE_WORD = re.compile(r"(?:^|(?<=\s))[ĠĊ]([a-z]{2,})\b")
 _MALTESE = "mt"
+_LETTERS = 20
+"""Fewer do not tell in which language a text is."""
 
 
 def special_tokens(text: str, language: str) -> Iterator[str]:
@@ -47,11 +49,16 @@ def special_tokens(text: str, language: str) -> Iterator[str]:
 
 
 def glitch_tokens(text: str, language: str) -> Iterator[str]:
-    """Glitch tokens, and sticky ones of other languages than the text's ('' for one that is not known), in lower case."""
+    """Glitch tokens, and sticky words of a language that neither the record nor the text is in, in lower case."""
     found = words(text)
-    if not _all_words().isdisjoint(found):
-        listed = _glitches() | _sticky(primary(language)) if language else _glitches()
-        yield from (word for word in found if word in listed)
+    if not _languages_of().keys().isdisjoint(found):
+        own = {primary(language), *filter(None, [_identified(text)])}
+        yield from (word for word in found if word in _languages_of() and _languages_of()[word] not in own)
+
+
+def _identified(text: str) -> str:
+    found = identify(text, _LETTERS)
+    return found.language if found else ""
 
 
 @cache
@@ -72,16 +79,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 @cache
-def _glitches() -> frozenset[str]:
-    return frozenset(word for line in _data()["glitch"] for word in line.split())
-
-
-@cache
-def _sticky(language: str) -> frozenset[str]:
-    """Of all languages but one."""
-    return frozenset(word for own, line in _data()["sticky"].items() if own != language for word in line.split())
-
-
-@cache
-def _all_words() -> frozenset[str]:
-    return _glitches() | _sticky("")
+def _languages_of() -> dict[str, str]:
+    """Word -> the language it is a word of; '' for none."""
+    glitches = {word: "" for line in _data()["glitch"] for word in line.split()}
+    return glitches | {word: own for own, line in _data()["sticky"].items() for word in line.split()}

@@ -14,10 +14,6 @@ from synth.special_tokens import glitch_tokens, special_tokens
 
 __all__ = ["Garbage"]
 
-_INSTRUCTION = "the instruction"
-_OWN = ("", _INSTRUCTION)
-"""Texts that are in the record's language, and short: in others an odd word is sooner a name, or a translation."""
-
 
 class Garbage:
     """Looks at the query, the instruction and the attributes, and at the positive where an LLM wrote it.
@@ -47,8 +43,7 @@ class Garbage:
 
     def _faults(self, record: Pair) -> Iterator[tuple[str, str]]:
         for where, text in _texts(record):
-            language = record.language if where in _OWN else ""
-            for reason, found in _garbage(text, language) if text else ():
+            for reason, found in _garbage(text, record.language) if text else ():
                 if found.lower() not in self._allowed and not self._is_quoted(record, reason, found):
                     yield reason, f"{found} in {where}" if where else found
 
@@ -63,7 +58,7 @@ class Garbage:
 def _texts(record: Pair) -> Iterator[tuple[str, str]]:
     """What an LLM wrote of a record: '' and the query, a name and any other text."""
     yield "", record.query
-    yield _INSTRUCTION, record.instruction
+    yield "the instruction", record.instruction
     for attribute in record.attributes:
         yield attribute.name, attribute.value
     if _is_written(record):

@@ -52,5 +52,10 @@ def test_words_numbers_and_rules_are_not_junk(text: str) -> None:
     assert list(junk(text, "en")) == []
 
 
+def test_a_strange_word_that_is_said_again_is_a_name() -> None:
+    assert list(junk("ppmtopjxl: how ppmtopjxl works", "en")) == []
+    assert list(junk("how ppmtopjxl works", "en")) == ["ppmtopjxl"]
+
+
 def test_letters_that_are_strange_in_english_say_nothing_of_other_languages() -> None:
     assert list(junk("ddwyrain lwcsembwrgeg zkrachovatelny", "cy")) == []

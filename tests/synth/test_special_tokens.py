@@ -64,3 +64,8 @@ def test_glitch_tokens_are_words_of_any_case() -> None:
 def test_sticky_words_are_words_in_their_own_language() -> None:
     assert list(glitch_tokens("lucrarea consacré trabaj", "ro")) == ["consacré", "trabaj"]
     assert list(glitch_tokens("lucrarea consacré", "fr-CA")) == ["lucrarea"]
+
+
+def test_sticky_words_are_words_in_a_text_of_their_language_whatever_the_record_says() -> None:
+    assert list(glitch_tokens("Lucrarea aceasta este foarte bună și a fost scrisă anul trecut.", "en")) == []
+    assert list(glitch_tokens("Why did net sales lucrarea increase in the third quarter?", "en")) == ["lucrarea"]

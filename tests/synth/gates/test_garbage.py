@@ -158,9 +158,7 @@ def test_a_written_positive_excuses_nothing(make_pair: MakePair) -> None:
 
 
 def test_odd_names_and_rules_of_tables_in_a_written_positive_are_no_junk(make_pair: MakePair) -> None:
-    text = (
-        "| tool | does |\n|--------------|------------|\n| ppmtopjxl | pictures |\n==============\nKhlobystov uses it."
-    )
+    text = "| tool | does |\n|--------------|------------|\n| ppmtopjxl | pictures |\n==============\nKhlobystov uses ppmtopjxl."
     assert judge(make_pair("what does it do", text, method="llm:text")).keep
 
 
@@ -170,7 +168,9 @@ def test_the_negatives_of_a_text_pair_are_looked_at(make_pair: MakePair) -> None
 
 
 def test_a_text_pair_may_hold_a_text_in_another_language(make_pair: MakePair) -> None:
-    assert judge(make_pair("this work is good", "lucrarea aceasta este bună", method="llm:text")).keep
+    assert judge(
+        make_pair("this work is good", "Lucrarea aceasta este foarte bună și scrisă cu grijă.", method="llm:text")
+    ).keep
 
 
 def test_instructions_and_attributes_are_looked_at_too(make_pair: MakePair) -> None:
