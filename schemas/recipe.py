@@ -265,6 +265,37 @@ class ModelChoice(Strict):
     """Tasks that it writes for; empty for all."""
 
 
+class InventionSettings(Strict):
+    """Documents that an LLM writes about the domain's topics, where there are no others."""
+
+    documents: Annotated[int, Field(ge=1, lt=10**9)] = 200
+    """How many, where a run with --limit does not ask for another number."""
+    genres: Weights = {
+        "article for the general reader": 2,
+        "case report": 1,
+        "frequently asked questions": 1,
+        "how-to guide": 2,
+        "internal memo": 1,
+        "letter": 1,
+        "meeting minutes": 1,
+        "notice": 1,
+        "reference entry": 2,
+        "report": 2,
+        "thread of a forum": 1,
+        "transcript of a conversation": 1,
+    }
+    """Kinds of document in words that a prompt can use, by weight."""
+    words: dict[Annotated[int, Field(ge=20, le=1_500)], Annotated[float, Field(gt=0)]] = {
+        100: 1,
+        200: 2,
+        400: 2,
+        700: 1,
+    }
+    """Lengths by weight."""
+    tasks: Weights = {"instructed-query": 2, "classification": 1, "short-short": 1, "long-long": 1}
+    """Tasks that instructions are written for, by weight."""
+
+
 class Domain(ScoringSettings):
     """One declarative file: everything that is particular to a field of knowledge."""
 
@@ -282,6 +313,9 @@ class Domain(ScoringSettings):
     """YAML of facts that a made negative may change, relative to the domain file."""
     topics: str = ""
     """YAML of the topic tree, relative to the domain file."""
+    invention: InventionSettings = InventionSettings()
+    instructions: str = ""
+    """JSON Lines of task instructions, relative to the domain file."""
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
     stop: StopSettings | None = None
@@ -344,6 +378,8 @@ class Recipe(ScoringSettings):
     mining: MiningSettings
     writing: WritingSettings = WritingSettings()
     perturbation: PerturbationSettings = PerturbationSettings()
+    instructions_sha256: str = ""
+    """Content of the list of task instructions, '' where none is pinned."""
     facts_sha256: str = ""
     """Content of the facts file, '' where nothing is perturbed."""
     splits: SplitSettings

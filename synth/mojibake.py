@@ -17,11 +17,11 @@ _FAULTS = re.compile(
       | [ВГДΒΓĀ][£®°©™¤¦§¨«\xa0ЂЃѓ] | β€ | ВЈ(?=[a-zA-Z0-9])          # UTF-8 read as Windows-1251, 1253, 1257
       | [ÂĂĹ][ŁŤŽŠŚŹŻťž©ˇ˘¤§¨]                                       # ... as Windows-1250 and ISO 8859-2
       | [ΓÔ](?:Ç|é¼) | [┬├][^\s│┤─-╿]                               # ... as code pages 437 and 850
-      | (?<=[^\W\d_])¡ | ¡(?:[^\w¿\s"'“‘«(*_…-]|[àâ-äæ-èê-ìîïòôõöùûý-ÿÀÂ-ÄÆ-ÈÊ-ÌÎÏÒÔÕÖÙÛÝ-ß]|[ÁÉÍÓÚB-DF-HJ-NP-TV-XZ](?!\w))
+      | (?<=[^\W\d_])¡(?=\S) | ¡(?:[^\w¿\s"'“‘«(*_…-]|[àâ-äæ-èê-ìîïòôõöùûý-ÿÀÂ-ÄÆ-ÈÊ-ÌÎÏÒÔÕÖÙÛÝ-ß]|[ÁÉÍÓÚB-DF-HJ-NP-TV-XZ](?!\w))
       | ¢[A-Za-zÀ-ÿ]                                                # East Asian read as Latin-1
       | 鈥|鈧|(?<![⺀-鿿])[拢芦禄庐茅掳驴艂](?![⺀-鿿]) | 锟斤拷|烫烫烫|屯屯屯  # ... as GBK, and memory of a debugger
       | 窶|竄|(?<=[a-zA-Z\s])ﾂ[｡-ﾟ]|(?<=[a-zA-Z])ﾃ[｡-ﾟ]             # ... as Shift JIS
-      | (?<=[^\W\d_])\\u[0-9a-fA-F]{4} | \\u[0-9a-fA-F]{4}(?=[^\W\d_])  # caf\u00e9, escaped twice""",
+      | (?<=[^\W\d_])\\u(?:00[c-f]|20[12])[0-9a-f]                    # caf\u00e9, escaped twice""",
     re.VERBOSE,
 )
 _LATIN_1 = re.compile(r"[\u00a1-\u00ff]{5,}")
@@ -37,7 +37,7 @@ def mojibake(text: str) -> str:
     """What is garbled in a text: the characters, or their code points where they can't be seen; '' for nothing.
 
     >>> mojibake("donâ€™t")
-    'â€™'
+    'â€'
     """
     if text.isascii() and text.isprintable():
         return next((found[0] for found in _FAULTS.finditer(text)), "") if "\\u" in text else ""
