@@ -292,8 +292,13 @@ class InventionSettings(Strict):
         700: 1,
     }
     """Lengths by weight."""
-    tasks: Weights = {"instructed-query": 2, "classification": 1, "short-short": 1, "long-long": 1}
-    """Tasks that instructions are written for, by weight."""
+    tasks: Annotated[list[str], Field(min_length=1)] = [
+        "instructed-query",
+        "classification",
+        "short-short",
+        "long-long",
+    ]
+    """Tasks that instructions are written for: one for every topic and task."""
 
 
 class Domain(ScoringSettings):
