@@ -31,6 +31,13 @@ def test_no_topic_comes_twice_before_each_came_once() -> None:
     assert [draws(seed=4).topic(number) for number in range(250)] != first
 
 
+def test_every_beginning_has_a_share_of_each_branch() -> None:
+    made = draws()
+    for count in (25, 50, 125):
+        branches = Counter(made.topic(number).branch for number in range(count))
+        assert set(branches.values()) == {count // 25}
+
+
 @pytest.mark.parametrize("count", [200, 5_000])
 def test_shares_keep_to_their_weights_from_the_beginning(count: int) -> None:
     made = draws()
