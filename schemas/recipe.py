@@ -329,17 +329,8 @@ class Domain(ScoringSettings):
     plan: PlanSettings = PlanSettings()
     persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
-        GateSettings(name="schema"),
-        GateSettings(name="text-pair"),
-        GateSettings(name="length"),
-        GateSettings(name="language"),
-        GateSettings(name="repetition"),
-        GateSettings(name="truncated"),
-        GateSettings(name="generic"),
-        GateSettings(name="echo"),
-        GateSettings(name="copy"),
-        GateSettings(name="leak"),
-        GateSettings(name="sensitive"),
+        GateSettings(name=gate)
+        for gate in "schema garbage text-pair length language repetition truncated generic echo copy leak sensitive".split()
     ]
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
     mining: MiningSettings = MiningSettings()
