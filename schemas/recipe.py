@@ -292,8 +292,13 @@ class InventionSettings(Strict):
         700: 1,
     }
     """Lengths by weight."""
-    tasks: Weights = {"instructed-query": 2, "classification": 1, "short-short": 1, "long-long": 1}
-    """Tasks that instructions are written for, by weight."""
+    tasks: Annotated[list[str], Field(min_length=1)] = [
+        "instructed-query",
+        "classification",
+        "short-short",
+        "long-long",
+    ]
+    """Tasks that instructions are written for: one for every topic and task."""
 
 
 class Domain(ScoringSettings):
@@ -324,17 +329,8 @@ class Domain(ScoringSettings):
     plan: PlanSettings = PlanSettings()
     persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
-        GateSettings(name="schema"),
-        GateSettings(name="text-pair"),
-        GateSettings(name="length"),
-        GateSettings(name="language"),
-        GateSettings(name="repetition"),
-        GateSettings(name="truncated"),
-        GateSettings(name="generic"),
-        GateSettings(name="echo"),
-        GateSettings(name="copy"),
-        GateSettings(name="leak"),
-        GateSettings(name="sensitive"),
+        GateSettings(name=gate)
+        for gate in "schema garbage text-pair length language repetition truncated generic echo copy leak sensitive".split()
     ]
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
     mining: MiningSettings = MiningSettings()

@@ -14,7 +14,7 @@ from schemas.facts import Facts
 from schemas.persona import Persona
 from schemas.recipe import Domain, FusionMethod, GateSettings, ModelChoice, Recipe, ScoringSettings
 from synth import registry
-from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
+from synth.domains import LoadedDomain, check_parts, hash_personas, load_domain, load_facts, load_personas
 from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
@@ -96,7 +96,7 @@ def resolve(choices: Choices) -> Resolved:
 
     Raises DomainError and InputError before anything is written.
     """
-    loaded = override(load_domain(choices.domain), choices)
+    loaded = _load(choices)
     evaluations = tuple(read_evaluations(choices.decontaminate))
     domain = kept_out_of(loaded.domain, evaluations)
     _check_parts(domain)
@@ -108,12 +108,8 @@ def resolve(choices: Choices) -> Resolved:
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
     facts = load_facts(loaded)
-    pinned = choices.instructions or (loaded.instructions if loaded.domain.instructions else None)
-    instructions = load_instructions(pinned) if pinned and domain.generator == LLM else NONE_PINNED
+    instructions = _pinned(loaded, choices)
     shipped = not choices.documents
-    limit = choices.limit if choices.limit is not None else (domain.limit if shipped else None)
-    if limit is not None and limit < 1:
-        raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
     scoring = reach_scoring(domain)
     domain = on_scale(domain, scoring)
     recipe = Recipe(
@@ -122,7 +118,7 @@ def resolve(choices: Choices) -> Resolved:
         personas_sha256=hash_personas(personas),
         prompts=task_prompts(domain.plan.tasks),
         steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
-        limit=limit,
+        limit=_limit(domain, choices),
         instructions_sha256=instructions.sha256,
         facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
@@ -140,6 +136,32 @@ def resolve(choices: Choices) -> Resolved:
         decontaminate=choices.decontaminate,
         evaluations=evaluations,
     )
+
+
+def _load(choices: Choices) -> LoadedDomain:
+    loaded = load_domain(choices.domain)
+    if choices.config is None:
+        check_parts(loaded)  # names the line of the file
+    return override(loaded, choices)
+
+
+def _limit(domain: Domain, choices: Choices) -> int | None:
+    limit = domain.limit if choices.limit is None and not choices.documents else choices.limit
+    if limit is not None and limit < 1:
+        raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
+    return limit
+
+
+def _pinned(loaded: LoadedDomain, choices: Choices) -> Instructions:
+    """The list that a flag names, else the domain's; tasks that take from it all ask an LLM."""
+    if loaded.domain.generator == LLM:
+        path = choices.instructions or (loaded.instructions if loaded.domain.instructions else None)
+        return load_instructions(path) if path else NONE_PINNED
+    if choices.instructions:
+        raise InputError(
+            "--instructions is for tasks that ask an LLM, and there is none: add --llm URL, or leave it out"
+        )
+    return NONE_PINNED
 
 
 def _default_licence(domain: Domain, choices: Choices) -> str:

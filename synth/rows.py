@@ -155,7 +155,12 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
     """The record of an item as gates see it."""
     item, passage = task_input.item, task_input.passage
     provenance = make_provenance(
-        item, recipe.generator, method=draft.method, model=answer.model, revision=answer.revision
+        item,
+        recipe.generator,
+        method=draft.method,
+        model=answer.model,
+        revision=answer.revision,
+        passage_written_by=passage.written_by,
     )
     return Pair(
         id=item.id,

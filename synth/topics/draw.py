@@ -1,7 +1,8 @@
 """What is drawn for each document and instruction: evenly, and the same however many are asked for.
 
 Request i is about topic i of the leaves in an order drawn from the seed, round after round, so that no topic comes
-twice before each came once (SPEED, arXiv 2411.03928: one task a topic beat three and five). Everything else is drawn
+twice before each came once (SPEED, arXiv 2411.03928: one task a topic beat three and five) and every branch has its
+share from the beginning. Everything else is drawn
 by Kronecker sequences with steps that have nothing in common, so that shares keep to their weights from the
 beginning and no two of them move together.
 """
@@ -36,7 +37,16 @@ class Draw:
 
     @cached_property
     def leaves(self) -> list[Topic]:
-        return sorted(self.topics, key=lambda topic: hash64(join(self.seed, "topic", topic.path)))
+        """The topics in an order of which every beginning has a share of each branch."""
+
+        def key(topic: Topic) -> int:
+            return hash64(join(self.seed, "topic", topic.path))
+
+        branches: dict[str, list[Topic]] = {}
+        for topic in sorted(self.topics, key=key):
+            branches.setdefault(topic.branch, []).append(topic)
+        placed = [((n + 0.5) / len(own), key(topic), topic) for own in branches.values() for n, topic in enumerate(own)]
+        return [topic for _, _, topic in sorted(placed)]
 
     def topic(self, number: int) -> Topic:
         return self.leaves[number % len(self.leaves)]

@@ -38,7 +38,7 @@ class Derived:
 
 
 def every_place(subject: Subject) -> int:
-    """How many requests give every topic an instruction for every type of task, as far as draws allow."""
+    """How many requests give every topic an instruction for every type of task."""
     return len(list(subject.topics)) * len(subject.loaded.domain.invention.tasks)
 
 
@@ -47,7 +47,8 @@ def derive_instructions(
 ) -> Derived:
     """Ask for `wanted` instructions, one a topic before a second of any; duplicates are dropped and not asked anew."""
     language = max(sorted(subject.recipe.plan.language), key=lambda code: subject.recipe.plan.language[code])
-    sequence = draw_of(subject, subject.loaded.domain.invention.tasks, {"": 1.0}, {language: 1.0})
+    sequence = draw_of(subject, {"": 1.0}, {"": 1.0}, {language: 1.0})
+    tasks = sorted(subject.loaded.domain.invention.tasks)
 
     def call(number: int) -> Call:
         given = request_input(
@@ -57,7 +58,7 @@ def derive_instructions(
             seed=subject.recipe.seed,
             domain=subject.domain,
             person=sequence.person(number),
-            drawn=sequence.drawn(number),
+            drawn=sequence.drawn(number) | {"kind": tasks[sum(divmod(number, len(sequence.leaves))) % len(tasks)]},
         )
         return Call(cast("type[Task]", InstructionFromTopic), given)
 

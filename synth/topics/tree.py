@@ -101,7 +101,7 @@ class _Work:
                 self.fruitful += 1
             else:
                 self.tally.duplicate["name"] += 1
-        return found or [[]]
+        return found
 
     def _new(self, names: Sequence[str]) -> list[str]:
         fresh = []
