@@ -28,7 +28,7 @@ from synth.recipe import Choices, override
 from synth.shingle_sets import read_shingles
 from synth.store import Store
 from synth.tasks import Failure, Task
-from synth.text import content_words, normalise, words
+from synth.text import content_words, normalise, word_count, words
 from synth.topics.draw import Draw
 from synth.topics.requests import DocumentFromTopic, Invented, request_input
 
@@ -43,7 +43,6 @@ RECORDS_A_DOCUMENT = 8
 _BLANK = re.compile(
     r"\[(?:your |the )?(?:name|date|company|address|insert|phone)[^\]]{0,30}\]|lorem ipsum|as an ai\b", re.IGNORECASE
 )
-_WIDE = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 class InventedDocument(Strict):
@@ -201,8 +200,7 @@ class _Work:
 
 def length_of(text: str) -> int:
     """Words of a text; of scripts without spaces between words two characters count as one."""
-    wide = len(_WIDE.findall(text))
-    return len(words(_WIDE.sub(" ", text))) + wide // 2
+    return word_count(words(text))
 
 
 def slug(text: str) -> list[str]:
