@@ -146,6 +146,28 @@ def paired(found: Sequence[str]) -> Sequence[str]:
     return made
 
 
+_CLAUSE_END = re.compile(r"(?<=[、。！，．：；？…])(?=[^\s、。！，．：；？…”’」』）])")
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether most of a text is written without spaces between words."""
+    found = words(text)
+    return 2 * unspaced_letters(found) > len(found)
+
+
+def clauses(text: str) -> list[str]:
+    """What stands between spaces or after a mark of Chinese or Japanese punctuation; joined by `join_clauses`."""
+    return [clause for piece in text.split() for clause in _CLAUSE_END.split(piece)]
+
+
+def join_clauses(pieces: Sequence[str]) -> str:
+    """Pieces of `clauses` as they are written: without a space after such a mark or between such letters."""
+    joined = ""
+    for piece in pieces:
+        joined += piece if not joined or unicodedata.east_asian_width(joined[-1]) in "WF" else f" {piece}"
+    return joined
+
+
 def content_words(text: str) -> list[str]:
     """Words that are neither function words nor single characters; of text without spaces, two letters each."""
     found = words(text)

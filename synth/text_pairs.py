@@ -16,7 +16,7 @@ from sentencex import get_sentence_boundaries
 
 from schemas.record import TEXT_PAIR, Pair
 from synth.tasks import Draft, Failure, Outputs, TaskInput, as_text, declared_inputs
-from synth.text import normalise, words
+from synth.text import join_clauses, normalise, word_count, words
 
 ANCHOR_WORDS = (6, 45)
 """Of a sentence that others are written for."""
@@ -81,7 +81,7 @@ def sentences_of(task_input: TaskInput, bounds: tuple[int, int] = ANCHOR_WORDS) 
     """Whole sentences of the passage with so many words, in its order; no headings and table rows."""
     found = get_sentence_boundaries(task_input.item.language, task_input.passage.text)
     texts = [" ".join(each["text"].split()) for each in found]
-    return [text for text in texts if _is_sentence(text) and bounds[0] <= len(words(text)) <= bounds[1]]
+    return [text for text in texts if _is_sentence(text) and bounds[0] <= word_count(words(text)) <= bounds[1]]
 
 
 def excerpt_of(task_input: TaskInput, most: int) -> str:
@@ -92,7 +92,7 @@ def excerpt_of(task_input: TaskInput, most: int) -> str:
     source = random.Random(task_input.item.seed)
     size = min(source.randint(1, most), len(found))
     start = source.randint(0, len(found) - size)
-    return " ".join(found[start : start + size])
+    return join_clauses(found[start : start + size])
 
 
 def numbers_of(text: str) -> set[str]:
