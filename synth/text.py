@@ -35,6 +35,7 @@ def _marks() -> str:
 
 
 _MARKS = _marks()
+_SIGNS = frozenset(_MARKS)
 _LETTER = rf"[^\W{_UNSPACED}]"
 _ASCII_TOKEN = re.compile(r"\w+(?:[.,]\d\w*)*%?")
 TOKEN = re.compile(
@@ -166,6 +167,11 @@ def join_clauses(pieces: Sequence[str]) -> str:
     for piece in pieces:
         joined += piece if not joined or unicodedata.east_asian_width(joined[-1]) in "WF" else f" {piece}"
     return joined
+
+
+def is_lettered(word: str) -> bool:
+    """Whether a word has letters and their signs only."""
+    return word.isalpha() or all(letter.isalpha() or letter in _SIGNS for letter in word)
 
 
 def content_words(text: str) -> list[str]:

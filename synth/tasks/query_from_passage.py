@@ -31,6 +31,8 @@ DELETED = 0.1
 MIN_WORDS = 12
 """A passage with fewer words has no room for a query that is not the passage itself."""
 MIN_HEADING_WORDS = 3
+LEAST_CLAUSE = 4
+"""Words of clauses that are cut out of a text without spaces, where the passage goes on."""
 WIDE_HEADING = 2
 """A heading over more passages than this says too little of any one of them."""
 
@@ -126,10 +128,14 @@ def _word_span(tokens: list[str], size: int, random_source: random.Random) -> st
 
 
 def _clause_span(pieces: list[str], size: int, random_source: random.Random) -> str:
-    """Clauses from a random one on, as long as they have no more words than `size`; the first in any case."""
+    """Clauses from a random one on, as long as they have no more words than `size`; so many in any case that they say something."""
     start = stop = random_source.randrange(len(pieces))
-    while stop < len(pieces) and (stop == start or word_count(words(join_clauses(pieces[start : stop + 1]))) <= size):
-        stop += 1
+    count = 0
+    while stop < len(pieces):
+        longer = word_count(words(join_clauses(pieces[start : stop + 1])))
+        if count >= LEAST_CLAUSE and longer > size:
+            break
+        stop, count = stop + 1, longer
     return join_clauses(pieces[start:stop])
 
 
