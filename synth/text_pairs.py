@@ -8,6 +8,7 @@ task's `fault` says, and the gate `text-pair` drops it; the rest is for a judge.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -20,6 +21,8 @@ from synth.text import normalise, words
 
 ANCHOR_WORDS = (6, 45)
 """Of a sentence that others are written for."""
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""A character of a script that puts no spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese."""
 REAL_TEXT = frozenset({"copy", "echo", "generic", "leak", "repetition", "truncated"})
 """Gates for queries that are written about a passage: the query of a text pair is text of the passage."""
 
@@ -81,7 +84,7 @@ def sentences_of(task_input: TaskInput, bounds: tuple[int, int] = ANCHOR_WORDS) 
     """Whole sentences of the passage with so many words, in its order; no headings and table rows."""
     found = get_sentence_boundaries(task_input.item.language, task_input.passage.text)
     texts = [" ".join(each["text"].split()) for each in found]
-    return [text for text in texts if _is_sentence(text) and bounds[0] <= len(words(text)) <= bounds[1]]
+    return [text for text in texts if _is_sentence(text) and bounds[0] <= word_count(text) <= bounds[1]]
 
 
 def excerpt_of(task_input: TaskInput, most: int) -> str:
@@ -95,6 +98,22 @@ def excerpt_of(task_input: TaskInput, most: int) -> str:
     return " ".join(found[start : start + size])
 
 
+def word_count(text: str) -> int:
+    """Words between spaces; of scripts without spaces two characters count as one."""
+    spaced, unspaced = _UNSPACED.subn(" ", text)
+    return sum(any(map(str.isalnum, word)) for word in spaced.split()) + unspaced // 2
+
+
+def pieces(text: str) -> tuple[str, ...]:
+    """Lower-cased words, and characters of scripts without spaces."""
+    return words(_UNSPACED.sub(r" \g<0> ", text))
+
+
+def holds(text: str, phrase: str) -> bool:
+    """Whether the words of the phrase stand in the text one after another."""
+    return f" {' '.join(pieces(phrase))} " in f" {' '.join(pieces(text))} "
+
+
 def numbers_of(text: str) -> set[str]:
     """The numbers that a text names in digits, without what sets their thousands apart."""
     return {"".join(filter(str.isdigit, word)) for word in text.replace(",", "").split() if any(map(str.isdigit, word))}
@@ -102,7 +121,7 @@ def numbers_of(text: str) -> set[str]:
 
 def same_words(one: str, other: str) -> bool:
     """Whether two texts have the same words in any order: equal, or shuffled."""
-    return sorted(words(one)) == sorted(words(other))
+    return sorted(pieces(one)) == sorted(pieces(other))
 
 
 def common_fault(record: Pair) -> tuple[str, str]:
