@@ -18,6 +18,7 @@ from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, 
 from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
+from synth.language import primary
 from synth.licences import check_licence
 from synth.prompts import load_prompt
 from synth.scale import on_scale
@@ -246,6 +247,7 @@ def _check_parts(domain: Domain) -> None:
                 f"the task {name!r} has no honest rule without an LLM: add --llm http://HOST:8000/v1, or take it out of plan: tasks"
             )
         _check_share(domain, task)
+        _check_languages(domain, task)
         if getattr(task, "candidates", 0) and domain.persona.scope != "query":
             raise DomainError(
                 f"the task {name!r} has the LLM choose whom the query is for, which persona.scope {domain.persona.scope!r} decides before; take one of them out"
@@ -253,6 +255,14 @@ def _check_parts(domain: Domain) -> None:
     registry.find("generators", domain.generator)
     build_record_gates(domain.gates)
     build_set_gates(domain.set_gates)
+
+
+def _check_languages(domain: Domain, task: Any) -> None:
+    known = sorted(domain.plan.language)
+    if len({primary(code) for code in known}) < getattr(task, "languages", 1):
+        raise DomainError(
+            f"the task {task.name!r} needs two languages at least, and the plan has {', '.join(known)}: add one with --language {known[0]} --language {'en' if primary(known[0]) == 'de' else 'de'}, or take it out of plan: tasks"
+        )
 
 
 def _check_share(domain: Domain, task: Any) -> None:

@@ -254,6 +254,7 @@ def calls_between(
                 tuple(passages[other] for other in others),
                 tuple(others),
                 _candidates_for(plan, personas, task, item),
+                tuple(sorted(recipe.plan.language)),
             )
             yield Call(task, task_input, more)
 

@@ -52,6 +52,8 @@ class TaskInput:
     other_ordinals: tuple[int, ...] = ()
     candidates: tuple[Persona, ...] = ()
     """Personas to choose among, for a task that lets the LLM choose."""
+    languages: tuple[str, ...] = ()
+    """All that the plan draws from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class Step:
     inputs: Callable[[TaskInput, Outputs], Mapping[str, Any]]
     prompt_folder: Path | None = None
     in_language: bool = True
-    """Whether its texts must be in the item's language."""
+    """Whether its texts must be in the item's language, or in that of `language`."""
+    language: Callable[[TaskInput], str] | None = None
+    """What they must be in where that is not the item's."""
     when: Callable[[TaskInput, Outputs], bool] | None = None
     """Whether to ask at all, after the outputs so far; None for always."""
     required: bool = True
@@ -123,6 +127,8 @@ class Task(Protocol):
     - `passages`: how many of a document it reads at most, where that is more than one
     - `candidates`: how many personas the LLM may choose among
     - `most_words`: of its queries, where that is more than the length gate allows
+    - `languages`: how many a plan must have at least, where that is more than one
+    - `answer_language(task_input)`: what its answer must be in, where that is not the item's language
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
     """
@@ -165,8 +171,16 @@ def extractive_rule(task: Any) -> Extract | None:
 @cache
 def steps_of(task: Any) -> tuple[Step, ...]:
     """All that a task asks of an LLM, in order."""
-    own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder)
+    language = getattr(task, "answer_language", None)
+    own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder, language=language)
     return (*getattr(task, "earlier", ()), own, *getattr(task, "later", ()))
+
+
+def language_of(step: Step, task_input: TaskInput) -> str:
+    """What a step's texts must be in; '' for any language."""
+    if not step.in_language:
+        return ""
+    return step.language(task_input) if step.language else task_input.item.language
 
 
 class Query(Strict):

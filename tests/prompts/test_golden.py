@@ -71,6 +71,7 @@ FULL = dataclasses.replace(
     FULL,
     others=OTHERS,
     candidates=(FULL.persona, Persona(id="treasurer", text="A treasurer who rolls over bank lines.")),
+    languages=("de", "en"),
 )
 BARE = TaskInput(
     item=FULL.item,
@@ -80,6 +81,7 @@ BARE = TaskInput(
     instruction="",
     others=OTHERS[1:],
     candidates=(FULL.persona,),
+    languages=("de", "en"),
 )
 WRONG = Wrong(lacks="the margin", text="The facility was refinanced by four banks in the spring.")
 GRADES = Grades(why="it fits", relevance=5, answerability=5, clarity=5, faithfulness=5)
