@@ -17,7 +17,7 @@ from sentencex import get_sentence_boundaries
 
 from schemas.record import TEXT_PAIR, Pair
 from synth.tasks import Draft, Failure, Outputs, TaskInput, as_text, declared_inputs
-from synth.text import normalise, words
+from synth.text import jaccard, normalise, words
 
 ANCHOR_WORDS = (6, 45)
 """Of a sentence that others are written for."""
@@ -41,6 +41,7 @@ class TextPairTask:
     paper: ClassVar[str] = ""
     example: ClassVar[Mapping[str, BaseModel]] = {}
     exempt: ClassVar[frozenset[str]] = REAL_TEXT
+    text_pairs: ClassVar[bool] = True
     most_words: ClassVar[int] = 100
 
     @classmethod
@@ -122,6 +123,11 @@ def numbers_of(text: str) -> set[str]:
 def same_words(one: str, other: str) -> bool:
     """Whether two texts have the same words in any order: equal, or shuffled."""
     return sorted(pieces(one)) == sorted(pieces(other))
+
+
+def shared_words(one: str, other: str) -> float:
+    """The words that both texts have, of all that they have."""
+    return jaccard(set(pieces(one)), set(pieces(other)))
 
 
 def common_fault(record: Pair) -> tuple[str, str]:

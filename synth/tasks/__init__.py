@@ -129,6 +129,7 @@ class Task(Protocol):
     - `most_words`: of its queries, where that is more than the length gate allows
     - `languages`: how many a plan must have at least, where that is more than one
     - `answer_language(task_input)`: what its answer must be in, where that is not the item's language
+    - `text_pairs`: whether its records are text pairs (`synth.text_pairs`), which another judge reads
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
     """
