@@ -22,7 +22,7 @@ from synth.language import primary
 from synth.licences import check_licence
 from synth.prompts import load_prompt
 from synth.scale import on_scale
-from synth.steps import step_prompts
+from synth.steps import added_steps, step_prompts
 from synth.tasks import extractive_rule, steps_of
 from synth.teachers.scoring import Scoring, choose_scoring, reach_scoring
 from synth.yaml_model import load_yaml_model, read_yaml
@@ -112,7 +112,7 @@ def resolve(choices: Choices) -> Resolved:
         instruction=domain.instruction,
         personas_sha256=hash_personas(personas),
         prompts=task_prompts(domain.plan.tasks),
-        steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
+        steps=step_prompts(domain.gates, domain.writing, domain.plan.tasks) if domain.generator == LLM else {},
         limit=limit,
         facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
@@ -224,9 +224,9 @@ def _check_models(domain: Domain, models: Sequence[ModelChoice]) -> None:
         return
     if not models:
         raise DomainError(f"the generator {LLM!r} needs a server: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
-    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | step_prompts(
+    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | added_steps(
         domain.gates, domain.writing
-    ).keys()
+    )
     for model in models:
         for name in model.tasks:
             if name not in domain.plan.tasks and name not in steps:
