@@ -27,7 +27,9 @@ _SPELT = 12
 _OWN_FIGURES = 3
 """A number of so many significant figures is seldom written as words."""
 
-_TIME = re.compile(r"(?<!\d)\d{1,2}(?:\s?[:：h]\s?\d{2}(?!\d)|\.\d{2}\s?Uhr|\s?(?:Uhr|h|[ap]\.?m)\b|\s?[时時点點])")
+_TIME = re.compile(
+    r"(?<!\d)(\d{1,2})(?:\s?[:：h]\s?(\d{2})(?!\d)|\.(\d{2})\s?Uhr|\s?(?:Uhr|h|[ap]\.?m)\b|\s?[时時点點](?:(\d{1,2})分)?)"
+)
 _NUMBER = re.compile(r"\d+(?:[.,'’٫٬\u00a0\u202f]\d+)*")
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d)")
 _ROMAN = re.compile(r"\b[IVXL]{2,6}(?=e\b|\b)")
@@ -69,7 +71,7 @@ def other_language(text: str, language: str, letters: int = 12) -> str:
     found = identify(text, letters)
     if found is None or found.probability < _SURE or found.language == primary(language):
         return ""
-    if found.language == "ja" and not _KANA.search(text):
+    if found.language == "ja" and primary(language) == "zh" and not _KANA.search(text):
         return ""  # the identifier takes short Chinese for it
     return f"{found.language} instead of {language}"
 
@@ -100,7 +102,20 @@ def lost_number(source: str, target: str) -> str:
     for number, value in theirs.items():
         if len(number) >= _OWN_FIGURES and number not in ours:
             return f"{value} stands in the translation alone"
+    hours, others = times(source), times(target)
+    if others and (lost := sorted(hours - others)):
+        return f"{lost[0] // 60}:{lost[0] % 60:02} stands in the source alone"
     return ""
+
+
+def times(text: str) -> set[int]:
+    """Times of day that stand in digits, in minutes of a clock of twelve hours.
+
+    >>> times("from 9:30 to 3 pm") == times("9h30 à 15h") == {570, 180}
+    True
+    """
+    found = _TIME.finditer(_in_plain_digits(text))
+    return {(int(each[1]) * 60 + int(each[2] or each[3] or each[4] or 0)) % 720 for each in found}
 
 
 def figures(text: str) -> dict[str, int]:
@@ -109,8 +124,8 @@ def figures(text: str) -> dict[str, int]:
     >>> figures("1,250 of 4.20 million at 9:30"), figures("४२ लाख, 1 250")
     ({'125': 1250, '42': 420}, {'42': 42, '125': 1250})
     """
-    plain = "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
-    plain = _SPACED.sub(lambda found: found[0].replace(" ", ""), _TIME.sub(" ", plain))
+    plain = _TIME.sub(" ", _in_plain_digits(text))
+    plain = _SPACED.sub(lambda found: found[0].replace(" ", ""), plain)
     digits = ("".join(filter(str.isdecimal, number)) for number in _NUMBER.findall(plain))
     return {each.strip("0") or "0": int(each) for each in digits}
 
@@ -157,6 +172,10 @@ def measure(text: str, language: str) -> float:
 def surprise(source: float, target: float) -> float:
     """How far two lengths lie apart, in units that grow with the root of the length (Gale and Church, 1993)."""
     return (target - source) / math.sqrt((source + target) / 2)
+
+
+def _in_plain_digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
 
 
 def _sentences(text: str, language: str) -> int:

@@ -140,6 +140,8 @@ def test_numbers_are_their_figures_in_the_digits_of_any_script(text: str, found:
         ("100 times", "hundertmal"),
         ("two hundred and fifty", "250"),
         ("at 3:30 pm", "um 15:30 Uhr"),
+        ("from half past nine to 6 pm", "9点30分到18点"),
+        ("by 10:15", "a quarter past ten"),
     ],
 )
 def test_a_number_may_be_written_as_its_language_writes_it(source: str, target: str) -> None:
@@ -152,6 +154,7 @@ def test_a_number_may_be_written_as_its_language_writes_it(source: str, target: 
         ("up 17.5 percent", "um 17,6 Prozent gestiegen", "175 stands in the source alone"),
         ("in 2024", "2025年", "2024 stands in the source alone"),
         ("39 degrees", "३८ डिग्री", "39 stands in the source alone"),
+        ("from 9:30 to 18:00", "von 9.30 Uhr bis 19 Uhr", "6:00 stands in the source alone"),
         ("last year", "im Jahr 2024", "2024 stands in the translation alone"),
     ],
 )
