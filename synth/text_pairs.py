@@ -115,11 +115,6 @@ def holds(text: str, phrase: str) -> bool:
     return f" {' '.join(pieces(phrase))} " in f" {' '.join(pieces(text))} "
 
 
-def numbers_of(text: str) -> set[str]:
-    """The numbers that a text names in digits, without what sets their thousands apart."""
-    return {"".join(filter(str.isdigit, word)) for word in text.replace(",", "").split() if any(map(str.isdigit, word))}
-
-
 def same_words(one: str, other: str) -> bool:
     """Whether two texts have the same words in any order: equal, or shuffled."""
     return sorted(pieces(one)) == sorted(pieces(other))

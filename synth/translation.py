@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from sentencex import get_sentence_boundaries
 
 from synth.language import identify, primary
+from synth.numbers import figures, times
 
 SHORTEST, LONGEST = -3.0, 3.5
 """Bounds of `surprise`; docs/measurements.md has what lies outside."""
@@ -27,11 +27,6 @@ _SPELT = 12
 _OWN_FIGURES = 3
 """A number of so many significant figures is seldom written as words."""
 
-_TIME = re.compile(
-    r"(?<!\d)(\d{1,2})(?:\s?[:：h]\s?(\d{2})(?!\d)|\.(\d{2})\s?Uhr|\s?(?:Uhr|h|[ap]\.?m)\b|\s?[时時点點](?:(\d{1,2})分)?)"
-)
-_NUMBER = re.compile(r"\d+(?:[.,'’٫٬\u00a0\u202f]\d+)*")
-_SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d)")
 _ROMAN = re.compile(r"\b[IVXL]{2,6}(?=e\b|\b)")
 _WORTH = {"I": 1, "V": 5, "X": 10, "L": 50}
 
@@ -108,28 +103,6 @@ def lost_number(source: str, target: str) -> str:
     return ""
 
 
-def times(text: str) -> set[int]:
-    """Times of day that stand in digits, in minutes of a clock of twelve hours.
-
-    >>> times("from 9:30 to 3 pm") == times("9h30 à 15h") == {570, 180}
-    True
-    """
-    found = _TIME.finditer(_in_plain_digits(text))
-    return {(int(each[1]) * 60 + int(each[2] or each[3] or each[4] or 0)) % 720 for each in found}
-
-
-def figures(text: str) -> dict[str, int]:
-    """Significant figures of each number in any script's digits -> all its digits; without times of day.
-
-    >>> figures("1,250 of 4.20 million at 9:30"), figures("४२ लाख, 1 250")
-    ({'125': 1250, '42': 420}, {'42': 42, '125': 1250})
-    """
-    plain = _TIME.sub(" ", _in_plain_digits(text))
-    plain = _SPACED.sub(lambda found: found[0].replace(" ", ""), plain)
-    digits = ("".join(filter(str.isdecimal, number)) for number in _NUMBER.findall(plain))
-    return {each.strip("0") or "0": int(each) for each in digits}
-
-
 def lost_mark(source: str, target: str) -> str:
     """A question that is none any more or the other way round, brackets or quotation marks that are gone."""
     if bool(_QUESTION.search(source)) != bool(_QUESTION.search(target)):
@@ -172,10 +145,6 @@ def measure(text: str, language: str) -> float:
 def surprise(source: float, target: float) -> float:
     """How far two lengths lie apart, in units that grow with the root of the length (Gale and Church, 1993)."""
     return (target - source) / math.sqrt((source + target) / 2)
-
-
-def _in_plain_digits(text: str) -> str:
-    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
 
 
 def _sentences(text: str, language: str) -> int:

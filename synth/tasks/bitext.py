@@ -12,9 +12,10 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.record import Pair
 from synth.language import primary
+from synth.numbers import figures
 from synth.tasks import Draft, Failure, Outputs, TaskInput
 from synth.text_pairs import TextPairTask, excerpt_of
-from synth.translation import figures, lost_number, other_language, translation_fault
+from synth.translation import lost_number, other_language, translation_fault
 
 __all__ = ["Bitext"]
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from schemas.base import Strict
 from schemas.record import Pair
-from synth.text_pairs import TextPairTask, numbers_of, shared_words
+from synth.numbers import numbers_of
+from synth.text_pairs import TextPairTask, shared_words
 
 __all__ = ["NegationPair"]
 

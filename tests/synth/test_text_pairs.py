@@ -16,7 +16,6 @@ from synth.text_pairs import (
     common_fault,
     excerpt_of,
     holds,
-    numbers_of,
     same_words,
     sentences_of,
     word_count,
@@ -126,18 +125,6 @@ def test_a_draft_is_the_real_text_with_what_was_written_for_it(make_text_input: 
         ("Net debt rose.",),
     )
     assert (draft.method, draft.instruction, draft.attributes) == ("llm:text", "Find the same", {})
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("no figure at all", set()),
-        ("up 4.25% to $1,234.5m in 2024.", {"425", "12345", "2024"}),
-        ("1,750 and 1750", {"1750"}),
-    ],
-)
-def test_numbers_are_compared_without_the_marks_between_thousands(text: str, numbers: set[str]) -> None:
-    assert numbers_of(text) == numbers
 
 
 def test_the_same_words_in_another_order_are_the_same_words() -> None:

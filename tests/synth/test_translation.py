@@ -11,7 +11,6 @@ import orjson
 import pytest
 
 from synth.translation import (
-    figures,
     left_as_it_was,
     lost_mark,
     lost_number,
@@ -112,22 +111,6 @@ def test_of_scripts_that_nobody_measured_no_length_is_wrong() -> None:
     assert measure(arabic, "ar") == 0.0
     assert wrong_length(PARALLEL[0]["en"], arabic, "en", "ar") == ("", "")
     assert measure("東京の会社は損失を発表した。", "ja") == 0.0, "kana are no Han characters"
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("no figure", set()),
-        ("1,234.50 and 1.234,5 and 1 234,5", {"12345"}),
-        ("٤٢ مليون and ४२ लाख and 42", {"42"}),
-        ("1,25,000 or 125 thousand or 12.5万", {"125"}),
-        ("open 9:30 to 18:00, 9h30, 15.30 Uhr, 15 Uhr, 3 pm, 9:30开门", set()),
-        ("in 2023 300 people, x²", {"2023", "3"}),
-        ("0 and 00", {"0"}),
-    ],
-)
-def test_numbers_are_their_figures_in_the_digits_of_any_script(text: str, found: set[str]) -> None:
-    assert set(figures(text)) == found
 
 
 @pytest.mark.parametrize(
