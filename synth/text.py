@@ -15,6 +15,9 @@ import Stemmer
 TOKEN = re.compile(r"\w+(?:[.,]\d\w*)*%?", re.UNICODE)
 _SPACE = re.compile(r"\s+")
 
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""A character of a script that puts no spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese."""
+
 STOP_WORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being below between both but by
     can could did do does doing down during each few for from further had has have having he her here hers him his how i
@@ -57,6 +60,17 @@ def words(text: str) -> tuple[str, ...]:
     ('net', 'debt', 'rose', '4.25%', 'to', '1,234.5m')
     """
     return tuple(chain.from_iterable(map(_words_of_piece, text.lower().split())))
+
+
+def word_count(text: str) -> int:
+    """Words between spaces; of scripts without spaces two characters count as one."""
+    spaced, unspaced = UNSPACED.subn(" ", text)
+    return sum(any(map(str.isalnum, word)) for word in spaced.split()) + unspaced // 2
+
+
+def pieces(text: str) -> tuple[str, ...]:
+    """Lower-cased words, and characters of scripts without spaces."""
+    return words(UNSPACED.sub(r" \g<0> ", text))
 
 
 def content_words(text: str) -> list[str]:

@@ -8,7 +8,6 @@ task's `fault` says, and the gate `text-pair` drops it; the rest is for a judge.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,12 +16,10 @@ from sentencex import get_sentence_boundaries
 
 from schemas.record import TEXT_PAIR, Pair
 from synth.tasks import Draft, Failure, Outputs, TaskInput, as_text, declared_inputs
-from synth.text import jaccard, normalise, words
+from synth.text import jaccard, normalise, pieces, word_count
 
 ANCHOR_WORDS = (6, 45)
 """Of a sentence that others are written for."""
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-"""A character of a script that puts no spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese."""
 REAL_TEXT = frozenset({"copy", "echo", "generic", "leak", "repetition", "truncated"})
 """Gates for queries that are written about a passage: the query of a text pair is text of the passage."""
 
@@ -97,17 +94,6 @@ def excerpt_of(task_input: TaskInput, most: int) -> str:
     size = min(source.randint(1, most), len(found))
     start = source.randint(0, len(found) - size)
     return " ".join(found[start : start + size])
-
-
-def word_count(text: str) -> int:
-    """Words between spaces; of scripts without spaces two characters count as one."""
-    spaced, unspaced = _UNSPACED.subn(" ", text)
-    return sum(any(map(str.isalnum, word)) for word in spaced.split()) + unspaced // 2
-
-
-def pieces(text: str) -> tuple[str, ...]:
-    """Lower-cased words, and characters of scripts without spaces."""
-    return words(_UNSPACED.sub(r" \g<0> ", text))
 
 
 def holds(text: str, phrase: str) -> bool:

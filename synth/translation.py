@@ -13,6 +13,7 @@ from sentencex import get_sentence_boundaries
 
 from synth.language import identify, primary
 from synth.numbers import figures, times
+from synth.text import UNSPACED
 
 SHORTEST, LONGEST = -3.0, 3.5
 """Bounds of `surprise`; docs/measurements.md has what lies outside."""
@@ -35,7 +36,7 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _DEVANAGARI = re.compile("[\u0900-\u0963\u0970-\u097f]")
 _LATIN = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff]")
 _MEASURED = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff\u0900-\u097f\u3400-\u9fff\uf900-\ufaff]")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+_UNSPACED = re.compile(f"{UNSPACED.pattern}+")
 _IN_HAN, _IN_DEVANAGARI = 3.14, 1.15
 """Latin letters that a character is worth."""
 _VERBOSITY = {"en": 1.0, "de": 1.16, "fr": 1.14, "zh": 1.1, "hi": 1.09}
@@ -62,8 +63,8 @@ def translation_fault(source: str, target: str, source_language: str, target_lan
 
 
 def other_language(text: str, language: str, letters: int = 12) -> str:
-    """`de instead of fr`, where the text has so many letters and that is sure."""
-    found = identify(text, letters)
+    """`de instead of fr`, where the text has so many letters and that is sure; a Han character is worth three."""
+    found = identify(text, 1) if _letters(text) >= letters else None
     if found is None or found.probability < _SURE or found.language == primary(language):
         return ""
     if found.language == "ja" and primary(language) == "zh" and not _KANA.search(text):
@@ -145,6 +146,10 @@ def measure(text: str, language: str) -> float:
 def surprise(source: float, target: float) -> float:
     """How far two lengths lie apart, in units that grow with the root of the length (Gale and Church, 1993)."""
     return (target - source) / math.sqrt((source + target) / 2)
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text)) + 2 * len(_HAN.findall(text))
 
 
 def _sentences(text: str, language: str) -> int:

@@ -11,7 +11,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth import registry
 from synth.gates import verdict
-from synth.text import words
+from synth.text import word_count, words
 
 __all__ = ["Length"]
 
@@ -49,21 +49,21 @@ class Length:
         self.settings = settings
 
     def judge(self, record: Pair) -> Verdict:
-        word_count = len(words(record.query))
-        reason, detail = self._fault(record, word_count)
-        return verdict(self.name, reason, float(word_count), detail)
+        count = len(words(record.query)) if record.query.isascii() else word_count(record.query)
+        reason, detail = self._fault(record, count)
+        return verdict(self.name, reason, float(count), detail)
 
-    def _fault(self, record: Pair, word_count: int) -> tuple[str, str]:
+    def _fault(self, record: Pair, count: int) -> tuple[str, str]:
         bounds, chars, passage_chars = self.settings, len(record.query), len(record.positive.text)
         most_words = most_words_of(record.provenance.task)
         most_chars = max(bounds.max_chars, most_words * _CHARS_A_WORD) if most_words else bounds.max_chars
         most_words = max(bounds.max_words, most_words)
-        if word_count < bounds.min_words:
-            return "too_short", f"query: {word_count} words, at least {bounds.min_words}"
+        if count < bounds.min_words:
+            return "too_short", f"query: {count} words, at least {bounds.min_words}"
         if chars < bounds.min_chars:
             return "too_short", f"query: {chars} characters, at least {bounds.min_chars}"
-        if word_count > most_words:
-            return "too_long", f"query: {word_count} words, at most {most_words}"
+        if count > most_words:
+            return "too_long", f"query: {count} words, at most {most_words}"
         if chars > most_chars:
             return "too_long", f"query: {chars} characters, at most {most_chars}"
         if passage_chars > bounds.max_passage_chars:

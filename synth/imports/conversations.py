@@ -11,8 +11,7 @@ from synth.gates.sensitive import Sensitive
 from synth.imports.sources import Rows
 from synth.imports.writer import Draft, Text, VersionWriter
 from synth.pairs.read import ID, first_of
-from synth.text import hash64, normalise
-from synth.text_pairs import word_count
+from synth.text import hash64, normalise, word_count
 from synth.translation import other_language
 
 INSTRUCTION = "Given what a user says, retrieve the assistant's reply"

@@ -28,8 +28,6 @@ ERRORS = {
 }
 """What is wrong with the negative; `number` is drawn for texts with a number alone."""
 _SENTENCES = 3
-_LETTERS = 40
-"""From so many on it is told whether the text is in its language at all."""
 _Text = Annotated[str, Field(min_length=2, max_length=2_000)]
 
 
@@ -69,7 +67,7 @@ class Bitext(TextPairTask):
         language = task_input.item.language
         if not _others(task_input):
             return Failure("one_language", f"{language} is the only language of the plan")
-        if detail := other_language(cls.query(task_input), language, _LETTERS):
+        if detail := other_language(cls.query(task_input), language):
             return Failure("wrong_language", f"the text: {detail}")
         return super().refuse(task_input)
 

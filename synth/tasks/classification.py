@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.record import Pair
 from synth.tasks import Draft, Outputs, Step, TaskInput, declared_inputs
-from synth.text_pairs import TextPairTask, excerpt_of, holds, word_count
+from synth.text import word_count
+from synth.text_pairs import TextPairTask, excerpt_of, holds
 
 __all__ = ["Classification"]
 

@@ -334,6 +334,7 @@ def test_a_negative_that_fits_rejects_a_text_pair_and_its_bound_moves_without_as
         assert funnel.planned == funnel.accepted + sum(funnel.rejected.values()) + sum(funnel.failed.values())
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_added_later_asks_for_no_text_pair_again(serve: Serve, documents: Path, tmp_path: Path) -> None:
     fake = serve(graded_pairs())
     run = start(tmp_path / "store", documents, reach([fake.url]), CHEAP, plan=MIXED)
@@ -369,6 +370,7 @@ def test_yes_no_asks_of_a_text_pair_whether_it_is_right(serve: Serve, documents:
     )
 
 
+@pytest.mark.slow
 def test_a_server_kept_for_judging_judges_text_pairs_too(serve: Serve, documents: Path, tmp_path: Path) -> None:
     writes, grades = serve(graded_pairs(), model="writer"), serve(graded_pairs(), model="grader")
     both = reach([f"{writes.url},task=semantic-similarity", f"{grades.url},task=judge"])

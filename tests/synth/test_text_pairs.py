@@ -18,7 +18,6 @@ from synth.text_pairs import (
     holds,
     same_words,
     sentences_of,
-    word_count,
     written_texts,
 )
 
@@ -145,19 +144,6 @@ def test_a_negative_that_is_one_of_the_two_is_a_fault(negative: str) -> None:
 
 def test_what_was_written_is_the_positive_and_the_negatives() -> None:
     assert written_texts(pair("a", "b", "c", "d")) == ("b", "c", "d")
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("Net debt fell – by 4.25 %.", 5),
-        ("净债务在六月底下降到四亿。", 6),
-        ("जून के अंत में शुद्ध ऋण घटा।", 7),
-        ("The 純債務 fell", 3),
-    ],
-)
-def test_words_are_counted_in_every_script(text: str, count: int) -> None:
-    assert word_count(text) == count
 
 
 def test_a_phrase_is_held_by_whole_words_whatever_stands_after_them() -> None:

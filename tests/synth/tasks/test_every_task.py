@@ -80,7 +80,10 @@ def test_a_server_s_answers_become_records_that_say_what_was_asked(task: str, do
             assert bool(made[drawn]) == (drawn in used), "a record claims only what was asked for"
 
 
-@pytest.mark.parametrize("task", TEXT_PAIRS)
+@pytest.mark.parametrize(
+    "task",
+    [each if each == "semantic-similarity" else pytest.param(each, marks=pytest.mark.slow) for each in TEXT_PAIRS],
+)
 def test_a_text_pair_keeps_what_was_written_with_it_and_mines_nothing(task: str, documents: Path) -> None:
     with fake_llm(answers(task)) as fake:
         version = run_of(task, documents, reach([fake.url]), set_gates=[{"name": "consistency"}])
@@ -143,6 +146,7 @@ def test_a_translation_needs_a_second_language(documents: Path) -> None:
         run_of("query-from-passage", documents, LlmSettings(), plan=plan, generator="llm")
 
 
+@pytest.mark.slow
 def test_a_translation_in_another_language_than_was_drawn_is_asked_for_again_and_then_fails(documents: Path) -> None:
     english = dict.fromkeys(GERMAN, "The bank reported its senior notes in the second quarter.")
     with fake_llm(lambda _prompt, _asked: Fill(english)) as fake:
