@@ -215,7 +215,7 @@ class _Talk:
         item = turn.call.input.item
         if not turn.messages:
             turn.messages = _render(turn.step, turn.call, turn.outputs)
-        bodies = self._bodies(turn.model, turn.step.output)
+        bodies = self._bodies(turn.model, turn.step.output, turn.step.tokens)
         body, scorable = bodies.of(turn.messages), self._scorable(turn, bodies)
         key = request_key(body, item.id, turn.attempt, scorable)
         said = self._archive.find(item.position, key)
@@ -362,8 +362,9 @@ def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:
     return replace(turn, messages=messages, attempt=turn.attempt + 1)
 
 
-def _body(model: str, output: type[BaseModel], sampling: SamplingSettings) -> Body:
-    return Body(model, output.model_json_schema(), sampling)
+def _body(model: str, output: type[BaseModel], tokens: int, sampling: SamplingSettings) -> Body:
+    enough = sampling.model_copy(update={"max_tokens": max(sampling.max_tokens, tokens)})
+    return Body(model, output.model_json_schema(), enough)
 
 
 def _check_reachable(endpoints: Sequence[Endpoint], recipe: Recipe) -> None:

@@ -108,6 +108,8 @@ class Step:
     required: bool = True
     """Whether the item fails with it; else its Failure stands in its place among the outputs."""
     scoring: Scoring | None = None
+    tokens: int = 0
+    """Of its answer, where that needs more than the recipe's `sampling.max_tokens`."""
 
 
 def not_pinned(task_input: TaskInput, _: Outputs) -> bool:
@@ -138,6 +140,7 @@ class Task(Protocol):
     - `most_words`: of its queries, where that is more than the length gate allows
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
+    - `tokens`: of its answer, where that needs more than the recipe's `sampling.max_tokens`
     - `instructing`: the step in which its instruction is invented, where no list has one
     """
 
@@ -179,7 +182,14 @@ def extractive_rule(task: Any) -> Extract | None:
 @cache
 def steps_of(task: Any) -> tuple[Step, ...]:
     """All that a task asks of an LLM, in order."""
-    own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder)
+    own = Step(
+        task.name,
+        task.prompt,
+        task.output,
+        task.prompt_inputs,
+        task.prompt_folder,
+        tokens=getattr(task, "tokens", 0),
+    )
     return (*getattr(task, "earlier", ()), own, *getattr(task, "later", ()))
 
 
