@@ -21,6 +21,12 @@ class Document(Strict):
     source: str
     """Where it was read: file name, and row where the file holds several documents."""
     licence: str = ""
+    language: str = ""
+    """BCP 47 code, such as `de` or `pt-BR`; '' where it is not known."""
+    topic: str = ""
+    """What it is about, as a path in a topic tree; '' where nobody said."""
+    written_by: str = ""
+    """The model that invented it; '' for a text that somebody wrote."""
 
 
 class Passage(Strict):
@@ -35,6 +41,10 @@ class Passage(Strict):
     start: Annotated[int, Field(ge=0)]
     end: Annotated[int, Field(gt=0)]
     split: Split
+    language: str = ""
+    topic: str = ""
+    written_by: str = ""
+    """`language`, `topic` and `written_by` are those of its document."""
     flags: list[str] = []
     """Kinds of sensitive data that were seen (`email`, `card` ...)."""
 

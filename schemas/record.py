@@ -92,6 +92,8 @@ class Provenance(Strict):
     length: str = ""
     licence: str = ""
     """Licence of the document the record was made from, where it is known."""
+    passage_written_by: str = ""
+    """Model that invented the document; empty for one that somebody wrote."""
 
 
 class PassageText(Strict):

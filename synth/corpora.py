@@ -38,6 +38,7 @@ _OURS = (
     "ingest.py",
     "chunk.py",
     "known.py",
+    "language.py",
     "lexicon.py",
     "near.py",
     "ragged.py",
@@ -114,6 +115,7 @@ def corpus_key(documents: Documents, recipe: Recipe, known: KnownDocuments | Non
             "chunk": recipe.chunk.model_dump(mode="json"),
             "splits": recipe.splits.model_dump(mode="json"),
             "language": main_language(recipe),
+            "finds_language": len(recipe.plan.language) > 1,
             **({"known": known.sha256} if known else {}),
         }
     )

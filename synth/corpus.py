@@ -117,6 +117,25 @@ class Corpus:
         return stored
 
     @cached_property
+    def languages(self) -> list[str]:
+        """Language code of each passage; '' where it is not known."""
+        return self._column("language")
+
+    @cached_property
+    def written_by(self) -> list[str]:
+        """The model that invented each passage; '' for what somebody wrote."""
+        return self._column("written_by")
+
+    @cached_property
+    def topics(self) -> list[str]:
+        """What each passage is about, as a path in a topic tree; '' where nobody said."""
+        return self._column("topic")
+
+    def _column(self, name: str) -> list[str]:
+        column: list[str] = pq.read_table(self.folder / "passages.parquet", columns=[name])[name].to_pylist()
+        return column
+
+    @cached_property
     def group(self) -> Ordinals | None:
         """Passages with the same label here are never each other's negatives, shape (passages,); -1 for no group."""
         path = self.folder / "groups.npy"

@@ -23,6 +23,7 @@ from synth.errors import DocumentError
 from synth.files import ParquetSink, read_batches, write_model, write_parquet
 from synth.gates import CleaningGate, build_record_gates
 from synth.known import KnownDocuments, keep_ids
+from synth.language import identify, primary
 from synth.lexicon import build_lexicon
 from synth.near import Pairs, distinct, find_near_pairs, find_nearest_of
 from synth.progress import Reporter
@@ -32,6 +33,8 @@ from synth.text import draw, normalise
 _READ = pa.schema([*arrow_schema(Document), ("text_key", pa.string())])
 _NEAR = pa.schema([("first", pa.int64()), ("second", pa.int64())])
 _BLOCK = 4_096
+LETTERS, SURE = 40, 0.5
+"""Of a document whose language is looked for: how many it must have, and how likely the language must be."""
 NEAR_SHINGLE = 3
 """Passages are compared by word 3-grams."""
 
@@ -50,7 +53,7 @@ def ingest(
     """
     cleaners = [gate for gate in build_record_gates(recipe.gates) if isinstance(gate, CleaningGate)]
     with _Rejects(folder) as rejects:
-        _write_read(sources, cleaners, folder, rejects, reporter)
+        _write_read(_told(sources, recipe), cleaners, folder, rejects, reporter)
         _merge_documents(folder, rejects)
         if known is not None:
             keep_ids(folder, known, lambda document: _passages_of(document, recipe, cleaners))
@@ -70,6 +73,20 @@ def ingest(
     return corpus, count, corpus_sha256
 
 
+def _told(sources: Iterable[Document | RejectedSource], recipe: Recipe) -> Iterable[Document | RejectedSource]:
+    """The sources, their language found where none is told and the recipe has several."""
+    if len(recipe.plan.language) < 2:
+        return sources
+    return (_with_language(source) if isinstance(source, Document) else source for source in sources)
+
+
+def _with_language(document: Document) -> Document:
+    found = identify(document.text, LETTERS) if not document.language else None
+    if found is None or found.probability < SURE:
+        return document
+    return document.model_copy(update={"language": found.language})
+
+
 def split_of(document_id: str, test_share: float) -> Split:
     """The split of a document: a hash of its id alone, so that it never moves."""
     return "test" if draw("split", document_id) < test_share else "train"
@@ -77,7 +94,9 @@ def split_of(document_id: str, test_share: float) -> Split:
 
 def document_digest(document: Document) -> bytes:
     """A document's part of the corpus hash, which is over these in order of ids."""
-    parts = (document.id, document.title, document.text)
+    parts = [document.id, document.title, document.text]
+    if document.language or document.topic:
+        parts += [document.language, document.topic]
     return b"".join(hashlib.sha256(part.encode()).digest() for part in parts)
 
 
@@ -139,12 +158,13 @@ def _merge_documents(folder: Path, rejects: _Rejects) -> None:
 
 _KEPT = """
 CREATE TEMP TABLE kept AS
-SELECT text_key, min(struct_pack(id, source, title, licence, text)) AS first FROM read GROUP BY text_key
+SELECT text_key, min(struct_pack(id, source, title, licence, text, language, topic, written_by)) AS first FROM read GROUP BY text_key
 """
 _MERGED = """
 CREATE TEMP VIEW merged AS
 SELECT CASE WHEN count(*) OVER (PARTITION BY first.id) > 1 THEN first.id || '~' || text_key[:8] ELSE first.id END AS id,
-       first.title AS title, first.text AS text, first.source AS source, first.licence AS licence
+       first.title AS title, first.text AS text, first.source AS source, first.licence AS licence,
+       first.language AS language, first.topic AS topic, first.written_by AS written_by
 FROM kept
 """
 _COPIES = """
@@ -188,7 +208,7 @@ def _write_passages(
 
 
 def _passages_of(document: Document, recipe: Recipe, cleaners: Sequence[CleaningGate]) -> Iterator[Passage]:
-    language = main_language(recipe)
+    language = primary(document.language or main_language(recipe))
     split = split_of(document.id, recipe.splits.test)
     for number, chunk in enumerate(chunk_document(document.text, recipe.chunk, language)):
         text: str | None = document.text[chunk.start : chunk.end]
@@ -207,6 +227,9 @@ def _passages_of(document: Document, recipe: Recipe, cleaners: Sequence[Cleaning
                 start=chunk.start,
                 end=chunk.end,
                 split=split,
+                language=document.language,
+                topic=document.topic,
+                written_by=document.written_by,
                 flags=flags,
             )
 

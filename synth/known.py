@@ -197,6 +197,6 @@ def _rename(path: Path, renamed: pa.Table) -> None:
 
 
 _RENAMED = """
-SELECT coalesce(renamed.id, documents.id) AS id, title, text, source, licence
+SELECT coalesce(renamed.id, documents.id) AS id, documents.* EXCLUDE (id)
 FROM documents LEFT JOIN renamed ON documents.id = renamed.now ORDER BY 1
 """

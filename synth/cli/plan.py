@@ -18,6 +18,8 @@ from synth.cli.generate import (
     DomainOption,
     FreezeTestOption,
     IdFieldOption,
+    InstructionsOption,
+    LanguageOption,
     LimitOption,
     LlmOption,
     MixedRecipesOption,
@@ -54,11 +56,13 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     name: NameOption = None,
     limit: LimitOption = None,
     seed: SeedOption = None,
+    language: LanguageOption = None,
     teacher: TeacherOption = None,
     fuse: FuseOption = None,
     rescore: RescoreOption = None,
     rescore_depth: RescoreDepthOption = None,
     personas: PersonasOption = None,
+    instructions: InstructionsOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
     update: UpdateOption = False,
@@ -92,11 +96,13 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         name=check_name(name) if name else None,
         limit=limit,
         seed=seed,
+        languages=tuple(language or ()),
         teacher=teacher,
         fuse=fuse.value if fuse else None,
         rescore=rescore,
         rescore_depth=rescore_depth,
         personas=personas,
+        instructions=instructions,
         config=config,
         models=tuple(settings.models),
     )
@@ -143,7 +149,12 @@ def planned(
         teacher = build_scoring(resolved.scoring, folder / "teacher", store.embeddings)
         nearest = match_without_run(recipe, corpus, people, teacher, folder, reporter)
         planned = read_planned(folder) if known else None
-        yield recipe, corpus, count, Plan(recipe, corpus.ids, [person.id for person in people], nearest, planned)
+        yield (
+            recipe,
+            corpus,
+            count,
+            Plan(recipe, corpus.ids, [person.id for person in people], nearest, planned, corpus.languages),
+        )
 
 
 def _taken(folder: Path, parent: str) -> dict[str, Any]:
@@ -209,7 +220,7 @@ def _forecast(
     reporter.stage("ask the server")
 
     def calls_of(start: int, stop: int) -> Any:
-        return calls_between(recipe, corpus, sequence, personas, start, stop)
+        return calls_between(recipe, corpus, sequence, personas, start, stop, resolved.instructions)
 
     calls = sample(calls_of, items, recipe.plan.items_per_passage)
     equipment = equipment_for(recipe, corpus, store.answers, settings)

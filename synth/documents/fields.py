@@ -1,4 +1,4 @@
-"""Which fields of a row are its text, title, id and licence."""
+"""Which fields of a row are its text, title and id, and what else is told of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ _TEXT = ("text", "body", "content", "passage", "document", "abstract", "descript
 _TITLE = ("title", "name", "heading", "subject")
 _ID = ("id", "_id", "doc_id", "docid", "document_id", "uuid")
 _LICENCE = ("licence", "license")
+_LANGUAGE = ("language", "lang")
+_TOPIC = ("topic",)
+_WRITTEN_BY = ("written_by",)
 _SHOWN_FIELDS = 20
 
 
@@ -30,6 +33,9 @@ class Columns(NamedTuple):
     title: str | None
     id: str | None
     licence: str | None
+    language: str | None
+    topic: str | None
+    written_by: str | None
 
 
 def choose_columns(fields: Iterable[str], wanted: FieldNames, where: str) -> Columns:
@@ -57,7 +63,8 @@ def with_optional(text: str, fields: tuple[str, ...], wanted: FieldNames) -> Col
     """Columns of a row whose text field is known."""
     title = wanted.title or _first(_TITLE, fields)
     document_id = wanted.id or _first(_ID, fields)
-    return Columns(text, title, document_id, _first(_LICENCE, fields))
+    told = (_first(names, fields) for names in (_LICENCE, _LANGUAGE, _TOPIC, _WRITTEN_BY))
+    return Columns(text, title, document_id, *told)
 
 
 def _require(name: str | None, known: tuple[str, ...], option: str, where: str) -> None:

@@ -178,11 +178,15 @@ def _document(row: Mapping[str, Any], columns: Columns, source: str) -> Document
         return RejectedSource(source=source, reason="no_text", detail=f"the field {columns.text!r} is {what}")
     if len(body) > text.MAX_BYTES:
         return RejectedSource(source=source, reason="too_large", detail=f"a text of {len(body)} characters")
-    title, document_id, licence = (row.get(name) if name else None for name in columns[1:])
+    title, document_id, *told = (row.get(name) if name else None for name in columns[1:])
+    licence, language, topic, written_by = (value if isinstance(value, str) else "" for value in told)
     parsed = text.Parsed(
         text=body,
         title=title if isinstance(title, str) else "",
         id=str(document_id) if isinstance(document_id, str | int) and not isinstance(document_id, bool) else "",
-        licence=licence if isinstance(licence, str) else "",
+        licence=licence,
+        language=language,
+        topic=topic,
+        written_by=written_by,
     )
     return text.make_document(parsed, source)

@@ -13,6 +13,7 @@ import yaml
 from schemas.document import Document, RejectedSource
 from synth.documents.fields import FieldNames
 from synth.documents.walk import SourceFile
+from synth.language import as_code
 from synth.text import normalise
 
 MAX_BYTES = 50_000_000
@@ -31,6 +32,9 @@ class Parsed(NamedTuple):
     title: str = ""
     id: str = ""
     licence: str = ""
+    language: str = ""
+    topic: str = ""
+    written_by: str = ""
 
 
 Parser = Callable[[bytes, str], Parsed | RejectedSource]
@@ -59,7 +63,16 @@ def make_document(parsed: Parsed, source: str) -> Document | RejectedSource:
     if not text:
         return RejectedSource(source=source, reason="empty")
     document_id = _one_line(parsed.id) or _id_of(title, text)
-    return Document(id=document_id, title=title, text=text, source=source, licence=_one_line(parsed.licence))
+    return Document(
+        id=document_id,
+        title=title,
+        text=text,
+        source=source,
+        licence=_one_line(parsed.licence),
+        language=as_code(parsed.language),
+        topic=_one_line(parsed.topic),
+        written_by=_one_line(parsed.written_by),
+    )
 
 
 def clean(text: str) -> str:

@@ -132,8 +132,10 @@ class VersionWriter:
             if text.id:
                 self._ids.add(own)
             self._known[key] = (own, text.group or own) if text.id or text.group else None
-            row = {"id": own, "document_id": text.group or own, "title": "", "heading": "", "text": text.text}
-            self._spool.add_rows([row | {"start": 0, "end": len(text.text), "split": "train", "flags": [], "key": key}])
+            passage = Passage(
+                id=own, document_id=text.group or own, text=text.text, start=0, end=len(text.text), split="train"
+            )
+            self._spool.add_rows([passage.model_dump() | {"key": key}])
         return key, *(self._known[key] or (_id_of(key), _id_of(key)))
 
     def reject(self, draft: Draft, reason: str, passage_id: str = "", detail: str = "") -> None:

@@ -34,20 +34,13 @@ def make_pool(pairs: Pairs, folder: Path, reporter: Reporter, language: str = "e
     return Corpus(made)
 
 
+_PASSAGE = Passage(id="-", document_id="", text="-", start=0, end=1, split="train").model_dump()
+
+
 def _write(pairs: Pairs, folder: Path, language: str) -> None:
     rows = zip(pairs.passages, pairs.passage_ids, pairs.groups, pairs.splits, strict=True)
     passages = [
-        {
-            "id": id,
-            "document_id": id,
-            "title": "",
-            "heading": "",
-            "text": text,
-            "start": 0,
-            "end": len(text),
-            "split": split,
-            "flags": [],
-        }
+        _PASSAGE | {"id": id, "document_id": id, "text": text, "end": len(text), "split": split}
         for text, id, _, split in rows  # noqa: A001
     ]
     write_parquet(folder / "passages.parquet", pa.Table.from_pylist(passages, schema=arrow_schema(Passage)))

@@ -54,6 +54,8 @@ class TaskInput:
     """Personas to choose among, for a task that lets the LLM choose."""
     languages: tuple[str, ...] = ()
     """All that the plan draws from."""
+    pinned: str = ""
+    """The instruction that a list has for the item, for a task whose records have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,19 @@ class Step:
     required: bool = True
     """Whether the item fails with it; else its Failure stands in its place among the outputs."""
     scoring: Scoring | None = None
+    tokens: int = 0
+    """Of its answer, where that needs more than the recipe's `sampling.max_tokens`."""
+
+
+def not_pinned(task_input: TaskInput, _: Outputs) -> bool:
+    """When to have an instruction invented."""
+    return not task_input.pinned
+
+
+def instruction_of(task_input: TaskInput, outputs: Outputs, step: str) -> str:
+    """The instruction that a list has for the item, else what was invented in a step."""
+    said: Any = outputs.get(step)
+    return task_input.pinned or " ".join(said.instruction.split())
 
 
 JUDGE = "judge"
@@ -132,6 +147,8 @@ class Task(Protocol):
     - `text_pairs`: whether its records are text pairs (`synth.text_pairs`), which another judge reads
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
+    - `tokens`: of its answer, where that needs more than the recipe's `sampling.max_tokens`
+    - `instructing`: the step in which its instruction is invented, where no list has one
     """
 
     name: ClassVar[str]
@@ -172,8 +189,15 @@ def extractive_rule(task: Any) -> Extract | None:
 @cache
 def steps_of(task: Any) -> tuple[Step, ...]:
     """All that a task asks of an LLM, in order."""
-    language = getattr(task, "answer_language", None)
-    own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder, language=language)
+    own = Step(
+        task.name,
+        task.prompt,
+        task.output,
+        task.prompt_inputs,
+        task.prompt_folder,
+        language=getattr(task, "answer_language", None),
+        tokens=getattr(task, "tokens", 0),
+    )
     return (*getattr(task, "earlier", ()), own, *getattr(task, "later", ()))
 
 

@@ -51,6 +51,7 @@ class Bitext(TextPairTask):
     instruction: ClassVar[str] = "Retrieve the translation of the text"
     paper: ClassVar[str] = "E5-mistral (arXiv 2401.00368), bitext: S1 is real text, S2 its translation, S3 a worse one"
     languages: ClassVar[int] = 2
+    tokens: ClassVar[int] = 1_200
     example: ClassVar[Mapping[str, BaseModel]] = {
         "bitext": Translations(
             positive="Zum 31. Dezember 2024 hatte der Konzern 180 Millionen seiner revolvierenden Kreditlinie von 250 Millionen Pfund in Anspruch genommen. Sie läuft bis Juni 2027, wird mit SONIA plus 1,75 % verzinst und verlangt, dass die Nettoverschuldung unter dem 3,5-Fachen des EBITDA bleibt, geprüft jeweils im Juni und Dezember.",
@@ -67,7 +68,9 @@ class Bitext(TextPairTask):
         language = task_input.item.language
         if not _others(task_input):
             return Failure("one_language", f"{language} is the only language of the plan")
-        if detail := other_language(cls.query(task_input), language):
+        known = task_input.passage.language
+        foreign = f"{known} instead of {language}" if known and primary(known) != primary(language) else ""
+        if detail := foreign or other_language(cls.query(task_input), language):
             return Failure("wrong_language", f"the text: {detail}")
         return super().refuse(task_input)
 

@@ -39,6 +39,7 @@ class Clustering(TextPairTask):
     name: ClassVar[str] = "clustering"
     prompt: ClassVar[str] = "clustering"
     output: ClassVar[type[BaseModel]] = Members
+    tokens: ClassVar[int] = 1_000
     instruction: ClassVar[str] = "Identify the theme of the text"
     paper: ClassVar[str] = "SynEmbedNL's clustering types; NV-Embed (arXiv 2405.17428), texts of one cluster as pairs"
     example: ClassVar[Mapping[str, BaseModel]] = {

@@ -23,6 +23,7 @@ QUERIES = [
 BUILT_IN = [
     "copy",
     "echo",
+    "garbage",
     "generic",
     "language",
     "leak",

@@ -64,6 +64,13 @@ def test_what_can_not_be_translated_is_refused_before_anything_is_asked(make_inp
     assert reason("| 2024 | 410 |", ("de", "en")) == "no_sentence"
 
 
+def test_a_passage_that_says_its_language_is_believed(make_input: Make) -> None:
+    given = make_input("SONIA EURIBOR EBITDA 4.25 IFRS 16 CET1 2024 2025.", languages=("de", "en"))
+    passage = given.passage.model_copy(update={"language": "de"})
+    refusal = Bitext.refuse(dataclasses.replace(given, passage=passage))
+    assert refusal is not None and refusal.detail == "the text: de instead of en"
+
+
 def test_a_right_translation_with_a_wrong_one_is_kept(make_record: MakeRecord) -> None:
     assert fault(make_record, RIGHT, RIGHT.replace("4,25", "4,75"), "number") == ""
     assert fault(make_record, RIGHT, "Die Nettoverschuldung sank im Jahr bis Juni um 4,25 %.", "clause") == ""
