@@ -27,7 +27,7 @@ def test_the_classification_is_invented_first_and_becomes_the_instruction(make_i
     given = make_input()
     first, second = steps_of(Classification)
     assert (first.name, first.in_language) == (LABELLING, False), "an instruction may be in English for any text"
-    assert second.inputs(given, SAID)["instruction"] == SAID[LABELLING].instruction  # type: ignore[attr-defined]
+    assert second.inputs(given, SAID)["instruction"] == "Given a note, name its tone"
     draft = Classification.draft(given, SAID, "llm")
     assert (draft.instruction, draft.positive) == ("Given a note, name its tone", "hopeful")
     assert (draft.negatives, draft.attributes) == (("gloomy", "neutral"), {})
