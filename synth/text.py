@@ -46,6 +46,9 @@ TOKEN = re.compile(
 _FIRST_UNSPACED = "\u0e01"
 _SPACE = re.compile(r"\s+")
 
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""A character of a script that puts no spaces between words, Katakana and vowel signs with them."""
+
 STOP_WORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being below between both but by
     can could did do does doing down during each few for from further had has have having he her here hers him his how i
@@ -106,13 +109,18 @@ def unspaced_letters(found: Sequence[str]) -> int:
     return sum(word >= _FIRST_UNSPACED and _is_unspaced(word) for word in found)
 
 
-def word_count(found: Sequence[str]) -> int:
-    """How many words `words` stand for: two letters of text without spaces count as one.
+def word_count(text: str) -> int:
+    """Words of a text; two letters of text without spaces count as one.
 
-    >>> word_count(words("how to boil rice")), word_count(words("多肉叶子发软"))
+    >>> word_count("how to boil rice"), word_count("多肉叶子发软")
     (4, 3)
     """
-    return len(found) - unspaced_letters(found) // 2
+    return count_of(words(text))
+
+
+def count_of(found: Sequence[str]) -> int:
+    """How many words `words` stand for."""
+    return len(found) - (unspaced_letters(found) + 1) // 2
 
 
 def runs(found: Sequence[str], size: int) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
 from synth.overlap import copied_pairs
-from synth.text import word_count, words
+from synth.text import count_of, words
 
 __all__ = ["Copy"]
 
@@ -37,7 +37,7 @@ class Copy:
     def judge(self, record: Pair) -> Verdict:
         query = words(record.query)
         share = _copied_share(query, record.positive.text)
-        abstention = self._abstention(word_count(query), record.provenance.method)
+        abstention = self._abstention(count_of(query), record.provenance.method)
         copied = not abstention and share > self.settings.max_share
         return verdict(self.name, "copied" if copied else "", round(share, 4), abstention)
 

@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 
 from schemas.base import Strict
 from schemas.record import Pair
+from synth.numbers import numbers_of
 from synth.tasks import Draft, Outputs, TaskInput
-from synth.text_pairs import TextPairTask, numbers_of, same_words
+from synth.text_pairs import TextPairTask, same_words
 
 __all__ = ["SemanticSimilarity"]
 

@@ -28,7 +28,7 @@ from synth.recipe import Choices, override
 from synth.shingle_sets import read_shingles
 from synth.store import Store
 from synth.tasks import Failure, Task
-from synth.text import content_words, normalise, word_count, words
+from synth.text import content_words, normalise, word_count
 from synth.topics.draw import Draw
 from synth.topics.requests import DocumentFromTopic, Invented, request_input
 
@@ -200,7 +200,7 @@ class _Work:
 
 def length_of(text: str) -> int:
     """Words of a text; of scripts without spaces between words two characters count as one."""
-    return word_count(words(text))
+    return word_count(text)
 
 
 def slug(text: str) -> list[str]:
