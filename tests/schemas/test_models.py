@@ -126,6 +126,8 @@ def test_two_models_do_not_share_their_default_lists() -> None:
     first.gates.append(GateSettings(name="mine"))
     assert [gate.name for gate in second.gates] == [
         "schema",
+        "text-pair",
+        "evidence",
         "length",
         "language",
         "repetition",
