@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,3 +167,25 @@ def test_half_a_place_is_none(missing: str) -> None:
 
 def test_a_record_that_names_no_evidence_is_kept() -> None:
     assert wrong_depth(record_of("a text", {})) == ""
+
+
+def test_the_recipe_of_the_docs_makes_long_passages_with_balanced_evidence(
+    make: Callable[..., Any], make_texts: Callable[..., dict[str, str]]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "long-documents.md").read_text(encoding="utf-8")
+    settings = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    texts = make_texts(16, sentences=80)
+    made = make({name: f"# One\n\n{text}\n\n## Two\n\n{text}" for name, text in texts.items()}, settings=settings)
+    assert len(made.passages) == 16
+    found = Counter(
+        attribute["value"]
+        for record in made.records
+        for attribute in record["attributes"]
+        if attribute["name"] == "evidence_decile"
+    )
+    assert sum(found.values()) == len(made.records) > 50
+    assert set(found) == {str(decile) for decile in range(DECILES)}
+    for record in made.records:
+        said = {each["name"]: each["value"] for each in record["attributes"]}
+        place = slice(int(said["evidence_start"]), int(said["evidence_end"]))
+        assert record["positive"]["text"][place] == said["evidence"]
