@@ -60,10 +60,10 @@ def decile_of(start: int, end: int, size: int) -> int:
     return min((start + end) * DECILES // (2 * size), DECILES - 1)
 
 
-def drawn_decile(task_input: TaskInput) -> int:
-    """Where the evidence of an item shall lie: spread over the items of its passage, and over passages by hash."""
+def drawn_depth(task_input: TaskInput) -> float:
+    """Where the evidence of an item shall lie, 0 to 1: spread over the items of its passage, and over passages by hash."""
     first = draw(task_input.passage.id, "evidence")
-    return int((first + spread(task_input.item.occurrence, _BASE)) % 1.0 * DECILES)
+    return (first + spread(task_input.item.occurrence, _BASE)) % 1.0
 
 
 def language_of(task_input: TaskInput) -> str:
@@ -77,17 +77,11 @@ def evidence_of(task_input: TaskInput) -> Evidence | None:
     by_decile = _spans(text, language_of(task_input))
     if not any(by_decile):
         return None
-    drawn, source = drawn_decile(task_input), random.Random(task_input.item.seed)
+    drawn, source = int(drawn_depth(task_input) * DECILES), random.Random(task_input.item.seed)
     nearest = min(abs(decile - drawn) for decile, spans in enumerate(by_decile) if spans)
     spans = [span for decile in sorted({drawn - nearest, drawn + nearest}) for span in _at(by_decile, decile)]
     start, end = source.choice(spans)
     return Evidence(start, end, text[start:end], len(text))
-
-
-def gaps_of(text: str, language: str) -> list[tuple[int, int]]:
-    """(decile, place) where a sentence may be put in, after each whole sentence of a text."""
-    ends = [end for _, end in sentence_bounds(text, language)]
-    return [(decile_of(end, end, len(text)), end) for end in ends]
 
 
 def surroundings(text: str, evidence: Evidence, most: int, language: str) -> str:

@@ -125,6 +125,7 @@ class Task(Protocol):
     - `most_words`: of its queries, where that is more than the length gate allows
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
+    - `negatives_by_rule`: whether its drafts have negatives that no LLM wrote
     """
 
     name: ClassVar[str]
