@@ -20,7 +20,8 @@ from synth.errors import InputError, RunError, SynthError
 from synth.quality import Threshold
 from synth.release import Release, check_release
 from synth.restore import restore
-from synth.run import Run, check_unchanged
+from synth.resuming import check_unchanged
+from synth.run import Run
 from synth.store import VersionRef, choose_store
 
 _FIRST = 100

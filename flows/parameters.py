@@ -17,8 +17,11 @@ from synth.llm.settings import reach
 from synth.personas.documents import FROM_DOCUMENTS, with_derived
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
-from synth.run import DEFAULT_SHARD_SIZE, Run, absolute_set, check_unchanged, create_run, find_run
+from synth.resuming import check_unchanged
+from synth.run import DEFAULT_SHARD_SIZE, Run, absolute_set, create_run, find_run
 from synth.store import choose_store
+from synth.topics.documents import FROM_TOPICS, is_topics, with_invented
+from synth.topics.instructions import with_instructions
 from synth.update import as_update
 
 
@@ -41,7 +44,7 @@ class GenerateParameters(Strict):
         list[str],
         Field(
             default_factory=list,
-            description="Files or folders on the machine that runs the flow, or datasets of the Hub: hf://ORG/NAME. None: the sample corpus of the domain.",
+            description="Files or folders on the machine that runs the flow, or datasets of the Hub: hf://ORG/NAME; or topics: written about the topics of the domain by llm. None: the sample corpus of the domain.",
             json_schema_extra=_position(1),
         ),
     ]
@@ -224,6 +227,13 @@ class GenerateParameters(Strict):
             json_schema_extra=_position(27),
         ),
     ]
+    instructions: Annotated[
+        str | None,
+        Field(
+            description="JSON Lines file of task instructions, or topics: invented for the topics of the domain by llm. Default: each is invented for its passage.",
+            json_schema_extra=_position(28),
+        ),
+    ] = None
 
     def choices(self, models: tuple[ModelChoice, ...] = ()) -> Choices:
         """The same, as the engine wants it; `models` are those that `llm` reaches."""
@@ -242,6 +252,7 @@ class GenerateParameters(Strict):
             languages=tuple(self.languages),
             teacher=self.teacher,
             personas=_path(self.personas),
+            instructions=_path(self.instructions),
             config=_path(self.config),
             models=models,
             decontaminate=tuple(self.decontaminate),
@@ -262,7 +273,10 @@ class GenerateParameters(Strict):
         return self.model_copy(
             update={
                 "domain": _absolute(self.domain) if is_file else self.domain,
-                "documents": [path if is_hub(Path(path)) else _absolute(path) for path in self.documents],
+                "documents": [
+                    path if is_hub(Path(path)) or is_topics(path) else _absolute(path) for path in self.documents
+                ],
+                "instructions": self.instructions and self._anchored_instructions(self.instructions),
                 "personas": self.personas and self._anchored_personas(self.personas),
                 "config": self.config and _absolute(self.config),
                 "decontaminate": [absolute_set(place) for place in self.decontaminate],
@@ -273,6 +287,10 @@ class GenerateParameters(Strict):
     @staticmethod
     def _anchored_personas(personas: str) -> str:
         return personas if Path(personas) == FROM_DOCUMENTS else _absolute(personas)
+
+    @staticmethod
+    def _anchored_instructions(instructions: str) -> str:
+        return instructions if Path(instructions) == FROM_TOPICS else _absolute(instructions)
 
 
 def build_parameters(**fields: object) -> GenerateParameters:
@@ -294,7 +312,9 @@ def open_run(parameters: GenerateParameters) -> Run:
         return run
     llm = reach(parameters.llm).model_copy(update=parameters.spending)
     fields = Documents((), parameters.text_field, parameters.title_field, parameters.id_field)
-    choices = with_derived(parameters.choices(tuple(llm.models)), fields, store, llm, Silent())
+    choices = with_invented(parameters.choices(tuple(llm.models)), store, llm, Silent())
+    choices = with_instructions(choices, store, llm, Silent())
+    choices = with_derived(choices, fields, store, llm, Silent())
     return create_run(
         as_update(
             resolve(choices),

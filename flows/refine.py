@@ -18,7 +18,8 @@ from schemas.base import Strict
 from schemas.recipe import Strategy
 from synth.errors import SynthError
 from synth.refine import Changes, as_refinement
-from synth.run import Run, absolute_set, check_unchanged, create_run, find_run
+from synth.resuming import check_unchanged
+from synth.run import Run, absolute_set, create_run, find_run
 from synth.store import VersionRef, choose_store
 
 

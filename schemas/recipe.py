@@ -267,6 +267,42 @@ class ModelChoice(Strict):
     """Tasks that it writes for; empty for all."""
 
 
+class InventionSettings(Strict):
+    """Documents that an LLM writes about the domain's topics, where there are no others."""
+
+    documents: Annotated[int, Field(ge=1, lt=10**9)] = 200
+    """How many, where a run with --limit does not ask for another number."""
+    genres: Weights = {
+        "article for the general reader": 2,
+        "case report": 1,
+        "frequently asked questions": 1,
+        "how-to guide": 2,
+        "internal memo": 1,
+        "letter": 1,
+        "meeting minutes": 1,
+        "notice": 1,
+        "reference entry": 2,
+        "report": 2,
+        "thread of a forum": 1,
+        "transcript of a conversation": 1,
+    }
+    """Kinds of document in words that a prompt can use, by weight."""
+    words: dict[Annotated[int, Field(ge=20, le=1_500)], Annotated[float, Field(gt=0)]] = {
+        100: 1,
+        200: 2,
+        400: 2,
+        700: 1,
+    }
+    """Lengths by weight."""
+    tasks: Annotated[list[str], Field(min_length=1)] = [
+        "instructed-query",
+        "classification",
+        "short-short",
+        "long-long",
+    ]
+    """Tasks that instructions are written for: one for every topic and task."""
+
+
 class Domain(ScoringSettings):
     """One declarative file: everything that is particular to a field of knowledge."""
 
@@ -284,6 +320,9 @@ class Domain(ScoringSettings):
     """YAML of facts that a made negative may change, relative to the domain file."""
     topics: str = ""
     """YAML of the topic tree, relative to the domain file."""
+    invention: InventionSettings = InventionSettings()
+    instructions: str = ""
+    """JSON Lines of task instructions, relative to the domain file."""
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
     stop: StopSettings | None = None
@@ -292,18 +331,8 @@ class Domain(ScoringSettings):
     plan: PlanSettings = PlanSettings()
     persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
-        GateSettings(name="schema"),
-        GateSettings(name="text-pair"),
-        GateSettings(name="evidence"),
-        GateSettings(name="length"),
-        GateSettings(name="language"),
-        GateSettings(name="repetition"),
-        GateSettings(name="truncated"),
-        GateSettings(name="generic"),
-        GateSettings(name="echo"),
-        GateSettings(name="copy"),
-        GateSettings(name="leak"),
-        GateSettings(name="sensitive"),
+        GateSettings(name=gate)
+        for gate in "schema garbage text-pair evidence length language repetition truncated generic echo copy leak sensitive".split()
     ]
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
     mining: MiningSettings = MiningSettings()
@@ -346,6 +375,8 @@ class Recipe(ScoringSettings):
     mining: MiningSettings
     writing: WritingSettings = WritingSettings()
     perturbation: PerturbationSettings = PerturbationSettings()
+    instructions_sha256: str = ""
+    """Content of the list of task instructions, '' where none is pinned."""
     facts_sha256: str = ""
     """Content of the facts file, '' where nothing is perturbed."""
     splits: SplitSettings

@@ -126,6 +126,11 @@ class Corpus:
         """The model that invented each passage; '' for what somebody wrote."""
         return self._column("written_by")
 
+    @cached_property
+    def topics(self) -> list[str]:
+        """What each passage is about, as a path in a topic tree; '' where nobody said."""
+        return self._column("topic")
+
     def _column(self, name: str) -> list[str]:
         column: list[str] = pq.read_table(self.folder / "passages.parquet", columns=[name])[name].to_pylist()
         return column

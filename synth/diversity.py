@@ -1,7 +1,7 @@
 """How varied the accepted records of a run are; nothing here changes what is published.
 
 coverage: a value's share among the records that carry its attribute, against the recipe's
-    weights (personas: equal shares).
+    weights (personas, and the topics that passages are about: equal shares).
 cells: which combinations of persona, type, difficulty, length and language occur, out of as
     many as that number of records could fill. An attribute that no record carries is left out,
     and records that carry only some of the others are not counted.
@@ -48,7 +48,8 @@ from synth.vectors import Space, Sum, region_similarity, space_of
 SAMPLE = 20_000
 """Queries whose vectors are compared."""
 CELL = ("persona", "query_type", "difficulty", "length", "language")
-ATTRIBUTES = (*CELL, "task")
+DRAWN = (*CELL, "task")
+ATTRIBUTES = (*DRAWN, "topic")
 VALUES_LISTED = 20
 CELLS_LISTED = 10
 CELL_QUERIES = 10
@@ -80,9 +81,13 @@ def measure_diversity(workshop: Workshop, assessment: Assessment, earlier: Seque
 def _read(workshop: Workshop, assessment: Assessment) -> pa.Table:
     """The accepted records in plan order, without their texts; attributes as dictionaries."""
     tables = []
-    for items in read_items(workshop.folder, assessment.shards, assessment.positions, ["id", "query_key", *ATTRIBUTES]):
+    topics = workshop.corpus.topics
+    columns = ["id", "query_key", "passage", *DRAWN]
+    for items in read_items(workshop.folder, assessment.shards, assessment.positions, columns):
         ids = pa.array([int(each, 16) for each in items["id"].to_pylist()], type=pa.uint64())
-        coded = {name: items[name].dictionary_encode() for name in ATTRIBUTES}
+        coded = {name: items[name].dictionary_encode() for name in DRAWN}
+        about = pa.chunked_array([[topics[passage] for passage in items["passage"].to_pylist()]], type=pa.string())
+        coded["topic"] = about.dictionary_encode()
         tables.append(pa.table({"id": ids, "query_key": items["query_key"], **coded}))
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
@@ -111,6 +116,7 @@ def _targets(workshop: Workshop) -> dict[str, dict[str, float]]:
         "length": plan.length,
         "language": plan.language,
         "task": plan.tasks,
+        "topic": dict.fromkeys(set(workshop.corpus.topics) - {""}, 1.0),
     }
     return {name: {key: each / sum(of.values()) for key, each in of.items()} for name, of in weights.items()}
 

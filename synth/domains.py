@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from schemas.persona import Persona
 from schemas.recipe import Domain
 from schemas.topics import Topics
 from synth import registry
-from synth.errors import DomainError, InputError, suggest
-from synth.yaml_model import load_yaml_model
+from synth.errors import DomainError, InputError, suggest, suggest_file
+from synth.gates import build_record_gates, build_set_gates
+from synth.yaml_model import line_of, load_yaml_model
+
+LENGTHS = ("short", "medium", "long")
+"""Of a query, as prompts put them into words."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,16 @@ class LoadedDomain:
         """Topic tree; DomainError where it is missing."""
         return self._resolve("topics", self.domain.topics)
 
+    @property
+    def instructions(self) -> Path:
+        """List of task instructions; DomainError where it is missing."""
+        return self._resolve("instructions", self.domain.instructions)
+
     def _resolve(self, field: str, relative: str) -> Path:
         path = (self.path.parent / relative).resolve()
         if not path.exists():
-            raise DomainError(f"{self.path}, field {field}: there is no {path}")
+            line = line_of(self.path, [field])
+            raise DomainError(f"{self.path}, line {line}, field {field}: there is no {path}{suggest_file(path)}")
         return path
 
 
@@ -65,8 +76,47 @@ def load_domain(name_or_path: str) -> LoadedDomain:
         try:
             path = registry.domain_path(name_or_path)
         except InputError as error:
-            raise DomainError(f"{error} (or give the path of a domain file)") from error
+            own = path / f"{path.name}.yaml"
+            way = f"; give the path of its file: {own}" if own.is_file() else " (or give the path of a domain file)"
+            raise DomainError(f"{error}{way}") from error
     return LoadedDomain(load_yaml_model(path, Domain), path)
+
+
+def check_parts(loaded: LoadedDomain) -> None:
+    """Every task, gate and generator that the file names is there, and its settings fit.
+
+    Raises DomainError such as `tea.yaml, line 30, field gates.2: there is no gate called …`.
+    """
+    domain = loaded.domain
+    for name in domain.plan.tasks:
+        with _standing_at(loaded.path, "plan", "tasks", name):
+            registry.find("tasks", name)
+    for name in domain.plan.length:
+        with _standing_at(loaded.path, "plan", "length", name):
+            if name not in LENGTHS:
+                raise InputError(f"prompts know no such length{suggest(name, LENGTHS)}")
+    with _standing_at(loaded.path, "generator"):
+        registry.find("generators", domain.generator)
+    for location, teacher in [
+        (("teacher",), domain.teacher),
+        *((("fusion", "teachers", place), teacher) for place, teacher in enumerate(domain.fusion.teachers)),
+    ]:
+        with _standing_at(loaded.path, *location):
+            registry.refuse_near_miss("teachers", teacher.partition(",")[0])
+    for field, build in (("gates", build_record_gates), ("set_gates", build_set_gates)):
+        for place, gate in enumerate(getattr(domain, field)):
+            with _standing_at(loaded.path, field, place):
+                build([gate])
+
+
+@contextmanager
+def _standing_at(path: Path, *location: str | int) -> Iterator[None]:
+    """Errors within say where in the file the mistake stands."""
+    try:
+        yield
+    except InputError as error:
+        field = ".".join(map(str, location))
+        raise DomainError(f"{path}, line {line_of(path, location)}, field {field}: {error}") from error
 
 
 def load_personas(path: Path) -> list[Persona]:
@@ -138,4 +188,7 @@ def _read_personas(path: Path) -> Iterator[tuple[int, Persona]]:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "(whole line)"
-            raise DomainError(f"{path}, line {number}, field {field}: {first['msg']}") from error
+            message = first["msg"]
+            if first["type"] == "extra_forbidden":
+                message = f"unknown field{suggest(field, Persona.model_fields)}"
+            raise DomainError(f"{path}, line {number}, field {field}: {message}") from error

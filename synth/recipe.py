@@ -14,10 +14,11 @@ from schemas.facts import Facts
 from schemas.persona import Persona
 from schemas.recipe import Domain, FusionMethod, GateSettings, ModelChoice, Recipe, ScoringSettings
 from synth import registry
-from synth.domains import LoadedDomain, hash_personas, load_domain, load_facts, load_personas
+from synth.domains import LoadedDomain, check_parts, hash_personas, load_domain, load_facts, load_personas
 from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
+from synth.instructions import NONE_PINNED, Instructions, load_instructions
 from synth.language import weigh_languages
 from synth.licences import check_licence
 from synth.prompts import load_prompt
@@ -54,6 +55,8 @@ class Choices:
     rescore: str | None = None
     rescore_depth: int | None = None
     personas: Path | None = None
+    instructions: Path | None = None
+    """JSON Lines of task instructions."""
     config: Path | None = None
     decontaminate: tuple[str, ...] = ()
     """Paths or hf:// references of evaluation sets."""
@@ -78,6 +81,8 @@ class Resolved:
     decontaminate: tuple[str, ...] = ()
     evaluations: tuple[EvaluationSet, ...] = ()
     """What lies there."""
+    instructions: Instructions = NONE_PINNED
+    """Those that are pinned."""
     facts: Facts | None = None
     """What made negatives may change; None where none are asked for."""
     parent: str = ""
@@ -91,7 +96,7 @@ def resolve(choices: Choices) -> Resolved:
 
     Raises DomainError and InputError before anything is written.
     """
-    loaded = override(load_domain(choices.domain), choices)
+    loaded = _load(choices)
     evaluations = tuple(read_evaluations(choices.decontaminate))
     domain = kept_out_of(loaded.domain, evaluations)
     _check_parts(domain)
@@ -103,10 +108,8 @@ def resolve(choices: Choices) -> Resolved:
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
     facts = load_facts(loaded)
+    instructions = _pinned(loaded, choices)
     shipped = not choices.documents
-    limit = choices.limit if choices.limit is not None else (domain.limit if shipped else None)
-    if limit is not None and limit < 1:
-        raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
     scoring = reach_scoring(domain)
     domain = on_scale(domain, scoring)
     recipe = Recipe(
@@ -115,7 +118,8 @@ def resolve(choices: Choices) -> Resolved:
         personas_sha256=hash_personas(personas),
         prompts=task_prompts(domain.plan.tasks),
         steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
-        limit=limit,
+        limit=_limit(domain, choices),
+        instructions_sha256=instructions.sha256,
         facts_sha256=sha256_of(facts) if facts is not None else "",
         models=list(choices.models),
         **shared_settings(domain) | scoring.settings,
@@ -127,10 +131,37 @@ def resolve(choices: Choices) -> Resolved:
         documents=(loaded.corpus,) if shipped else choices.documents,
         licence=_default_licence(domain, choices),
         scoring=scoring,
+        instructions=instructions,
         facts=facts,
         decontaminate=choices.decontaminate,
         evaluations=evaluations,
     )
+
+
+def _load(choices: Choices) -> LoadedDomain:
+    loaded = load_domain(choices.domain)
+    if choices.config is None:
+        check_parts(loaded)  # names the line of the file
+    return override(loaded, choices)
+
+
+def _limit(domain: Domain, choices: Choices) -> int | None:
+    limit = domain.limit if choices.limit is None and not choices.documents else choices.limit
+    if limit is not None and limit < 1:
+        raise DomainError(f"--limit is the number of accepted records to publish and must be at least 1, got {limit}")
+    return limit
+
+
+def _pinned(loaded: LoadedDomain, choices: Choices) -> Instructions:
+    """The list that a flag names, else the domain's; tasks that take from it all ask an LLM."""
+    if loaded.domain.generator == LLM:
+        path = choices.instructions or (loaded.instructions if loaded.domain.instructions else None)
+        return load_instructions(path) if path else NONE_PINNED
+    if choices.instructions:
+        raise InputError(
+            "--instructions is for tasks that ask an LLM, and there is none: add --llm URL, or leave it out"
+        )
+    return NONE_PINNED
 
 
 def _default_licence(domain: Domain, choices: Choices) -> str:
@@ -190,7 +221,7 @@ def override(loaded: LoadedDomain, choices: Choices) -> LoadedDomain:
     domain = loaded.domain
     if choices.config is not None:
         changes = read_yaml(choices.config)
-        for field in ("corpus", "personas", "facts", "topics"):
+        for field in ("corpus", "personas", "facts", "topics", "instructions"):
             if isinstance(changes.get(field), str):
                 changes[field] = str((choices.config.parent / changes[field]).absolute())
         merged = _merge(domain.model_dump(mode="json"), changes)

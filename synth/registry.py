@@ -8,6 +8,7 @@ path of its YAML file.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 import threading
@@ -45,6 +46,13 @@ def find(kind: Kind, name: str) -> Any:
     if name not in known:
         raise InputError(f"there is no {kind[:-1]} called {name!r}{suggest(name, known)}")
     return known[name]
+
+
+def refuse_near_miss(kind: Kind, name: str) -> None:
+    """InputError where `name`, which may also be a path or that of a model, is nearly that of a component."""
+    near = difflib.get_close_matches(name, names(kind), n=1, cutoff=0.75)
+    if near and name not in near and not Path(name).exists():
+        raise InputError(f"there is no {kind[:-1]} {name!r}; did you mean {near[0]!r}?")
 
 
 def _discover(kind: Kind) -> dict[str, Any]:

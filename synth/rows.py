@@ -156,7 +156,12 @@ def pair_of(task_input: TaskInput, recipe: Recipe, answer: Answer, draft: Draft)
     """The record of an item as gates see it."""
     item, passage = task_input.item, task_input.passage
     provenance = make_provenance(
-        item, recipe.generator, method=draft.method, model=answer.model, revision=answer.revision
+        item,
+        recipe.generator,
+        method=draft.method,
+        model=answer.model,
+        revision=answer.revision,
+        passage_written_by=passage.written_by,
     )
     return Pair(
         id=item.id,
@@ -184,7 +189,8 @@ def _claimed(task_input: TaskInput, recipe: Recipe, record: Pair) -> str:
     """The drawn persona, where the prompt or the record's instruction shows it."""
     item, provenance = task_input.item, record.provenance
     phrased = task_input.instruction != recipe.instruction and record.instruction == task_input.instruction
-    shown = is_cut(provenance.method) or (task_input.persona.text and "persona" in _used(item.task))
+    used = _used(item.task, is_pinned=bool(task_input.pinned))
+    shown = is_cut(provenance.method) or (task_input.persona.text and "persona" in used)
     return item.persona if phrased or shown else ""
 
 
@@ -267,10 +273,12 @@ _DRAWN = ("persona", "query_type", "difficulty", "length")
 
 
 @cache
-def _used(task_name: str) -> tuple[str, ...]:
+def _used(task_name: str, *, is_pinned: bool = False) -> tuple[str, ...]:
     """What was drawn that a task asks for: a record must not claim the rest."""
     task = registry.find("tasks", task_name)
-    asked = frozenset().union(*(load_prompt(step.prompt, step.prompt_folder).inputs for step in steps_of(task)))
+    skipped = task.instructing if is_pinned else ""
+    steps = [step for step in steps_of(task) if step.name != skipped]
+    asked = frozenset().union(*(load_prompt(step.prompt, step.prompt_folder).inputs for step in steps))
     return tuple(name for name in _DRAWN if name in asked)
 
 

@@ -3,6 +3,7 @@
 runs/RUN_ID/run.json        how it runs: documents, shard size (never part of the recipe)
 runs/RUN_ID/recipe.json     what is made
 runs/RUN_ID/personas.jsonl
+runs/RUN_ID/instructions.jsonl    task instructions, where any are pinned
 runs/RUN_ID/facts.json      what made negatives may change, where any are asked for
 runs/RUN_ID/evaluation/     evaluation sets that the records are compared with
 runs/RUN_ID/parent/         what an update takes over from the version before (`synth.carried`)
@@ -22,10 +23,9 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from schemas.base import Strict
 from schemas.persona import Persona
@@ -35,11 +35,12 @@ from synth.carried import carried_shards, carry, know_parent, read_planned, read
 from synth.corpora import Documents, make_corpus
 from synth.corpus import Corpus
 from synth.enough import MapShards, make_enough
-from synth.errors import InputError, RunError, StoreError, suggest
+from synth.errors import RunError, StoreError, suggest
 from synth.evaluation import HUB
 from synth.fetch import origin_of
 from synth.files import write_bytes, write_model
 from synth.generators import Equipment, build_generator
+from synth.instructions import NONE_PINNED, Instructions, load_instructions
 from synth.lease import Lease, is_alive, read_holder
 from synth.llm.company import together
 from synth.llm.settings import LlmSettings
@@ -47,13 +48,12 @@ from synth.personas.match import match_personas
 from synth.plan import Plan
 from synth.progress import Reporter, Silent
 from synth.publish import publish
-from synth.recipe import LLM, Resolved, task_prompts
+from synth.recipe import Resolved
 from synth.refine import corpus_of
 from synth.shard import Shard, Workshop, make_shards
-from synth.steps import step_prompts
 from synth.store import Store, VersionRef
 from synth.teachers import close_teacher
-from synth.teachers.scoring import ReachSettings, Scoring, build_scoring, change_scoring
+from synth.teachers.scoring import ReachSettings, Scoring, build_scoring
 from synth.teachers.settings import TeacherSettings
 from synth.update import find_parent
 from synth.view import EVALUATIONS
@@ -129,6 +129,11 @@ class Run:
         lines = (self.folder / "personas.jsonl").read_text(encoding="utf-8").splitlines()
         return [Persona.model_validate_json(line) for line in lines]
 
+    @functools.cached_property
+    def instructions(self) -> Instructions:
+        path = self.folder / "instructions.jsonl"
+        return load_instructions(path) if path.exists() else NONE_PINNED
+
     @property
     def result(self) -> Result | None:
         """What it published; None while it is unfinished."""
@@ -181,6 +186,8 @@ def create_run(
     write_bytes(
         run.folder / "personas.jsonl", b"".join(p.model_dump_json().encode() + b"\n" for p in resolved.personas)
     )
+    if resolved.instructions.listed:
+        write_bytes(run.folder / "instructions.jsonl", resolved.instructions.dump())
     if resolved.facts is not None:
         write_model(run.folder / "facts.json", resolved.facts)
     for evaluation in resolved.evaluations:
@@ -221,54 +228,6 @@ def find_run(store: Store, run_id: str | None) -> Run:
         if run.id == run_id:
             return run
     raise StoreError(f"there is no run {run_id!r} in {store.root}{suggest(run_id, [r.id for r in runs])}")
-
-
-def change_llm(run: Run, reached: LlmSettings | None, changes: Mapping[str, Any]) -> None:
-    """Other servers, another budget: these are no part of the recipe, so a run may change them.
-
-    Raises InputError when the servers do not have the models that the run asks.
-    """
-    before = run.info.llm
-    if reached is None and not changes:
-        return
-    if before is None:
-        raise InputError(f"the run {run.id} asks no LLM: `synth generate … --llm …` starts one that does")
-    settings = before
-    if reached is not None:
-        settings = before.model_copy(update={"endpoints": reached.endpoints, "served": reached.served})
-        missing = sorted({model.name for model in run.recipe.models} - {model.name for model in reached.models})
-        if missing:
-            have = ", ".join(sorted(model.name for model in reached.models))
-            raise InputError(
-                f"the run {run.id} asks the model {missing[0]!r} and the servers named have {have}; either (1) name one that serves it, or (2) start a run with the other model: synth generate --domain {run.recipe.domain} --llm …"
-            )
-    write_model(run.folder / "run.json", run.info.model_copy(update={"llm": settings.model_copy(update=dict(changes))}))
-    del run.__dict__["info"]
-
-
-def change_teachers(run: Run, flags: Sequence[str], rescore: str | None = None) -> None:
-    """Other servers or devices for the same teachers and rescorer. Raises InputError where it is another one."""
-    changed = change_scoring(run.scoring, flags, rescore)
-    info = run.info.model_copy(update={"teacher": changed.reached[0], "scoring": changed.others})
-    write_model(run.folder / "run.json", info)
-    del run.__dict__["info"]
-
-
-def check_unchanged(run: Run) -> None:
-    """What a run's requests are made of is what it was; InputError says what differs and lists the ways out."""
-    different = []
-    recipe = run.recipe
-    now = task_prompts(recipe.plan.tasks)
-    if recipe.generator == LLM:
-        now |= step_prompts(recipe.gates, recipe.writing)
-    then = recipe.prompts | recipe.steps
-    for name in sorted(now):
-        if then.get(name, "") != now[name]:
-            different.append(f"the prompt {name!r} was {then.get(name, '')[:12]} and is {now[name][:12]}")
-    if different:
-        raise InputError(
-            f"the run {run.id} was begun with another recipe: {'; '.join(different)}. Either (1) put it back as it was and resume, (2) start anew: synth generate --domain {run.recipe.domain} … (answers to what did not change are not asked for again), or (3) remove {run.folder} if you no longer want it"
-        )
 
 
 def map_in_process(run: Run, shards: Sequence[Shard], reporter: Reporter) -> int | None:
@@ -394,7 +353,18 @@ def _open(run: Run, reporter: Reporter) -> Workshop:
     carried = carried_shards(run.folder, info.shard_size)
     updated = info.parent.partition("@")[0]
     workshop = Workshop(
-        run.folder, recipe, corpus, plan, personas, teacher, generator, run.scoring, carried, updated, info.refines
+        run.folder,
+        recipe,
+        corpus,
+        plan,
+        personas,
+        teacher,
+        generator,
+        run.scoring,
+        carried,
+        updated,
+        run.instructions,
+        info.refines,
     )
     check_set_gates(workshop)
     return workshop

@@ -26,6 +26,7 @@ from synth.errors import ConservationError
 from synth.files import write_parquet
 from synth.gates import RecordGate, build_record_gates, build_set_gates
 from synth.generators import Call, Generator, Outcome
+from synth.instructions import NONE_PINNED, Instructions
 from synth.live import Live
 from synth.memory import few_collections
 from synth.mining.candidates import BEYOND
@@ -81,6 +82,8 @@ class Workshop:
     """Shards of the parent's records, which lie before position 0."""
     updated: str = ""
     """The dataset whose newest version the run updates; '' for none."""
+    instructions: Instructions = NONE_PINNED
+    """Those that are pinned."""
     refines: bool = False
     """Whether the carried records are judged by the record gates again."""
 
@@ -228,12 +231,24 @@ def plan_calls(workshop: Workshop, shards: Iterable[Shard]) -> Iterator[Call]:
     """Every planned item of some shards as a call, in plan order."""
     for shard in shards:
         yield from calls_between(
-            workshop.recipe, workshop.corpus, workshop.plan, workshop.personas, shard.start, shard.stop
+            workshop.recipe,
+            workshop.corpus,
+            workshop.plan,
+            workshop.personas,
+            shard.start,
+            shard.stop,
+            workshop.instructions,
         )
 
 
 def calls_between(
-    recipe: Recipe, corpus: Corpus, plan: Plan, personas: Mapping[str, Persona], start: int, stop: int
+    recipe: Recipe,
+    corpus: Corpus,
+    plan: Plan,
+    personas: Mapping[str, Persona],
+    start: int,
+    stop: int,
+    instructions: Instructions,
 ) -> Iterator[Call]:
     """Plan positions start … stop - 1 as calls."""
     more = recipe_steps(recipe)
@@ -254,6 +269,7 @@ def calls_between(
                 tuple(passages[other] for other in others),
                 tuple(others),
                 _candidates_for(plan, personas, task, item),
+                instructions.pinned(item, passages[own].topic),
             )
             yield Call(task, task_input, more)
 

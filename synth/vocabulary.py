@@ -59,6 +59,13 @@ def is_beginning(word: str, other: str) -> bool:
 
 
 @cache
+def known_threes() -> frozenset[str]:
+    """Every three letters in a row of a listed word."""
+    known, _ = _known_words()
+    return frozenset(word[start : start + 3] for word in known for start in range(len(word) - 2))
+
+
+@cache
 def _known_words() -> tuple[frozenset[str], list[str]]:
     """The words, and the same in alphabetical order."""
     lines = find_shipped("data", "words", "en.txt").read_text(encoding="utf-8").splitlines()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from synth.errors import DomainError, suggest
 
@@ -26,6 +29,12 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_PLAINLY = {
+    "mapping values are not allowed here": "put a text that holds ': ' in quotes",
+    "found unexpected end of stream": "a quotation mark is never closed",
+}
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; DomainError names file and line."""
     try:
@@ -35,8 +44,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.load(source, Loader=_UniqueKeys)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DomainError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+        ended = "end of stream" in (error.problem or "")  # what has no end is told by where it begins
+        mark = (error.context_mark if ended else None) or error.problem_mark
+        line = mark.line + 1 if mark else 1
+        problem = _PLAINLY.get(error.problem or "", error.problem)
+        raise DomainError(f"{path}, line {line}: not valid YAML: {problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise DomainError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(value, dict):
@@ -52,11 +64,22 @@ def load_yaml_model(path: Path, model: type[Model], value: dict[str, Any] | None
     try:
         return model.model_validate(read_yaml(path) if value is None else value)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _most_telling(error)
         location = tuple(first["loc"])
         field = ".".join(map(str, location)) or "(whole file)"
         message = _explain(model, first["type"], first["msg"], location)
-        raise DomainError(f"{path}, line {_line_of(path, location)}, field {field}: {message}") from error
+        raise DomainError(f"{path}, line {line_of(path, location)}, field {field}: {message}") from error
+
+
+def _most_telling(error: ValidationError) -> ErrorDetails:
+    """The first mistake; where a field is missing because its name is misspelt, the misspelling."""
+    first, *others = error.errors()
+    if first["type"] == "missing":
+        for other in others:
+            beside = other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]
+            if beside and get_close_matches(str(other["loc"][-1]), [str(first["loc"][-1])]):
+                return other
+    return first
 
 
 def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[int | str, ...]) -> str:
@@ -75,8 +98,12 @@ def _explain(model: type[BaseModel], kind: str, message: str, location: tuple[in
     return f"unknown field{suggest(str(location[-1]), known)}"
 
 
-def _line_of(path: Path, location: tuple[int | str, ...]) -> int:
-    node = yaml.compose(path.read_text(encoding="utf-8"))
+def line_of(path: Path, location: Sequence[int | str]) -> int:
+    """Where a field stands in a YAML file, or the innermost field around it that does; 1 where none does."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):  # a file that was there, or never was one
+        return 1
     line = 1
     for part in location:
         found = _child(node, part)

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from synth.cli import (
+    audit,
     calibrate,
     catalog,
     datasets,
@@ -29,6 +30,7 @@ from synth.cli import (
     serve,
     sql,
     tasks,
+    topics,
 )
 from synth.cli.output import err
 from synth.errors import InputError, SynthError
@@ -53,11 +55,13 @@ app.command()(plan.plan)
 app.command()(preview.preview)
 app.command()(refine.refine)
 app.command()(resume.resume)
-app.command()(domains.domains)
+app.add_typer(domains.app)
 app.command()(tasks.tasks)
 app.command()(doctor.doctor)
 app.add_typer(personas.app)
+app.add_typer(topics.app)
 app.add_typer(datasets.app)
+app.add_typer(audit.app)
 app.command()(sql.sql)
 app.command()(gc.gc)
 app.add_typer(catalog.app)

@@ -30,7 +30,7 @@ DocumentsOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--documents",
-        help="Files, folders and datasets of the Hub (hf://ORG/NAME, with @REVISION, /CONFIG and :SPLIT behind it) to make queries about, one or several. Default: the domain's sample corpus.",
+        help="Files, folders and datasets of the Hub (hf://ORG/NAME, with @REVISION, /CONFIG and :SPLIT behind it) to make queries about, one or several; or 'topics' to have documents written about the domain's topics with --llm. Default: the domain's sample corpus.",
     ),
 ]
 TextFieldOption = Annotated[
@@ -75,6 +75,13 @@ PersonasOption = Annotated[
     typer.Option(
         "--personas",
         help="JSON Lines of personas, or 'documents' to derive them from the documents with --llm. Default: the domain's.",
+    ),
+]
+InstructionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--instructions",
+        help="JSON Lines of task instructions (`synth topics instructions`), or 'topics' to have them invented for the domain's topics with --llm. Default: each is invented for its passage.",
     ),
 ]
 ConfigOption = Annotated[
@@ -163,6 +170,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
     rescore: RescoreOption = None,
     rescore_depth: RescoreDepthOption = None,
     personas: PersonasOption = None,
+    instructions: InstructionsOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
     decontaminate: DecontaminateOption = None,
@@ -213,6 +221,7 @@ def generate(  # noqa: PLR0913 - one parameter a flag
         rescore=rescore,
         rescore_depth=rescore_depth,
         personas=personas,
+        instructions=instructions,
         config=config,
         models=tuple(settings.models),
         decontaminate=tuple(decontaminate or ()),
@@ -241,16 +250,20 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 
 
 def derived(choices: Choices, fields: Sequence[str | None], store: Store, settings: LlmSettings) -> Choices:
-    """The choices with personas derived from the documents, where that is chosen."""
+    """The choices with documents, instructions and personas that an LLM makes first, where these are chosen."""
     from synth.corpora import Documents
     from synth.personas.documents import FROM_DOCUMENTS, with_derived
+    from synth.topics.documents import FROM_TOPICS, with_invented
+    from synth.topics.instructions import with_instructions
 
-    if choices.personas != FROM_DOCUMENTS:
+    if choices.personas != FROM_DOCUMENTS and FROM_TOPICS not in (*choices.documents, choices.instructions):
         return choices
     from synth.cli.progress import choose_reporter
 
     with choose_reporter() as reporter:
-        return with_derived(choices, Documents((), *fields), store, settings, reporter)
+        known = with_invented(choices, store, settings, reporter)
+        known = with_instructions(known, store, settings, reporter)
+        return with_derived(known, Documents((), *fields), store, settings, reporter)
 
 
 def finish(run: Run, store: Store, *, use_prefect: bool, as_json: bool, runner: str = "") -> None:

@@ -124,7 +124,7 @@ def _write(file: Path, found: Derivation, as_json: bool) -> None:
     if as_json:
         show_json({"file": str(file), **found.count.model_dump(), **_facts(found)})
         return
-    out.print(f"[bold green]{len(found.personas):,} personas[/] in {escape(str(file))} ({found.describe()})")
+    out.print(f"[bold green]{len(found.personas):,} personas[/] in {escape(str(file))} ({found.count.describe()})")
     out.print(f"[dim]Compared: sets of words (minhash), {escape(found.compared)} (embedding)[/]")
     if found.exhausted:
         out.print(f"Fewer than were wanted: {found.exhausted}.")

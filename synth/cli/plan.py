@@ -18,6 +18,7 @@ from synth.cli.generate import (
     DomainOption,
     FreezeTestOption,
     IdFieldOption,
+    InstructionsOption,
     LanguageOption,
     LimitOption,
     LlmOption,
@@ -61,6 +62,7 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     rescore: RescoreOption = None,
     rescore_depth: RescoreDepthOption = None,
     personas: PersonasOption = None,
+    instructions: InstructionsOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
     update: UpdateOption = False,
@@ -100,6 +102,7 @@ def plan(  # noqa: PLR0913 - one parameter a flag
         rescore=rescore,
         rescore_depth=rescore_depth,
         personas=personas,
+        instructions=instructions,
         config=config,
         models=tuple(settings.models),
     )
@@ -217,7 +220,7 @@ def _forecast(
     reporter.stage("ask the server")
 
     def calls_of(start: int, stop: int) -> Any:
-        return calls_between(recipe, corpus, sequence, personas, start, stop)
+        return calls_between(recipe, corpus, sequence, personas, start, stop, resolved.instructions)
 
     calls = sample(calls_of, items, recipe.plan.items_per_passage)
     equipment = equipment_for(recipe, corpus, store.answers, settings)

@@ -82,7 +82,7 @@ def _look(
     people = {persona.id: persona for persona in resolved.personas}
     with choose_reporter() as reporter, planned(resolved, recipe, documents, store, reporter) as made:
         recipe, corpus, _, plan = made
-        everything = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round)
+        everything = calls_between(recipe, corpus, plan, people, 0, plan.items_per_round, resolved.instructions)
         possible = (call for call in everything if not corpus.leaked[call.input.item.passage] and not refuse(call))
         calls = choose_calls(possible, task, items)
         reporter.stage("make items", len(calls) * max(1, len(recipe.models)))

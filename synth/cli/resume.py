@@ -68,7 +68,8 @@ def resume(  # noqa: PLR0913 - one parameter a flag
     from synth.cli.generate import finish, wants_prefect
     from synth.llm.budget import Budget
     from synth.llm.settings import reach
-    from synth.run import change_llm, change_teachers, check_unchanged, find_run
+    from synth.resuming import change_llm, change_teachers, check_unchanged
+    from synth.run import find_run
     from synth.store import choose_store
 
     check_runner(runner)

@@ -43,8 +43,13 @@ class Judge:
             return self
 
     def __init__(self, settings: Settings) -> None:
-        self._least = settings.probability
+        self._ask, self._least = settings.ask, settings.probability
         self._bounds = {axis: int(getattr(settings, axis)) for axis in _REASONS}
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """What a judgement must reach to be kept, by what it says."""
+        return dict(self._bounds) if self._ask == "rubric" else {"probability": self._least}
 
     def judge(self, record: Pair) -> Verdict:
         judgement = record.judgement

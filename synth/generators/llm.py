@@ -207,7 +207,7 @@ class _Talk:
     def _begin(self, call: Call) -> Iterator[Outcome]:
         self._archive.begin(call.input.item.position)
         self._open += 1
-        first, *rest = steps_of_call(call)
+        first, *rest = _steps_to_ask(call)
         yield from self._take(_Turn(call, first, tuple(rest), self._model_of(first, call)))
 
     def _take(self, turn: _Turn) -> Iterator[Outcome]:
@@ -316,9 +316,17 @@ def steps_of_call(call: Call) -> tuple[Step, ...]:
     return steps_of(call.task) + call.more
 
 
+def _steps_to_ask(call: Call) -> list[Step]:
+    """The steps from the first one on that is asked for the item: an instruction that is pinned is not invented."""
+    steps = list(steps_of_call(call))
+    while steps[0].when is not None and not steps[0].when(call.input, {}):
+        del steps[0]
+    return steps
+
+
 def first_messages(call: Call) -> list[Message]:
     """What a call asks first."""
-    return _render(steps_of_call(call)[0], call, {})
+    return _render(_steps_to_ask(call)[0], call, {})
 
 
 def asked_after(call: Call, outputs: Outputs) -> Iterator[tuple[Step, list[Message]]]:

@@ -25,7 +25,7 @@ from synth.mining.judging import Asked, Judge, Named
 from synth.mining.miner import HardNegativeMiner
 from synth.mining.rates import Curve, Point, Sample, curve_of
 from synth.mining.relabel import named
-from synth.mining.sampling import mix, uniform
+from synth.mining.sampling import even_shares, mix, uniform
 from synth.mining.select import NOT_NEEDED, SELECTED, select
 from synth.mining.table import ScoreTable
 from synth.pairs import Pairs
@@ -297,21 +297,7 @@ def _sample(rows: Ints, stratum: Ints, drawn: Doubles, n: int) -> Ints:
     first = np.flatnonzero(np.diff(stratum[order], prepend=-1))
     sizes = np.diff(np.append(first, len(order)))
     place = np.arange(len(order)) - np.repeat(first, sizes)
-    return np.sort(order[place < np.repeat(_shares(sizes, n), sizes)])
-
-
-def _shares(sizes: Ints, n: int) -> Ints:
-    """How many of each stratum: what small ones do not need goes to the others."""
-    shares = np.zeros(len(sizes), dtype=np.int64)
-    left = min(n, int(sizes.sum()))
-    while left:
-        room = np.flatnonzero(shares < sizes)
-        more = max(left // len(room), 1)
-        for number in room[: left if more == 1 else None].tolist():
-            given = min(more, int(sizes[number] - shares[number]), left)
-            shares[number] += given
-            left -= given
-    return shares
+    return np.sort(order[place < np.repeat(even_shares(sizes, n), sizes)])
 
 
 class _Answers:

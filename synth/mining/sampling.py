@@ -51,6 +51,20 @@ def uniform(keys: Keys, seed: int) -> np.typing.NDArray[np.float64]:
     return ((hashed >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)
 
 
+def even_shares(sizes: Ints, n: int) -> Ints:
+    """How many of each stratum: what small ones do not need goes to the others."""
+    shares = np.zeros(len(sizes), dtype=np.int64)
+    left = min(n, int(sizes.sum()))
+    while left:
+        room = np.flatnonzero(shares < sizes)
+        more = max(left // len(room), 1)
+        for number in room[: left if more == 1 else None].tolist():
+            given = min(more, int(sizes[number] - shares[number]), left)
+            shares[number] += given
+            left -= given
+    return shares
+
+
 def _first(query: Ints, left: Mask, wanted: int) -> Mask:
     place = place_in_group(query, left)
     first: Mask = (place >= 0) & (place < wanted)

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Self, cast
+from typing import Annotated, cast
 
 import numpy as np
 import pyarrow.parquet as pq
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from schemas.base import Strict
 from schemas.document import Passage
 from schemas.persona import Persona
 from schemas.recipe import Recipe
 from synth.arrays import Ints
+from synth.asked import FRUITLESS, AskedCount, Tally, ask
 from synth.corpus import Corpus
-from synth.errors import ConservationError
 from synth.gates import CleaningGate, build_record_gates
 from synth.generators import Answer, Call, Generator, Outcome
 from synth.ingest import main_language
@@ -39,8 +38,6 @@ from synth.text import content_words, hash64, join
 
 ROUND = 10**9
 """Requests of round r have positions from r * ROUND on, by the place of the passage that their chain began with."""
-FRUITLESS = 100
-"""So many requests in a row that bring no new persona end the derivation."""
 SHORTEST = 20
 """Characters of a description, once spaces and sensitive data are taken out."""
 _SLUG_WORDS = 4
@@ -55,42 +52,16 @@ class Wanted(Strict):
     thresholds: Thresholds = Thresholds()
 
 
-class DerivationCount(Strict):
-    """What became of every request; raises ConservationError where one is unaccounted for."""
-
-    asked: int
-    kept: int
-    duplicate: dict[str, int]
-    """By measure."""
-    failed: dict[str, int]
-    """By reason."""
-
-    @model_validator(mode="after")
-    def _nothing_is_lost(self) -> Self:
-        found = self.kept + sum(self.duplicate.values()) + sum(self.failed.values())
-        if self.asked != found:
-            raise ConservationError(f"{self.asked} personas were asked for, and {found} are accounted for")
-        return self
-
-
 @dataclass(frozen=True)
 class Derivation:
     """The personas kept, in the order they were found, and the count of all."""
 
     personas: list[Persona]
-    count: DerivationCount
+    count: AskedCount
     compared: str
     """What the teacher's cosine was of."""
     exhausted: str = ""
     """Why there are fewer than were wanted."""
-
-    def describe(self) -> str:
-        """The count in words: asked = kept + duplicates + failures."""
-        count = self.count
-        parts = [f"asked {count.asked:,} = kept {count.kept:,}"]
-        parts += [f"duplicate by {measure} {n:,}" for measure, n in count.duplicate.items()]
-        parts += [f"failed {reason} {n:,}" for reason, n in count.failed.items()]
-        return " + ".join(parts)
 
 
 def derive(
@@ -120,7 +91,9 @@ def derive(
             latest = latest[: work.missing]
             reporter.stage(f"ask who is close to them (round {number})", len(latest))
             latest = work.take([work.from_persona(number, link) for link in latest])
-    return Derivation([link.persona for link in work.kept], work.count(), teacher.compares, work.exhausted())
+    return Derivation(
+        [link.persona for link in work.kept], work.tally.count(len(work.kept)), teacher.compares, work.exhausted()
+    )
 
 
 def spread_passages(corpus: Corpus, seed: int) -> Ints:
@@ -163,9 +136,7 @@ class _Work:
     order: Ints
     kept: list[_Link] = field(default_factory=list)
     fruitless: int = 0
-    _asked: int = 0
-    _duplicate: Counter[str] = field(default_factory=Counter)
-    _failed: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         self._language = main_language(self.recipe)
@@ -176,10 +147,6 @@ class _Work:
     @property
     def missing(self) -> int:
         return self.wanted.count - len(self.kept)
-
-    def count(self) -> DerivationCount:
-        duplicate, failed = dict(sorted(self._duplicate.items())), dict(sorted(self._failed.items()))
-        return DerivationCount(asked=self._asked, kept=len(self.kept), duplicate=duplicate, failed=failed)
 
     def exhausted(self) -> str:
         if not self.missing:
@@ -216,18 +183,14 @@ class _Work:
 
     def take(self, calls: Sequence[Call]) -> list[_Link]:
         """Ask, and keep what is new; returns that, in the order of the calls."""
-        outcomes = []
-        for outcome in self.generator.generate(iter(calls), self.reporter):
-            outcomes.append(outcome)
-            self.reporter.advance()
-        outcomes.sort(key=lambda outcome: outcome.call.input.item.position)
-        self._asked += len(calls)
+        outcomes = ask(self.generator, calls, self.reporter)
+        self.tally.asked += len(calls)
         found = list(self._described(outcomes))
         known = len(self.kept)
         texts = [link.persona.text for link in [*self.kept, *found]]
         dropped = find_duplicates(texts, self.teacher, self.wanted.thresholds)
         fresh = [link for number, link in enumerate(found, known) if number not in dropped]
-        self._duplicate.update(one.measure for number, one in dropped.items() if number >= known)
+        self.tally.duplicate.update(one.measure for number, one in dropped.items() if number >= known)
         self.kept += fresh
         self.fruitless = 0 if fresh else self.fruitless + len(calls)
         return fresh
@@ -237,12 +200,12 @@ class _Work:
         for outcome in outcomes:
             given, result = outcome.call.input, outcome.result
             if not isinstance(result, Answer):
-                self._failed[result.reason if result else "unasked"] += 1
+                self.tally.failed[result.reason if result else "unasked"] += 1
                 continue
             said = cast(Described, result.outputs[outcome.call.task.name])
             text, *asks = (self._cleaned(part) for part in (said.text, *said.asks))
             if len(text) < SHORTEST:
-                self._failed["too_short"] += 1
+                self.tally.failed["too_short"] += 1
                 continue
             expanded = outcome.call.task.name == PersonaFromPersona.name
             yield _Link(

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.base import sha256_of
-from schemas.recipe import Domain, MiningSettings, ModelChoice, PersonaSettings, PlanSettings, Recipe
+from schemas.recipe import Domain, ModelChoice, Recipe
+from synth.asked import recipe_of_requests
 from synth.corpora import Documents, corpus_key, make_corpus
 from synth.domains import LoadedDomain, load_domain
-from synth.errors import InputError, RunError
+from synth.errors import InputError
 from synth.files import write_bytes
 from synth.generators import Equipment, build_generator
 from synth.llm.settings import LlmSettings
 from synth.personas.derive import Derivation, Wanted, derive
 from synth.personas.requests import PersonaFromPersona, PersonaFromText
 from synth.progress import Reporter
-from synth.prompts import load_prompt
-from synth.recipe import Choices, override, shared_settings
+from synth.recipe import Choices, override
 from synth.store import Store
 from synth.teachers import close_teacher, comparing
 from synth.teachers.scoring import Scoring, build_scoring, reach_scoring
@@ -43,27 +43,10 @@ _NO_DOMAIN = Domain(name="none", title="", description="", corpus=".", personas=
 
 
 def request_recipe(domain: Domain, models: Sequence[ModelChoice]) -> Recipe:
-    """What determines the requests for personas: documents, models, sampling, seed, and our two prompts.
-
-    How queries are asked for later changes nothing in it. Raises InputError where there is no model to ask.
-    """
-    if not models:
-        raise InputError("personas are derived by an LLM: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
-    prompts = {request.prompt: load_prompt(request.prompt).sha256 for request in (PersonaFromText, PersonaFromPersona)}
-    changed = {
-        "generator": "llm",
-        "plan": PlanSettings(language=domain.plan.language),
-        "persona": PersonaSettings(),
-        "set_gates": [],
-        "mining": MiningSettings(),
-    }
-    return Recipe(
-        domain="" if domain.name == _NO_DOMAIN.name else domain.name,
-        personas_sha256="",
-        prompts=prompts,
-        models=list(models),
-        **shared_settings(domain) | changed,
-    )
+    """What determines the requests for personas; how queries are asked for later changes nothing in it."""
+    prompts = (PersonaFromText.prompt, PersonaFromPersona.prompt)
+    recipe = recipe_of_requests(domain, models, prompts, "personas are derived by an LLM")
+    return recipe.model_copy(update={"domain": "" if domain.name == _NO_DOMAIN.name else domain.name})
 
 
 @dataclass(frozen=True)
@@ -128,27 +111,14 @@ def with_derived(
     kept = store.personas / f"{key}.jsonl"
     if known is None or not kept.exists():
         found = derive_personas(source, Wanted(), store, settings, reporter)
-        reporter.note(f"personas: {found.describe()}")
-        _check_whole(found)
+        reporter.note(f"personas: {found.count.describe()}")
+        found.count.check_whole("personas")
         write_personas(kept, found)
     return replace(choices, personas=kept)
-
-
-_PASSING = ("unasked", "timeout", "connection", "overloaded", "http_5")
-"""Failures that another attempt may not have: a run must not keep what they left."""
-
-
-def _check_whole(found: Derivation) -> None:
-    missing = {reason: n for reason, n in found.count.failed.items() if reason.startswith(_PASSING)}
-    if missing:
-        said = ", ".join(f"{reason} {n:,}" for reason, n in missing.items())
-        raise RunError(
-            f"the personas are not all there ({said}); the same command goes on where this one ended, with a larger budget if that was spent"
-        )
 
 
 def write_personas(file: Path, found: Derivation) -> None:
     """JSON Lines, atomically; InputError where no persona was kept."""
     if not found.personas:
-        raise InputError(f"no persona was kept ({found.describe()}); nothing is written")
+        raise InputError(f"no persona was kept ({found.count.describe()}); nothing is written")
     write_bytes(file, b"".join(persona.model_dump_json().encode() + b"\n" for persona in found.personas))

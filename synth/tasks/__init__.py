@@ -52,6 +52,8 @@ class TaskInput:
     other_ordinals: tuple[int, ...] = ()
     candidates: tuple[Persona, ...] = ()
     """Personas to choose among, for a task that lets the LLM choose."""
+    pinned: str = ""
+    """The instruction that a list has for the item, for a task whose records have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,17 @@ class Step:
     scoring: Scoring | None = None
 
 
+def not_pinned(task_input: TaskInput, _: Outputs) -> bool:
+    """When to have an instruction invented."""
+    return not task_input.pinned
+
+
+def instruction_of(task_input: TaskInput, outputs: Outputs, step: str) -> str:
+    """The instruction that a list has for the item, else what was invented in a step."""
+    said: Any = outputs.get(step)
+    return task_input.pinned or " ".join(said.instruction.split())
+
+
 JUDGE = "judge"
 """Name of the step that judges a record, and of the gate that reads the judgement."""
 
@@ -126,6 +139,7 @@ class Task(Protocol):
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
     - `negatives_by_rule`: whether its drafts have negatives that no LLM wrote
+    - `instructing`: the step in which its instruction is invented, where no list has one
     """
 
     name: ClassVar[str]

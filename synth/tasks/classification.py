@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from schemas.base import Strict
 from schemas.record import Pair
-from synth.tasks import Draft, Outputs, Step, TaskInput, declared_inputs
+from synth.tasks import Draft, Outputs, Step, TaskInput, declared_inputs, instruction_of, not_pinned
 from synth.text import normalise, words
 from synth.text_pairs import TextPairTask, excerpt_of
 
@@ -51,7 +51,10 @@ class Classification(TextPairTask):
     output: ClassVar[type[BaseModel]] = Labels
     instruction: ClassVar[str] = ""
     paper: ClassVar[str] = "Llama-Embed-Nemotron (arXiv 2511.07025) and E5-mistral's long-short: label names as texts"
-    earlier: ClassVar[tuple[Step, ...]] = (Step(LABELLING, LABELLING, Labelling, _labelling_inputs, in_language=False),)
+    instructing: ClassVar[str] = LABELLING
+    earlier: ClassVar[tuple[Step, ...]] = (
+        Step(LABELLING, LABELLING, Labelling, _labelling_inputs, in_language=False, when=not_pinned),
+    )
     example: ClassVar[Mapping[str, BaseModel]] = {
         LABELLING: Labelling(instruction="Given a sentence of a report, name the kind of obligation it describes"),
         "classification": Labels(positive="financial covenant", negatives=["repayment schedule", "security package"]),
@@ -63,11 +66,12 @@ class Classification(TextPairTask):
 
     @classmethod
     def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
-        return super().prompt_inputs(task_input, outputs) | {"instruction": outputs[LABELLING].instruction}
+        said = instruction_of(task_input, outputs, LABELLING)
+        return super().prompt_inputs(task_input, outputs) | {"instruction": said}
 
     @classmethod
     def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
-        said = " ".join(outputs[LABELLING].instruction.split())
+        said = instruction_of(task_input, outputs, LABELLING)
         return replace(super().draft(task_input, outputs, method), instruction=said)
 
     @classmethod

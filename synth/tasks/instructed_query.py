@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from schemas.base import Strict
-from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, as_text, declared_inputs
+from synth.tasks import Draft, Outputs, PassageTask, Query, Step, TaskInput, declared_inputs, instruction_of, not_pinned
 
 __all__ = ["InstructedQuery"]
 
@@ -38,7 +38,10 @@ class InstructedQuery(PassageTask):
     paper: ClassVar[str] = (
         "KaLM-Embedding (arXiv 2501.01028), persona in the instruction only; Llama-Embed-Nemotron (arXiv 2511.07025), tasks and examples by different models"
     )
-    earlier: ClassVar[tuple[Step, ...]] = (Step(INSTRUCTION, INSTRUCTION, Instruction, _instruction_inputs),)
+    earlier: ClassVar[tuple[Step, ...]] = (
+        Step(INSTRUCTION, INSTRUCTION, Instruction, _instruction_inputs, when=not_pinned),
+    )
+    instructing: ClassVar[str] = INSTRUCTION
     example: ClassVar[Mapping[str, BaseModel]] = {
         INSTRUCTION: Instruction(instruction="Given a borrower's name, retrieve the terms of its bank loans"),
         "instructed-query": Query(query="Harbour Lines plc"),
@@ -46,9 +49,11 @@ class InstructedQuery(PassageTask):
 
     @classmethod
     def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
-        return super().prompt_inputs(task_input, outputs) | {"instruction": outputs[INSTRUCTION].instruction}
+        return super().prompt_inputs(task_input, outputs) | {
+            "instruction": instruction_of(task_input, outputs, INSTRUCTION)
+        }
 
     @classmethod
     def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
-        instruction = as_text(outputs[INSTRUCTION].instruction)
+        instruction = instruction_of(task_input, outputs, INSTRUCTION)
         return replace(super().draft(task_input, outputs, method), instruction=instruction)

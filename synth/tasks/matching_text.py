@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from schemas.base import Strict
-from synth.tasks import Draft, Outputs, Step, TaskInput, declared_inputs
+from synth.tasks import Draft, Outputs, Step, TaskInput, declared_inputs, instruction_of, not_pinned
 from synth.text_pairs import TextPairTask
 
 __all__ = ["LongLong", "ShortShort"]
@@ -41,7 +41,7 @@ def _relation(name: str, query: Callable[[TaskInput], str]) -> Step:
     def inputs(task_input: TaskInput, _: Outputs) -> dict[str, Any]:
         return declared_inputs(name, task_input) | {"text": query(task_input)}
 
-    return Step(name, name, Relation, inputs, in_language=False)
+    return Step(name, name, Relation, inputs, in_language=False, when=not_pinned)
 
 
 def _whole(task_input: TaskInput) -> str:
@@ -50,6 +50,7 @@ def _whole(task_input: TaskInput) -> str:
 
 class _Matching(TextPairTask):
     earlier: ClassVar[tuple[Step, ...]]
+    instructing: ClassVar[str]
     instruction: ClassVar[str] = ""
     paper: ClassVar[str] = (
         "E5-mistral (arXiv 2401.00368), short-short and long-long, relation first; one side is real text"
@@ -57,16 +58,16 @@ class _Matching(TextPairTask):
 
     @classmethod
     def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
-        given = {"instruction": cls._said(outputs), "chars": len(cls.query(task_input)) // 50 * 50 or 50}
+        given = {
+            "instruction": instruction_of(task_input, outputs, cls.instructing),
+            "chars": len(cls.query(task_input)) // 50 * 50 or 50,
+        }
         return super().prompt_inputs(task_input, outputs) | given
 
     @classmethod
     def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:
-        return replace(super().draft(task_input, outputs, method), instruction=cls._said(outputs))
-
-    @classmethod
-    def _said(cls, outputs: Outputs) -> str:
-        return " ".join(outputs[cls.earlier[0].name].instruction.split())
+        said = instruction_of(task_input, outputs, cls.instructing)
+        return replace(super().draft(task_input, outputs, method), instruction=said)
 
 
 class ShortShort(_Matching):
@@ -79,6 +80,7 @@ class ShortShort(_Matching):
     prompt: ClassVar[str] = "short-short"
     output: ClassVar[type[BaseModel]] = ShortTexts
     earlier: ClassVar[tuple[Step, ...]] = (_relation(SHORT, TextPairTask.query),)
+    instructing: ClassVar[str] = SHORT
     example: ClassVar[Mapping[str, BaseModel]] = {
         SHORT: Relation(instruction="Given a sentence of a report, retrieve the headline that a newspaper gives it"),
         "short-short": ShortTexts(
@@ -98,6 +100,7 @@ class LongLong(_Matching):
     prompt: ClassVar[str] = "long-long"
     output: ClassVar[type[BaseModel]] = LongTexts
     earlier: ClassVar[tuple[Step, ...]] = (_relation(LONG, _whole),)
+    instructing: ClassVar[str] = LONG
     most_words: ClassVar[int] = 2_000
     example: ClassVar[Mapping[str, BaseModel]] = {
         LONG: Relation(instruction="Given the terms of a loan, retrieve the terms of another borrower's similar loan"),

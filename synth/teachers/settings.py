@@ -10,9 +10,7 @@ commas and blanks, and `\\n` for a line break.
 
 from __future__ import annotations
 
-import difflib
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -157,9 +155,7 @@ def reach_teacher(text: str) -> tuple[str, TeacherSettings]:
         if comma:
             raise InputError(f"--teacher {head} takes no options; write --teacher {head}")
         return text, TeacherSettings()
-    near = difflib.get_close_matches(head, registry.names("teachers"), n=1, cutoff=0.75)
-    if near and not Path(head).exists():
-        raise InputError(f"there is no teacher {head!r}; did you mean {near[0]!r}?")
+    registry.refuse_near_miss("teachers", head)
     model, settings = parse_model(text)
     if model.is_served:
         model = find_served(model, settings, "--teacher")

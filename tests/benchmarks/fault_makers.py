@@ -6,6 +6,7 @@ by fault_phrases.yaml, or by cutting what is there; nothing here knows how a gat
 
 from __future__ import annotations
 
+import base64
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -164,6 +165,110 @@ def echoed(record: Pair, source: random.Random, half: str) -> Planted | None:
     return Planted(beside, kind)
 
 
+def special_token(record: Pair, source: random.Random, half: str) -> Planted | None:
+    """Tokens of vocabularies and templates in or about the query, or the query as a tokenizer spells it."""
+    spelled = {"dev": ["SentencePiece"], "test": ["byte-level BPE", "word pieces"]}[half]
+    kind = source.choice(["at the end", "about it", "inside", "again and again", *spelled])
+    if kind in spelled:
+        query = _SPELLING[kind](record.query)
+        return None if query == record.query else Planted(query, kind)
+    token = source.choice(PHRASES["special token"][half])
+    if kind == "about it":
+        return Planted(f"{source.choice(PHRASES['special token'][half])} {record.query} {token}", kind)
+    if kind == "again and again":
+        token = source.choice(["", " "]).join([token] * source.randint(2, 8))
+    return Planted(
+        record.query + source.choice(["", " "]) + token if kind == "at the end" else _put(record, token, source), kind
+    )
+
+
+def glitch_token(record: Pair, source: random.Random, half: str) -> Planted | None:
+    token = source.choice(PHRASES["glitch token"][half])
+    times = source.choice([1, 1, 3])
+    return Planted(_put(record, " ".join([token] * times), source), "once" if times == 1 else "again")
+
+
+def mojibake(record: Pair, source: random.Random, half: str) -> Planted | None:
+    """The query as text processors set it, or one of another language, decoded by a wrong codec; or odd characters."""
+    kind = source.choice(["punctuation", "punctuation", "language", "characters"])
+    if kind == "characters":
+        name, odd = source.choice(sorted(PHRASES["odd characters"][half].items()))
+        place = source.randint(0, len(record.query))
+        return Planted(record.query[:place] + odd + record.query[place:], name)
+    text = _typeset(record.query, source)
+    if kind == "language":
+        languages = PHRASES["language"][half]
+        language = source.choice(
+            sorted(
+                set(languages) & {"cs", "de", "es", "fr", "pl", "ru", "sv", "tr", "uk", "vi", "zh", "ja", "el", "hi"}
+            )
+        )
+        text = source.choice(languages[language]).replace("{e}", _entity(record.positive.text, source))
+    written, read = source.choice(PHRASES["codecs"][half])
+    try:
+        garbled = text.encode(written).decode(read, "replace" if read == "utf-8" else "ignore")
+    except UnicodeEncodeError:
+        return None
+    if half == "test" and source.random() < 0.2:
+        garbled = garbled.encode("utf-8").decode("cp1252", "ignore")
+    return None if garbled == text or text.isascii() else Planted(garbled, f"{written} as {read}")
+
+
+def junk(record: Pair, source: random.Random, half: str) -> Planted | None:
+    """Hands on a keyboard, a sign or a letter again and again, encoded bytes, in or after the query."""
+    kind = source.choice(["row of keys", "middle row", "any letters", "signs", "letter", "base64", "hex"])
+    size = source.randint(10, 20)
+    if kind == "row of keys":
+        row = source.choice(["qwertyuiop", "asdfghjkl", "zxcvbnm"])[:: source.choice([1, 1, -1])]
+        start = source.randint(0, len(row) - 6)
+        piece = row[start : source.randint(start + 6, len(row))]
+    elif kind in ("middle row", "any letters"):
+        letters = "asdfghjkl" if kind == "middle row" else "abcdefghijklmnopqrstuvwxyz"
+        piece = "".join(source.choices(letters, k=size))
+    elif kind in ("signs", "letter"):
+        piece = source.choice({"signs": "?!.*#=-~|/", "letter": "aehmoxz"}[kind]) * source.randint(8, 40)
+    else:
+        drawn = source.randbytes(source.randint(24, 60))
+        piece = base64.b64encode(drawn).decode() if kind == "base64" else drawn.hex()
+    return Planted(
+        source.choice([f"{record.query} {piece}", _put(record, piece, source), f"{piece} {record.query}"]), kind
+    )
+
+
+def _put(record: Pair, piece: str, source: random.Random) -> str:
+    tokens = record.query.split()
+    place = source.randint(0, len(tokens))
+    return " ".join([*tokens[:place], piece, *tokens[place:]])
+
+
+def _typeset(query: str, source: random.Random) -> str:
+    """With the signs of a text processor: curly quotes, dashes, dots, a currency, an accent."""
+    tokens = query.replace("'", "’").replace(" - ", " – ").split()
+    place = source.randint(0, len(tokens) - 1)
+    mark = source.choice(["“{}”", "‘{}’", "{}…", "– {}", "€{}", "£{}", "{}®", "{}é", "«{}»", "{} 5 °C"])
+    tokens[place] = mark.format(tokens[place])
+    return " ".join(tokens)
+
+
+def _bpe(query: str) -> str:
+    """As the vocabularies of GPT-2 and its heirs spell bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    shown = {byte: chr(byte) for byte in plain} | {byte: chr(256 + n) for n, byte in enumerate(others)}
+    return "".join(shown[byte] for byte in query.encode())
+
+
+def _pieces(query: str) -> str:
+    return " ".join(f"{word[:4]} ##{word[4:]}" if len(word) > 6 and word.isalpha() else word for word in query.split())
+
+
+_SPELLING: Mapping[str, Callable[[str], str]] = {
+    "SentencePiece": lambda query: "▁" + query.replace(" ", "▁"),
+    "byte-level BPE": _bpe,
+    "word pieces": _pieces,
+}
+
+
 def _messages(record: Pair, source: random.Random) -> tuple[str, str]:
     inputs = {
         "domain": "finance",
@@ -216,4 +321,8 @@ TEXT_FAULTS: Mapping[str, Maker] = {
     "repetition": repeated,
     "truncated": truncated,
     "prompt echo": echoed,
+    "special token": special_token,
+    "glitch token": glitch_token,
+    "mojibake": mojibake,
+    "junk": junk,
 }

@@ -30,9 +30,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from fault_makers import HUMAN_WORDS, TEXT_FAULTS, WHOLE
 
-from schemas.record import Pair, PassageText, Provenance
+from schemas.record import TEXT_PAIR, Pair, PassageText, Provenance
 from synth.domains import load_domain, load_personas
 from synth.gates import RecordGate, build_record_gates, build_set_gates
+from synth.memory import few_collections
 from synth.progress import Silent
 from synth.scores import Questions, write_scores
 from synth.teachers import build_teacher
@@ -44,6 +45,11 @@ PERSONAS = load_personas(load_domain("finance").personas)
 SEED = 7
 PARAPHRASE = 4.0
 HARD_RANKS = (2, 20)
+GARBAGE = ("special token", "glitch token", "mojibake", "junk")
+KINDS_SHOWN = (
+    "copied passage", "generic question", "leaked answer", "truncated", "prompt echo", "other language", "special token",
+    "mojibake", "junk",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,9 @@ def main() -> None:
         print(f"gates: {', '.join(gate.name for gate in gates)}\n")
         human_table(sets, gates)
         text_table(sets, gates, chosen.half, chosen.missed)
-        cost_table([record for each in sets for record in each.records], gates)
+        positive_table(sets, gates, chosen.half)
+        with few_collections():
+            cost_table([record for each in sets for record in each.records], gates)
     if chosen.part != "text":
         for teacher in chosen.teacher or ["lexical"]:
             passage_table([each for each in sets if each.positives], teacher)
@@ -182,6 +190,35 @@ def text_table(sets: Sequence[Set], gates: Sequence[RecordGate], half: str, miss
     kind_table(kinds)
 
 
+def positive_table(sets: Sequence[Set], gates: Sequence[RecordGate], half: str) -> None:
+    """Faults planted in passages as if an LLM had written them, and those passages as they are, by the gate garbage."""
+    gate = next(gate for gate in gates if gate.name == "garbage")
+    print("Positives as if written, gate garbage\n\n| fault | planted | recall |\n|---|---|---|")
+    for fault in GARBAGE:
+        judged = [
+            gate.judge(_as_written(record, made.query)).keep
+            for each in sets
+            for record in each.records
+            for source in [random.Random(f"{SEED} positive {half} {fault} {record.id}")]
+            for made in [TEXT_FAULTS[fault](record.model_copy(update={"query": record.positive.text}), source, half)]
+            if made is not None and made.query != record.positive.text
+        ]
+        print(f"| {fault} | {len(judged)} | {judged.count(False) / len(judged):.3f} |")
+    kept = [
+        gate.judge(_as_written(record, text)).keep
+        for each in sets
+        for record in each.records[:1]
+        for text in each.passages
+    ]
+    print(f"| none | {len(kept)} | {kept.count(False)} dropped |\n")
+
+
+def _as_written(record: Pair, text: str) -> Pair:
+    provenance = record.provenance.model_copy(update={"method": f"llm{TEXT_PAIR}"})
+    positive = record.positive.model_copy(update={"text": text})
+    return record.model_copy(update={"provenance": provenance, "positive": positive})
+
+
 def plant(each: Set, fault: str, half: str) -> Iterator[tuple[Pair, str, str]]:
     for record in each.records:
         source = random.Random(f"{SEED} {half} {fault} {record.id}")
@@ -192,7 +229,7 @@ def plant(each: Set, fault: str, half: str) -> Iterator[tuple[Pair, str, str]]:
 
 def kind_table(kinds: Mapping[str, Counter[tuple[str, bool]]]) -> None:
     print("By what was drawn\n\n| fault | drawn | planted | recall |\n|---|---|---|---|")
-    for fault in ("copied passage", "generic question", "leaked answer", "truncated", "prompt echo", "other language"):
+    for fault in KINDS_SHOWN:
         for kind in sorted({kind for kind, _ in kinds[fault]}):
             caught, lost = kinds[fault][kind, True], kinds[fault][kind, False]
             told = f"{kind} (not bound)" if kind == WHOLE else kind

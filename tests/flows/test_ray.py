@@ -21,7 +21,8 @@ from fake_llm import FakeLlm, Say, always, fake_llm
 from synth.llm.budget import Budget
 from synth.llm.settings import reach
 from synth.recipe import Choices, resolve
-from synth.run import Run, change_llm, create_run, execute
+from synth.resuming import change_llm
+from synth.run import Run, create_run, execute
 from synth.store import Store, VersionRef
 
 pytest.importorskip("ray")

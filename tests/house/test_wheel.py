@@ -123,6 +123,7 @@ def test_the_wheel_holds_the_packages_and_what_ships_but_no_tests(wheel: Path) -
     assert {name.split("/")[0] for name in names if not name.startswith("synth-")} == {"synth", "schemas", "flows"}
     assert "synth/_shipped/data/domains/finance.yaml" in names
     assert "synth/_shipped/prompts/query-from-passage.j2" in names
+    assert "synth/_shipped/data/scaffold/comments.yaml" in names
 
 
 @pytest.mark.slow

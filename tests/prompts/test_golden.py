@@ -23,6 +23,7 @@ from synth.prompts import load_prompt
 from synth.resources import find_shipped
 from synth.steps import Grades, recipe_steps
 from synth.tasks import JUDGE, TaskInput, steps_of
+from synth.topics.requests import DocumentFromTopic, InstructionFromTopic, TopicsUnder
 from synth.written import WRITE, Wrong, wrong_texts
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -97,7 +98,10 @@ RECIPES = [
 ADDED = {step.prompt: step for recipe in RECIPES for step in reversed(recipe_steps(recipe))}
 
 
-REQUESTS = {request.name: request for request in (PersonaFromText, PersonaFromPersona)}
+REQUESTS = {
+    request.name: request
+    for request in (PersonaFromText, PersonaFromPersona, DocumentFromTopic, InstructionFromTopic, TopicsUnder)
+}
 """What is asked of an LLM and is no task."""
 
 
@@ -149,7 +153,8 @@ def test_every_shipped_prompt_is_asked_by_a_step_and_every_golden_file_is_render
     assert {path.name for path in GOLDEN.iterdir()} == {f"{step}.{variant}.txt" for _, step, variant in VARIANTS}
 
 
-ABOUT_PERSONS = {*REQUESTS, "query-from-configuration"}
+ABOUT_PERSONS = {"persona-from-text", "persona-from-persona", "topics-under", "query-from-configuration"}
+WITHOUT_PASSAGE = {"persona-from-persona", "topics-under"}
 
 
 @pytest.mark.parametrize(("task", "step"), [(t, s) for t, s in steps() if t not in ABOUT_PERSONS], ids=str)
@@ -171,8 +176,8 @@ def test_the_parts_that_items_of_a_passage_share_come_first() -> None:
     somebody = Persona(id="other", text="Somebody else entirely, with other words.")
     other = dataclasses.replace(FULL, persona=somebody, candidates=(somebody,))
     for task, step in steps():
-        if task == "persona-from-persona":
-            continue  # there is no passage in it
+        if task in WITHOUT_PASSAGE:
+            continue
         ours, theirs = rendered(task, step, FULL), rendered(task, step, other)
         shared = ours.index(material(task)) + len(material(task))
         assert ours[:shared] == theirs[:shared]
@@ -181,7 +186,7 @@ def test_the_parts_that_items_of_a_passage_share_come_first() -> None:
 
 def test_document_text_never_becomes_template_code() -> None:
     for task, step in steps():
-        assert task == "persona-from-persona" or "{{ 7 * 7 }}" in rendered(task, step, FULL)
+        assert task in WITHOUT_PASSAGE or "{{ 7 * 7 }}" in rendered(task, step, FULL)
 
 
 @pytest.mark.parametrize("task", shipped_tasks())

@@ -126,6 +126,7 @@ def test_two_models_do_not_share_their_default_lists() -> None:
     first.gates.append(GateSettings(name="mine"))
     assert [gate.name for gate in second.gates] == [
         "schema",
+        "garbage",
         "text-pair",
         "evidence",
         "length",

@@ -15,7 +15,8 @@ from synth.llm.budget import Budget
 from synth.llm.settings import reach
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
-from synth.run import change_llm, create_run, execute, open_workshop
+from synth.resuming import change_llm
+from synth.run import create_run, execute, open_workshop
 from synth.store import Store
 from synth.vectors import HashedTerms
 

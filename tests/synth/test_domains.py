@@ -7,7 +7,7 @@ import pytest
 
 from schemas.persona import Persona
 from synth import registry
-from synth.domains import hash_personas, load_domain, load_personas
+from synth.domains import check_parts, hash_personas, load_domain, load_personas
 from synth.errors import DomainError
 
 DOMAIN = """\
@@ -52,9 +52,9 @@ def test_a_domain_is_read_from_a_path_and_its_files_lie_beside_it(tmp_path: Path
 def test_a_missing_corpus_or_persona_file_names_the_field(tmp_path: Path) -> None:
     (tmp_path / "tea.yaml").write_text(DOMAIN)
     loaded = load_domain(str(tmp_path / "tea.yaml"))
-    with pytest.raises(DomainError, match=r"tea\.yaml, field corpus: there is no .*leaves"):
+    with pytest.raises(DomainError, match=r"tea\.yaml, line 4, field corpus: there is no .*leaves"):
         _ = loaded.corpus
-    with pytest.raises(DomainError, match=r"tea\.yaml, field personas: there is no .*people\.jsonl"):
+    with pytest.raises(DomainError, match=r"tea\.yaml, line 5, field personas: there is no .*people\.jsonl"):
         _ = loaded.personas
 
 
@@ -69,6 +69,41 @@ def test_a_missing_domain_file_says_where_known_domains_are_listed(path: str) ->
         load_domain(path)
 
 
+def test_a_folder_that_holds_a_domain_file_is_told_by_the_path_of_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tea").mkdir()
+    (tmp_path / "tea" / "tea.yaml").write_text(DOMAIN)
+    with pytest.raises(DomainError, match=r"no domain called 'tea'; .*; give the path of its file: tea/tea\.yaml"):
+        load_domain("tea")
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("gates:\n  - name: schema\n  - name: lenght", r"line 8, field gates\.1: .*; did you mean 'length'\?"),
+        ("gates: [{name: duplicates}]", r"line 6, field gates\.0: gate 'duplicates' stands under 'gates' but belongs"),
+        (
+            "set_gates:\n  - name: consistency\n    settings: {kk: 3}",
+            r"line 7, field set_gates\.0: .*no such setting; did you mean 'k'",
+        ),
+        (
+            "plan:\n  tasks:\n    keyword-qery: 1",
+            r"line 8, field plan\.tasks\.keyword-qery: .*did you mean 'keyword-query'\?",
+        ),
+        ("plan: {length: {lnog: 1}}", r"line 6, field plan\.length\.lnog: .*did you mean 'long'\?"),
+        ("generator: extractiv", r"line 6, field generator: .*; did you mean 'extractive'\?"),
+        ("teacher: lexicl", r"line 6, field teacher: there is no teacher 'lexicl'; did you mean 'lexical'\?"),
+        ("fusion: {teachers: [a/b, lexcal]}", r"line 6, field fusion\.teachers\.1: .*'lexical'"),
+    ],
+)
+def test_a_part_that_is_not_there_is_told_with_its_line(tmp_path: Path, added: str, message: str) -> None:
+    (tmp_path / "tea.yaml").write_text(f"{DOMAIN}{added}\n")
+    with pytest.raises(DomainError, match=rf"tea\.yaml, {message}"):
+        check_parts(load_domain(str(tmp_path / "tea.yaml")))
+
+
 def test_personas_come_in_file_order_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     other = {**PERSON, "id": "another", "style": "formal"}
     assert [p.id for p in load_personas(personas(tmp_path, PERSON, "  ", other))] == ["taster", "another"]
@@ -81,7 +116,7 @@ def test_personas_come_in_file_order_and_blank_lines_are_skipped(tmp_path: Path)
         ("[]", r"line 3, field \(whole line\)"),
         ({"id": "a"}, r"line 3, field text: Field required"),
         ({**PERSON, "id": "A B"}, r"line 3, field id: String should match"),
-        ({**PERSON, "stile": "formal"}, r"line 3, field stile: Extra inputs"),
+        ({**PERSON, "stile": "formal"}, r"line 3, field stile: unknown field; did you mean 'style'\?"),
         ({**PERSON, "asks": ["x", 5]}, r"line 3, field asks\.1: Input should be a valid string"),
     ],
     ids=["no JSON", "no object", "missing", "pattern", "unknown", "nested"],

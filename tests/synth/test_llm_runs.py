@@ -26,7 +26,8 @@ from synth.llm.archive import generation_hash
 from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings, reach
 from synth.recipe import Choices, resolve
-from synth.run import Run, change_llm, check_unchanged, create_run, execute
+from synth.resuming import change_llm, check_unchanged
+from synth.run import Run, create_run, execute
 from synth.store import Store, VersionRef
 
 Serve = Callable[..., FakeLlm]

@@ -180,6 +180,7 @@ CHANGES = {
     "mining.same_document": True,
     "writing.negatives": 1,
     "perturbation.negatives": 2,
+    "instructions_sha256": "1" * 64,
     "facts_sha256": "1" * 64,
     "splits.test": 0.2,
     "teacher": "other",

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.recipe import Domain
 from synth.errors import DomainError
-from synth.yaml_model import load_yaml_model, read_yaml
+from synth.yaml_model import line_of, load_yaml_model, read_yaml
 
 GOOD = """\
 # a comment
@@ -52,6 +52,25 @@ def test_a_valid_file_becomes_a_model(tmp_path: Path) -> None:
 def test_an_error_names_file_line_and_field(tmp_path: Path, added: str, place: str) -> None:
     with pytest.raises(DomainError, match=rf"tea\.yaml, {place}"):
         load(tmp_path, GOOD + added + "\n")
+
+
+def test_a_required_field_whose_name_is_misspelt_is_told_by_its_misspelling(tmp_path: Path) -> None:
+    with pytest.raises(DomainError, match=r"line 4, field descripton: unknown field; did you mean 'description'\?"):
+        load(tmp_path, GOOD.replace("description", "descripton"))
+    with pytest.raises(DomainError, match=r"line 1, field description: is missing; add it"):
+        load(tmp_path, GOOD.replace("description", "zzz"))
+
+
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [
+        ("Tea: a drink", "line 3: not valid YAML: put a text that holds ': ' in quotes"),
+        ('"Tea', "line 3: not valid YAML: a quotation mark is never closed"),
+    ],
+)
+def test_the_usual_mistakes_with_quotes_are_told_where_they_begin(tmp_path: Path, title: str, message: str) -> None:
+    with pytest.raises(DomainError, match=message):
+        load(tmp_path, GOOD.replace("title: Tea", f"title: {title}"))
 
 
 def test_an_unknown_field_in_a_list_suggests_the_nearest_too(tmp_path: Path) -> None:
@@ -108,3 +127,11 @@ def test_a_whole_file_error_has_no_line_to_point_at(tmp_path: Path) -> None:
         load_yaml_model(
             tmp_path / "tea.yaml", Domain, {**read_yaml(tmp_path / "tea.yaml"), "plan": {"length": {"short": -1}}}
         )
+
+
+def test_a_line_is_found_for_what_stands_in_the_file_and_for_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "tea.yaml"
+    path.write_text(GOOD + "gates:\n  - name: copy\n  - name: leak\n")
+    assert [line_of(path, place) for place in (["corpus"], ["gates", 1], ["gates", 1, "name"])] == [5, 9, 9]
+    assert [line_of(path, place) for place in (["gates", 7], ["zzz"], [])] == [7, 1, 1]
+    assert line_of(tmp_path / "nowhere.yaml", ["corpus"]) == line_of(tmp_path, ["corpus"]) == 1

@@ -191,7 +191,7 @@ WRONG: dict[str, tuple[Callable[[Path], tuple[object, ...]], str]] = {
     "domain with misspelt field": (lambda p: bad_domain(p, GOOD_DOMAIN + "chunk:\n  max_char: 5\n"), "bad.yaml, line 7, field chunk.max_char: unknown field; did you mean 'max_chars'?"),
     "domain with wrong value": (lambda p: bad_domain(p, GOOD_DOMAIN + "limit: many\n"), "bad.yaml, line 6, field limit: "),
     "domain is no YAML": (lambda p: bad_domain(p, "name: [\n"), "bad.yaml, line 2: not valid YAML"),
-    "domain without corpus": (lambda p: bad_domain(p, GOOD_DOMAIN), "bad.yaml, field "),
+    "domain without corpus": (lambda p: bad_domain(p, GOOD_DOMAIN), "bad.yaml, line 5, field "),
     "config with misspelt field": (lambda p: bad_config(p, "sede: 4\n"), "bad.yaml, line 1, field sede: unknown field; did you mean 'seed'?"),
     "config with wrong value": (lambda p: bad_config(p, "mining:\n  max_score: high\n"), "bad.yaml, line 2, field mining.max_score: "),
     "config is no mapping": (lambda p: bad_config(p, "just text"), "expected `field: value` lines"),

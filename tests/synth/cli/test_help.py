@@ -10,7 +10,20 @@ import pytest
 Cli = Callable[..., Any]
 
 HEAVY = ("torch", "prefect", "faiss", "datasets", "duckdb", "pyarrow", "numpy", "huggingface_hub")
-VERBS = ["generate", "import", "plan", "resume", "domains", "datasets", "sql", "catalog", "push", "serve", "doctor"]
+VERBS = [
+    "generate",
+    "import",
+    "plan",
+    "resume",
+    "domains",
+    "datasets",
+    "audit",
+    "sql",
+    "catalog",
+    "push",
+    "serve",
+    "doctor",
+]
 
 _HELP = f"""
 import sys

@@ -8,6 +8,7 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def test_the_progress_line_says_how_the_server_is_doing(
     cli: Cli, config: Path, fake: FakeLlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synth.cli.progress.LINE_SECONDS", 0.0)
+    fake.script = lambda prompt, _: replace(query_of(prompt), seconds=0.3)
     done = generate(cli, config, fake)
     assert "requests/s, tokens/s" in done.err
     assert "in flight of" in done.err

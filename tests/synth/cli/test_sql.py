@@ -26,6 +26,14 @@ def test_names_with_hyphens_and_numbers_are_asked_in_quotes(cli: Cli, root: Path
         assert (done.code, done.json) == (0, [{"n": rows}])
 
 
+def test_a_field_of_a_struct_may_be_filtered_where_rows_are_sorted_and_cut(cli: Cli, root: Path) -> None:
+    asked = "SELECT id, query FROM \"bonds-eu\" WHERE provenance.method LIKE 'extractive:%' ORDER BY id LIMIT 5"
+    done = cli("sql", asked, "--store", root, "--json")
+    assert done.code == 0, done.err
+    assert [row["id"] for row in done.json] == sorted(row["id"] for row in done.json)
+    assert len(done.json) == 5
+
+
 def test_a_table_is_shown_for_people(cli: Cli, root: Path) -> None:
     done = cli("sql", "SELECT name, version, '[bold]x' AS markup FROM versions ORDER BY version", "--store", root)
     assert done.code == 0

@@ -24,6 +24,7 @@ BUILT_IN = [
     "copy",
     "echo",
     "evidence",
+    "garbage",
     "generic",
     "language",
     "leak",

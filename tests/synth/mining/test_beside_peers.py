@@ -50,6 +50,7 @@ def theirs(queries: list[str], positives: list[str], model: Any) -> dict[str, li
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_thousand_queries_get_the_negatives_of_sentence_transformers_but_for_copies_and_ties(
     tmp_path: Path, minilm: str
 ) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from synth.errors import InputError
-from synth.mining.calibrate import Calibration, _shares
+from synth.mining.calibrate import Calibration
 from synth.mining.judging import Asked, Judged, LabelJudge
 from synth.mining.miner import HardNegativeMiner, Negatives
+from synth.mining.sampling import even_shares
 from synth.mining.table import ScoreTable, retrieve
 from synth.pairs import Pairs
 from synth.progress import Reporter
@@ -265,7 +266,7 @@ def test_the_default_miner_is_calibrated_by_how_likely_a_negative_is_false(
 
 def test_small_strata_give_what_they_do_not_need_to_the_others() -> None:
     sizes = np.asarray([2, 100, 0, 100, 5])
-    shares = _shares(sizes, 60)
+    shares = even_shares(sizes, 60)
     assert shares.tolist() == [2, 27, 0, 26, 5]
-    assert _shares(sizes, 1_000).tolist() == sizes.tolist()
-    assert _shares(sizes, 2).sum() == 2
+    assert even_shares(sizes, 1_000).tolist() == sizes.tolist()
+    assert even_shares(sizes, 2).sum() == 2

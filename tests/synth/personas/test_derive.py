@@ -12,12 +12,13 @@ from corpora import Row, write_corpus
 from fake_llm import FakeLlm, Say, Status
 from people import describe, somebody
 
+from synth.asked import AskedCount
 from synth.domains import load_personas
 from synth.errors import ConservationError, InputError
 from synth.ingest import split_of
 from synth.personas import derive as module
 from synth.personas.dedup import Thresholds
-from synth.personas.derive import DerivationCount, spread_passages
+from synth.personas.derive import spread_passages
 from synth.personas.documents import request_recipe, settings_of
 from synth.personas.requests import RELATIONS
 from synth.recipe import Choices
@@ -123,8 +124,8 @@ def test_every_request_is_kept_a_duplicate_or_failed_for_a_reason(serve: Serve, 
 
 
 def test_a_count_that_does_not_add_up_is_a_bug_of_ours() -> None:
-    with pytest.raises(ConservationError, match="3 personas were asked for, and 2 are accounted for"):
-        DerivationCount(asked=3, kept=1, duplicate={}, failed={"timeout": 1})
+    with pytest.raises(ConservationError, match="3 were asked for, and 2 are accounted for"):
+        AskedCount(asked=3, kept=1, duplicate={}, failed={"timeout": 1})
 
 
 def test_asking_again_asks_nothing_and_finds_the_same(serve: Serve, derive: Derive) -> None:

@@ -1,0 +1,1 @@
+"""From nothing but a domain: topics, the documents that are written about them, and task instructions."""
