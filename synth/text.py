@@ -28,9 +28,16 @@ STOP_WORDS = frozenset(
 """English function words; they carry no content for titles and keyword queries."""
 
 
-@lru_cache(maxsize=1024)
 def normalise(text: str) -> str:
     """NFKC, lower case, single spaces: texts that differ only in these are the same text."""
+    return _normalise(text) if len(text) <= _KEPT_CHARS else _normalise.__wrapped__(text)
+
+
+_KEPT_CHARS = 4_096
+
+
+@lru_cache(maxsize=1024)
+def _normalise(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()
 
 
