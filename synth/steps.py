@@ -14,6 +14,7 @@ from synth import registry
 from synth.gates import apply_gates, build_record_gates
 from synth.gates.judge import Judge
 from synth.generators import Answer, Call
+from synth.language import named
 from synth.prompts import load_prompt
 from synth.rows import clean_draft, pair_of
 from synth.tasks import JUDGE, Outputs, Scoring, Step, TaskInput
@@ -142,7 +143,7 @@ def _judge(read: Read, gate: GateSettings, text_pairs: bool) -> Step:
         return {
             "title": task_input.passage.title,
             "instruction": record.instruction,
-            "language": record.language,
+            "language": named(record.language),
             **asked,
         }
 

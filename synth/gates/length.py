@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Annotated, Self
+from unicodedata import east_asian_width
 
 from pydantic import Field, model_validator
 
@@ -21,7 +22,8 @@ _Size = Annotated[int, Field(ge=0)]
 class Length:
     """Bounds the query in words and characters, and the positive in characters.
 
-    A task whose queries are long by nature brings its own bound (`most_words`).
+    A task whose queries are long by nature brings its own bound (`most_words`). Of scripts without spaces two letters
+    count as a word, and against `min_chars` each letter of double width as two characters.
     """
 
     name = "length"
@@ -49,7 +51,7 @@ class Length:
         self.settings = settings
 
     def judge(self, record: Pair) -> Verdict:
-        count = len(words(record.query)) if record.query.isascii() else word_count(record.query)
+        count = word_count(words(record.query))
         reason, detail = self._fault(record, count)
         return verdict(self.name, reason, float(count), detail)
 
@@ -60,7 +62,7 @@ class Length:
         most_words = max(bounds.max_words, most_words)
         if count < bounds.min_words:
             return "too_short", f"query: {count} words, at least {bounds.min_words}"
-        if chars < bounds.min_chars:
+        if chars + _wide(record.query) < bounds.min_chars:
             return "too_short", f"query: {chars} characters, at least {bounds.min_chars}"
         if count > most_words:
             return "too_long", f"query: {count} words, at most {most_words}"
@@ -72,6 +74,10 @@ class Length:
 
 
 _CHARS_A_WORD = 10
+
+
+def _wide(text: str) -> int:
+    return 0 if text.isascii() else sum(east_asian_width(letter) in "WF" for letter in text)
 
 
 @cache

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.document import Passage
 from schemas.persona import Persona
+from synth.language import named
 from synth.lexicon import Lexicon
 from synth.plan import Item
 from synth.prompts import load_prompt
@@ -262,7 +263,7 @@ def common_inputs(task_input: TaskInput) -> dict[str, Any]:
         "query_type": item.query_type,
         "difficulty": item.difficulty,
         "length": item.length,
-        "language": item.language,
+        "language": named(item.language),
     }
 
 

@@ -278,9 +278,9 @@ def test_what_was_scored_before_a_budget_ended_is_not_scored_again(
     fake = serve(scores=of_text)
     gates = judge(ask="yes_no", probability=0)
     budget = {"budget": Budget(requests=40)}
-    first = execute(start(tmp_path / "store", documents, reach([fake.url]).model_copy(update=budget), gates))
+    first = execute(start(tmp_path / "store", documents, reach([fake.url]).model_copy(update=budget), gates, seed=8))
     assert len(fake.bodies) + sum(map(is_judging, fake.scored)) == 40
-    whole = execute(start(tmp_path / "store", documents, reach([fake.url]), gates))
+    whole = execute(start(tmp_path / "store", documents, reach([fake.url]), gates, seed=8))
     scored = [prompt for prompt in fake.scored if is_judging(prompt)]
     assert len(scored) == len(set(scored)) == whole.manifest.funnel.accepted > first.manifest.funnel.accepted > 0
 
