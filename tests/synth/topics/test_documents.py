@@ -15,7 +15,7 @@ from fake_llm import FakeLlm, Fill, Say
 from inventing import answer
 
 from synth.documents import read_documents
-from synth.errors import DomainError, InputError
+from synth.errors import DomainError, InputError, RunError
 from synth.llm.settings import LlmSettings
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
@@ -92,6 +92,18 @@ def test_a_model_that_repeats_itself_ends_the_asking(serve: Serve, written: Any)
     assert library.exhausted
     assert library.count.kept == 1
     assert library.count.duplicate == {"words": library.count.asked - 1}
+
+
+def test_a_budget_that_is_spent_ends_the_asking_and_a_larger_one_goes_on(
+    serve: Serve, reached: Reached, store: Store
+) -> None:
+    fake = serve()
+    choices, settings = reached(fake, documents=(FROM_TOPICS,), limit=20)
+    with pytest.raises(RunError, match=r"documents are not all there \(unasked 15\)"):
+        with_invented(choices, store, settings.model_copy(update={"max_requests": 5}), Silent())
+    assert len(fake.bodies) == 5
+    (kept,) = with_invented(choices, store, settings, Silent()).documents
+    assert len(kept.read_bytes().splitlines()) == len(fake.bodies) == 20
 
 
 def test_asking_again_asks_nothing_and_more_documents_only_what_is_new(serve: Serve, written: Any) -> None:
