@@ -16,6 +16,7 @@ from inventing import answer
 
 from synth.documents import read_documents
 from synth.errors import DomainError, InputError, RunError
+from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
@@ -100,10 +101,11 @@ def test_a_budget_that_is_spent_ends_the_asking_and_a_larger_one_goes_on(
     fake = serve()
     choices, settings = reached(fake, documents=(FROM_TOPICS,), limit=20)
     with pytest.raises(RunError, match=r"documents are not all there \(unasked 15\)"):
-        with_invented(choices, store, settings.model_copy(update={"max_requests": 5}), Silent())
+        with_invented(choices, store, settings.model_copy(update={"budget": Budget(requests=5)}), Silent())
     assert len(fake.bodies) == 5
     (kept,) = with_invented(choices, store, settings, Silent()).documents
-    assert len(kept.read_bytes().splitlines()) == len(fake.bodies) == 20
+    assert len(kept.read_bytes().splitlines()) == 20
+    assert len(set(fake.prompts)) == len(fake.prompts)
 
 
 def test_asking_again_asks_nothing_and_more_documents_only_what_is_new(serve: Serve, written: Any) -> None:
