@@ -99,13 +99,14 @@ def test_a_budget_that_is_spent_ends_the_asking_and_a_larger_one_goes_on(
     serve: Serve, reached: Reached, store: Store
 ) -> None:
     fake = serve()
-    choices, settings = reached(fake, documents=(FROM_TOPICS,), limit=20)
-    with pytest.raises(RunError, match=r"documents are not all there \(unasked 15\)"):
-        with_invented(choices, store, settings.model_copy(update={"budget": Budget(requests=5)}), Silent())
-    assert len(fake.bodies) == 5
-    (kept,) = with_invented(choices, store, settings, Silent()).documents
-    assert len(kept.read_bytes().splitlines()) == 20
-    assert len(set(fake.prompts)) == len(fake.prompts)
+    choices, settings = reached(fake)
+    subject = subject_of(choices, DocumentFromTopic.prompt, "documents are written by an LLM")
+    small = settings.model_copy(update={"budget": Budget(requests=5)})
+    count = write_documents(subject, 12, store, small, Silent()).count
+    assert (count.asked, count.kept, count.failed) == (12, 5, {"unasked": 7})
+    with pytest.raises(RunError, match=r"the documents are not all there \(unasked 7\)"):
+        count.check_whole("documents")
+    assert len(write_documents(subject, 12, store, settings, Silent()).documents) == len(fake.bodies) == 12
 
 
 def test_asking_again_asks_nothing_and_more_documents_only_what_is_new(serve: Serve, written: Any) -> None:
