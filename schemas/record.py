@@ -41,15 +41,15 @@ class Judgement(Strict):
     method: Literal["rubric", "scored", "asked"] = "rubric"
     """`rubric` has grades; `scored` has the server's probability of "yes", `asked` 1 for an answer "yes" and 0 for "no"."""
     relevance: _Grade = None
-    """Whether the positive is about what the query asks for."""
+    """Whether the positive is about what the query asks for; of a text pair, whether it is right under the instruction."""
     answerability: _Grade = None
-    """Whether the positive alone satisfies the query."""
+    """Whether the positive alone satisfies the query; of a text pair, whether every negative is wrong."""
     clarity: _Grade = None
-    """Whether the query can be understood without having seen the positive."""
+    """Whether the query can be understood without having seen the positive; of a text pair, whether its texts are natural."""
     faithfulness: _Grade = None
-    """Whether everything that the query takes for granted agrees with the positive."""
+    """Whether everything that the query takes for granted agrees with the positive; None for a text pair."""
     probability: Annotated[float | None, Field(ge=0, le=1)] = None
-    """That the positive alone answers the query."""
+    """That the positive alone answers the query; of a text pair, that the positive is right and every negative wrong."""
     why: str = ""
     model: str = ""
 
@@ -62,12 +62,13 @@ class Attribute(Strict):
 
 
 class Written(Strict):
-    """A text that an LLM wrote to be confused with the positive, kept or not."""
+    """A text that was written or made to be confused with the positive, kept or not."""
 
     text: str
     lacks: str = ""
     """What it does not tell, in the words of the model that wrote it."""
     model: str = ""
+    """Empty where a rule made it."""
     reason: str = ""
     """Why it is no hard negative: `answers`, `copied` …; empty for one that is."""
 
@@ -122,7 +123,7 @@ class Negative(PassageText):
     """
 
     method: str = "mined"
-    """`mined`, `perturbed:KIND` (one fact was changed) or `llm`; in the manner of `Provenance.method`."""
+    """`mined`, `perturbed:KIND` (one fact was changed), `llm` or `rule` (its task made it with the positive)."""
     made_from: str = ""
     """Id of the passage that a made negative is a copy of with changes, else ''."""
     changes: list[Change] = []

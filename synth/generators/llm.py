@@ -29,7 +29,7 @@ from synth.llm.stream import Stream
 from synth.plan import step_model
 from synth.progress import Reporter
 from synth.prompts import Message, load_prompt
-from synth.tasks import Failure, Outputs, Step, steps_of
+from synth.tasks import Failure, Outputs, Step, language_of, steps_of
 
 __all__ = ["Llm"]
 
@@ -266,7 +266,7 @@ class _Talk:
             yield from self._fail(turn, Failure(reply.reason, reply.detail))
 
     def _read(self, turn: _Turn, said: Said) -> Iterator[Outcome]:
-        language = turn.call.input.item.language if turn.step.in_language else ""
+        language = language_of(turn.step, turn.call.input)
         scored = turn.step.scoring if said.finish_reason == SCORED else None
         output = scored.output if scored else turn.step.output
         checked = check_answer(said, output, turn.messages[:1], language)
