@@ -65,7 +65,7 @@ class Library:
     documents: list[InventedDocument]
     count: AskedCount
     exhausted: bool
-    """Whether a hundred requests in a row brought nothing new before all were there."""
+    """Whether a hundred requests in a row brought nothing new, or the budget was spent, before all were there."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def write_documents(subject: Subject, wanted: int, store: Store, settings: LlmSe
     """Ask until `wanted` documents are kept. Asked again, it asks only what was not answered."""
     with asking(subject.recipe, store, settings) as generator:
         work = _Work(subject, generator, reporter)
-        while len(work.kept) < wanted and work.fruitless < FRUITLESS:
+        while len(work.kept) < wanted and work.fruitless < FRUITLESS and not work.tally.failed["unasked"]:
             missing = wanted - len(work.kept)
             reporter.stage("write documents about topics", missing)
             work.take(missing)

@@ -15,7 +15,8 @@ from fake_llm import FakeLlm, Fill, Say
 from inventing import answer
 
 from synth.documents import read_documents
-from synth.errors import DomainError, InputError
+from synth.errors import DomainError, InputError, RunError
+from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
@@ -91,6 +92,20 @@ def test_a_model_that_repeats_itself_ends_the_asking(serve: Serve, written: Any)
     assert library.exhausted
     assert library.count.kept == 1
     assert library.count.duplicate == {"words": library.count.asked - 1}
+
+
+def test_a_budget_that_is_spent_ends_the_asking_and_a_larger_one_goes_on(
+    serve: Serve, reached: Reached, store: Store
+) -> None:
+    fake = serve()
+    choices, settings = reached(fake)
+    subject = subject_of(choices, DocumentFromTopic.prompt, "documents are written by an LLM")
+    small = settings.model_copy(update={"budget": Budget(requests=5)})
+    count = write_documents(subject, 12, store, small, Silent()).count
+    assert (count.asked, count.kept, count.failed) == (12, 5, {"unasked": 7})
+    with pytest.raises(RunError, match=r"the documents are not all there \(unasked 7\)"):
+        count.check_whole("documents")
+    assert len(write_documents(subject, 12, store, settings, Silent()).documents) == len(fake.bodies) == 12
 
 
 def test_asking_again_asks_nothing_and_more_documents_only_what_is_new(serve: Serve, written: Any) -> None:
