@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from synth.store import Store
 
 Cli = Callable[..., Any]
