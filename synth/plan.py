@@ -181,11 +181,11 @@ class _Languages:
         self._own: dict[str, Choice | None] = {}
         for code in sorted(set(self._of_passages) - {""}):
             alike = {name: w for name, w in weights.items() if primary(name) == primary(code)}
-            exact = {code: 1.0} if code in weights else alike
+            exact = {code: 1.0} if code in weights and code != primary(code) else alike
             self._own[code] = Choice(exact) if exact else None
 
     def of(self, passage: int, point: float, cross: float) -> str:
-        """The passage's own, or a locale of it, unless the item draws another."""
+        """The passage's own, or a locale of it where none is told, unless the item draws another."""
         own = self._own.get(self._of_passages[passage]) if self._of_passages else None
         return (own if own and cross >= self._cross_lingual else self._any).at(point)
 

@@ -115,13 +115,18 @@ def unspaced_letters(found: Sequence[str]) -> int:
     return sum(word >= _FIRST_UNSPACED and _is_unspaced(word) for word in found)
 
 
-def word_count(found: Sequence[str]) -> int:
-    """How many words `words` stand for: two letters of text without spaces count as one.
+def word_count(text: str) -> int:
+    """Words of a text; two letters of text without spaces count as one.
 
-    >>> word_count(words("how to boil rice")), word_count(words("多肉叶子发软"))
+    >>> word_count("how to boil rice"), word_count("多肉叶子发软")
     (4, 3)
     """
-    return len(found) - unspaced_letters(found) // 2
+    return count_of(words(text))
+
+
+def count_of(found: Sequence[str]) -> int:
+    """How many words `words` stand for."""
+    return len(found) - (unspaced_letters(found) + 1) // 2
 
 
 def runs(found: Sequence[str], size: int) -> list[tuple[str, ...]]:

@@ -82,7 +82,7 @@ def sentences_of(task_input: TaskInput, bounds: tuple[int, int] = ANCHOR_WORDS) 
     """Whole sentences of the passage with so many words, in its order; no headings and table rows."""
     found = get_sentence_boundaries(task_input.item.language, task_input.passage.text)
     texts = [" ".join(each["text"].split()) for each in found]
-    return [text for text in texts if _is_sentence(text) and bounds[0] <= word_count(words(text)) <= bounds[1]]
+    return [text for text in texts if _is_sentence(text) and bounds[0] <= word_count(text) <= bounds[1]]
 
 
 def excerpt_of(task_input: TaskInput, most: int) -> str:

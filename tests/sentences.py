@@ -11,7 +11,7 @@ STATEMENTS = "statements"
 
 @cache
 def sentences(language: str, *kinds: str) -> list[str]:
-    """Those of a language; of some kinds only: questions, keywords, fragments, statements."""
+    """Those of a language; of some kinds only: questions, keywords, fragments, typed, statements."""
     found, kind = [], ""
     for line in (FOLDER / f"{language}.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("# "):

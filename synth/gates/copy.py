@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
 from synth.overlap import copied_pairs
-from synth.text import word_count, words
+from synth.text import count_of, unspaced_letters, words
 
 __all__ = ["Copy"]
 
@@ -37,7 +38,7 @@ class Copy:
     def judge(self, record: Pair) -> Verdict:
         query = words(record.query)
         share = _copied_share(query, record.positive.text)
-        abstention = self._abstention(word_count(query), record.provenance.method)
+        abstention = self._abstention(count_of(query), record.provenance.method)
         copied = not abstention and share > self.settings.max_share
         return verdict(self.name, "copied" if copied else "", round(share, 4), abstention)
 
@@ -48,9 +49,19 @@ class Copy:
 
 
 def _copied_share(query: tuple[str, ...], passage: str) -> float:
-    """Share of the query's words that stand beside the same word as in the passage."""
+    """Share of the query's words that stand in runs of two words or more as in the passage; of text without spaces, of four letters."""
     if not query:
         return 0.0
     copied = copied_pairs(query, passage)
+    if unspaced_letters(query):
+        return sum(len(run) for run in _runs(query, copied) if count_of(run) > 1) / len(query)
     beside: int = sum(map(operator.or_, (False, *copied), (*copied, False)))
     return beside / len(query)
+
+
+def _runs(query: tuple[str, ...], copied: tuple[bool, ...]) -> Iterator[tuple[str, ...]]:
+    start = 0
+    for place, is_copied in enumerate([*copied, False], 1):
+        if not is_copied:
+            yield query[start:place]
+            start = place

@@ -16,7 +16,7 @@ from synth import registry
 from synth.errors import InputError
 from synth.gates import verdict
 from synth.prompts import load_prompt
-from synth.text import runs, word_count, words
+from synth.text import count_of, runs, words
 
 __all__ = ["Echo"]
 
@@ -56,7 +56,7 @@ class Echo:
         stretches = runs(query, self.settings.run)
         echoed = _shared(stretches, told.runs) or _shared(stretches, _runs_of(record.instruction, self.settings.run))
         size = self.settings.persona_run
-        if not echoed and record.persona and word_count(query) >= size:
+        if not echoed and record.persona and count_of(query) >= size:
             return _shared(runs(query, size), _runs_of(record.persona, size))
         return echoed
 

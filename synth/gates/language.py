@@ -26,6 +26,13 @@ _UNLIKE = 0.4
 _ENGLISH_WORDS = 4
 """So many words of its own that are all English are English, where the identifier's first guess is the same."""
 
+_CLOSE = tuple(
+    frozenset(group.split())
+    for group in ("ca es gl it pt", "bh hi mr ne", "cs sk", "da no nn sv", "bs hr sh sl sr", "id ms", "af nl")
+)
+"""Languages with so many words in common that a few words of one look like another."""
+_SURE_OF_CLOSE = 0.9
+
 
 class Language:
     """Identifies the query's language by its script, and with fastText, and keeps it in doubt.
@@ -82,7 +89,7 @@ class Language:
         known = english if expected == _ENGLISH else None
         text = " ".join(own)
         found = identify(text, self.settings.min_own_letters) if known is None or known <= _MOSTLY else None
-        if found is None or found.language in expected or not self._is_sure(found, text, query, known):
+        if found is None or found.language in expected or not self._is_sure(found, text, query, known, expected):
             return None
         return found
 
@@ -99,17 +106,22 @@ class Language:
             return False
         return counts.get(LATIN, 0) >= self.settings.min_own_letters
 
-    def _is_sure(self, found: Found, own: str, query: str, english: float | None) -> bool:
+    def _is_sure(self, found: Found, own: str, query: str, english: float | None, expected: Collection[str]) -> bool:
         """Of the words of its own: likely by themselves or in their sentence, or written with accents.
 
-        `english` is the share of English words among them where they should be English, else None.
+        `english` is the share of English words among them where they should be English, else None: then a sentence that
+        looks right as a whole is no other language's for some of its words.
         """
         needed = self.settings.min_own_probability
         if english is not None and (not english or not own.isascii()):
             needed = _UNLIKE
+        sentence = identify(query, 1)
+        if english is None and sentence is not None and sentence.language in expected:
+            return False
         if identify(own, self.settings.min_letters) is not None:
             return found.probability >= self.settings.min_probability
-        sentence = identify(query, 1)
+        if any(found.language in close and not close.isdisjoint(expected) for close in _CLOSE):
+            return found.probability >= _SURE_OF_CLOSE
         agreed = sentence.probability if sentence and sentence.language == found.language else 0.0
         return max(found.probability, agreed) >= needed
 

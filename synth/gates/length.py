@@ -12,7 +12,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth import registry
 from synth.gates import verdict
-from synth.text import word_count, words
+from synth.text import word_count
 
 __all__ = ["Length"]
 
@@ -51,7 +51,7 @@ class Length:
         self.settings = settings
 
     def judge(self, record: Pair) -> Verdict:
-        count = word_count(words(record.query))
+        count = word_count(record.query)
         reason, detail = self._fault(record, count)
         return verdict(self.name, reason, float(count), detail)
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
-from synth.text import paired, unspaced_letters, word_count, words
+from synth.text import count_of, paired, unspaced_letters, words
 
 __all__ = ["Repetition"]
 
@@ -58,7 +58,7 @@ class Repetition:
         for size in range(1, len(found) // 2 + 1):
             begin, length = _longest(found, size)
             looped = found[begin : begin + size]
-            needed = self.settings.times if word_count(looped) < _LONG else 2
+            needed = self.settings.times if count_of(looped) < _LONG else 2
             if length // size >= needed:
                 return " ".join(looped)[:80], length // size
         if unspaced_letters(found):

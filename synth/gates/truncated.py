@@ -16,12 +16,12 @@ from synth.vocabulary import begins_known, is_beginning, is_known
 __all__ = ["Truncated"]
 
 _LANGUAGE = "en"
-_OPEN_END = re.compile(r"""[,;:(\[{–—‘“„«-]$ | (?:^|[\s(])["'`]$""", re.VERBOSE)
+_OPEN_END = re.compile(r"""[,;:(\[{–—‘“„«，、：；（【「『《-]$ | (?:^|[\s(])["'`]$""", re.VERBOSE)
 _STOPS = tuple(".?!。？！؟")
 _CLOSING = "\"'”’)]"
-_OPENING = re.compile(r"""[,;:(\[{–—‘“„«"'`-]""")
+_OPENING = re.compile(r"""[,;:(\[{–—‘“„«"'`，、：；（【「『《-]""")
 """Without any of these nothing is left open."""
-_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"), ("«", "»"))
+_BRACKETS = tuple(zip("([{“„«（【「『《", ")]}””»）】」』》", strict=True))
 _OPENED_QUOTE = re.compile(r"(?:^|[\s(])['`](?!s\b)(?=\w)[^'`’]*$")
 _LAST_WORD = re.compile(r"(?:^|[(\"'/-])([^\W\d_]+)$")
 """Of what follows the last space."""
@@ -68,11 +68,21 @@ class Truncated:
 def _open_end(query: str) -> str:
     if not _OPENING.search(query):
         return ""
+    query = _quoted_as_in_english(query)
     if found := _OPEN_END.search(query, max(len(query) - 2, 0)):
         return f"ends with {found[0].strip()!r}"
     if query.count('"') % 2 or _OPENED_QUOTE.search(query):
         return "a quotation mark is not closed"
     return next((f"{left!r} is not closed" for left, right in _BRACKETS if query.count(left) > query.count(right)), "")
+
+
+def _quoted_as_in_english(query: str) -> str:
+    """German „…“ and »…« close with what opens elsewhere."""
+    if "„" in query:
+        query = query.replace("“", "”")
+    if 0 <= query.find("»") < query.find("«"):
+        query = query.translate({ord("»"): "«", ord("«"): "»"})
+    return query
 
 
 def _english_end(query: str, passage: str) -> str:

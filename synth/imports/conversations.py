@@ -11,7 +11,7 @@ from synth.gates.sensitive import Sensitive
 from synth.imports.sources import Rows
 from synth.imports.writer import Draft, Text, VersionWriter
 from synth.pairs.read import ID, first_of
-from synth.text import hash64, normalise, word_count, words
+from synth.text import hash64, normalise, word_count
 from synth.translation import other_language
 
 INSTRUCTION = "Given what a user says, retrieve the assistant's reply"
@@ -156,7 +156,7 @@ def _fault(said: str, reply: str, language: str) -> tuple[str, str]:
     if normalise(said) == normalise(reply):
         return "same_text", "the reply is what the user said"
     for text in (said, reply):
-        if (count := word_count(words(text))) < LEAST_WORDS:
+        if (count := word_count(text)) < LEAST_WORDS:
             return "too_short", f"{count} words, at least {LEAST_WORDS}"
         if found := other_language(text, language, _LETTERS):
             return "wrong_language", found

@@ -13,7 +13,7 @@ from synth.evidence import Evidence, evidence_of, language_of, surroundings
 from synth.lexicon import Lexicon
 from synth.tasks import Draft, Extracted, Failure, Outputs, PassageTask, Query, TaskInput
 from synth.tasks.query_from_passage import best_span
-from synth.text import word_count, words
+from synth.text import word_count
 
 __all__ = ["EvidenceQuery"]
 
@@ -58,7 +58,7 @@ class EvidenceQuery(PassageTask):
     def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
         text = _evidence(task_input).text
         query = best_span(text, task_input.item.length, lexicon, random_source)
-        if (count := word_count(words(text))) < MIN_WORDS or not query:
+        if (count := word_count(text)) < MIN_WORDS or not query:
             return Failure("no_words", f"{count} words in the evidence")
         return Extracted(Query(query=query[:400]), "extractive:span")
 

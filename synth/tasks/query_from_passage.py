@@ -19,7 +19,7 @@ from sentencex import get_sentence_boundaries
 
 from synth.lexicon import Lexicon
 from synth.tasks import Draft, Extracted, Failure, Outputs, PassageTask, Query, TaskInput
-from synth.text import clauses, content_words, is_unspaced, join_clauses, normalise, word_count, words
+from synth.text import clauses, content_words, is_unspaced, join_clauses, normalise, word_count
 
 __all__ = ["QueryFromPassage"]
 
@@ -99,7 +99,7 @@ def _heading(task_input: TaskInput, lexicon: Lexicon) -> str:
 
 def count_words(text: str) -> int:
     """What stands between spaces; where none do, half the letters."""
-    return word_count(words(text)) if is_unspaced(text) else len(text.split())
+    return word_count(text) if is_unspaced(text) else len(text.split())
 
 
 def best_span(text: str, length: str, lexicon: Lexicon, random_source: random.Random) -> str:
@@ -132,7 +132,7 @@ def _clause_span(pieces: list[str], size: int, random_source: random.Random) -> 
     start = stop = random_source.randrange(len(pieces))
     count = 0
     while stop < len(pieces):
-        longer = word_count(words(join_clauses(pieces[start : stop + 1])))
+        longer = word_count(join_clauses(pieces[start : stop + 1]))
         if count >= LEAST_CLAUSE and longer > size:
             break
         stop, count = stop + 1, longer
@@ -143,7 +143,7 @@ def _crop(text: str, random_source: random.Random) -> str:
     """A contiguous 5 to 50 % of the passage with every tenth word deleted at random; without spaces it stays whole."""
     share = random_source.uniform(*CROP_SHARE)
     if is_unspaced(text):
-        size = round(share * word_count(words(text)))
+        size = round(share * word_count(text))
         return _clause_span(clauses(text), min(max(size, CROP_WORDS[0]), CROP_WORDS[1]), random_source)
     tokens = text.split()
     size = min(max(round(share * len(tokens)), CROP_WORDS[0]), CROP_WORDS[1], len(tokens))

@@ -28,7 +28,7 @@ from synth.recipe import Choices, override
 from synth.shingle_sets import read_shingles
 from synth.store import Store
 from synth.tasks import Failure, Task
-from synth.text import content_words, normalise, word_count, words
+from synth.text import content_words, normalise, word_count
 from synth.topics.draw import Draw
 from synth.topics.requests import DocumentFromTopic, Invented, request_input
 
@@ -176,7 +176,7 @@ class _Work:
             return result or Failure("unasked")
         said = cast(Invented, result.outputs[DocumentFromTopic.name])
         title, text = (self._cleaned(part) for part in (said.title, said.text))
-        if (length := word_count(words(text))) < SHORTEST * int(item.length):
+        if (length := word_count(text)) < SHORTEST * int(item.length):
             return Failure("too_short", f"{length} of {item.length} words")
         if _BLANK.search(text):
             return Failure("blank_left", "a blank to fill in, or a remark of the model")

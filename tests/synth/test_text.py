@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,20 @@ from hypothesis import strategies as st
 from synth.text import (
     STOP_WORDS,
     TOKEN,
+    clauses,
     content_words,
     draw,
     hash64,
+    is_lettered,
+    is_unspaced,
     jaccard,
+    join_clauses,
     normalise,
+    paired,
+    runs,
     shingles,
     terms,
+    tokens,
     word_count,
     words,
 )
@@ -133,8 +141,67 @@ def test_the_parts_of_a_draw_are_kept_apart() -> None:
         ("Net debt fell – by 4.25 %.", 5),
         ("净债务在六月底下降到四亿。", 6),
         ("जून के अंत में शुद्ध ऋण घटा।", 7),
-        ("The 純債務 fell", 4),
+        ("The 純債務 fell", 3),
     ],
 )
 def test_words_are_counted_in_every_script(text: str, count: int) -> None:
-    assert word_count(words(text)) == count
+    assert word_count(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("换iPhone电池", ("换", "iphone", "电", "池")),
+        ("2019年亏损3.5亿元", ("2019", "年", "亏", "损", "3.5", "亿", "元")),
+        ("パスワードを忘れた", ("パスワード", "を", "忘", "れ", "た")),
+        ("ห้องสมุด BTS", ("ห้", "อ", "ง", "ส", "มุ", "ด", "bts")),
+        ("बिजली का बिल", ("बिजली", "का", "बिल")),
+        ("می‌خواهم بروم", ("می‌خواهم", "بروم")),
+        ("café ouvert", ("café", "ouvert")),
+        ("연차 수당", ("연차", "수당")),
+    ],
+)
+def test_vowel_signs_stay_with_their_letter_and_text_without_spaces_gives_letters(
+    text: str, expected: tuple[str, ...]
+) -> None:
+    assert words(text) == expected
+
+
+@given(st.text(st.characters(codec="latin-1")))
+def test_words_of_latin_text_are_what_they_were(text: str) -> None:
+    assert tokens(text) == re.findall(r"\w+(?:[.,]\d\w*)*%?", text)
+
+
+def test_content_of_text_without_spaces_is_compared_two_letters_at_a_time() -> None:
+    assert content_words("换iPhone电池壳") == ["换", "iphone", "电池", "池壳"]
+    assert terms("Akkus 电池", "de") == ["akkus", "电池"]
+    assert paired(("net", "debt")) == ("net", "debt")
+
+
+def test_a_run_of_letters_without_spaces_is_twice_as_long() -> None:
+    assert runs(words("net debt fell in June"), 3) == [
+        ("net", "debt", "fell"),
+        ("debt", "fell", "in"),
+        ("fell", "in", "june"),
+    ]
+    assert runs(words("多肉叶子发软"), 3) == [tuple("多肉叶子发软")]
+    assert runs(words("多肉叶子发"), 3) == []
+    assert runs(words("换iPhone电池壳"), 2) == [("换", "iphone", "电"), ("iphone", "电", "池")]
+
+
+def test_text_without_spaces_is_cut_at_its_marks_and_joined_as_it_was() -> None:
+    text = "护士到村里来，看病不用预约。“好！”他说。"
+    assert clauses(text) == ["护士到村里来，", "看病不用预约。", "“好！”他说。"]
+    assert join_clauses(clauses(text)) == text
+    assert join_clauses(["ร้านกาแฟ", "ริมแม่น้ำ"]) == "ร้านกาแฟ ริมแม่น้ำ"
+    assert [is_unspaced(each) for each in (text, "ร้านกาแฟ", "नाव न चले", "連絡 address is here", "")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_letters_and_their_signs_make_a_lettered_word() -> None:
+    assert [is_lettered(word) for word in ("été", "बिजली", "q2", "m²", "a_b", "4.5%")] == [True, True, *[False] * 4]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sentences import passage, sentences
 
 from schemas.record import Pair, Verdict
 from synth.gates.language import Language
@@ -84,3 +85,59 @@ def test_in_doubt_the_query_is_kept(make_pair: MakePair) -> None:
 )
 def test_names_and_terms_are_not_taken_for_another_language(make_pair: MakePair, query: str) -> None:
     assert judge(make_pair(query)).keep
+
+
+LANGUAGES = ("de", "en", "fr", "hi", "ru", "zh")
+FEW = ("es", "ja", "mr", "pt", "th", "uk")
+
+
+def kept(make_pair: MakePair, language: str, expected: str) -> list[bool]:
+    """Whether each sentence of one language is kept of a record of another, about a passage of that."""
+    return [judge(make_pair(s, passage(expected), language=expected)).keep for s in sentences(language)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_real_sentences_98_in_100_are_kept_in_their_language(make_pair: MakePair, language: str) -> None:
+    found = kept(make_pair, language, language)
+    assert len(found) >= 74
+    assert sum(found) >= 0.98 * len(found)
+
+
+@pytest.mark.parametrize("language", FEW)
+def test_sentences_of_languages_that_are_close_to_others_are_kept(make_pair: MakePair, language: str) -> None:
+    assert all(kept(make_pair, language, language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_of_another_language_is_caught_always_by_its_script_and_mostly_among_latin_ones(
+    make_pair: MakePair, language: str
+) -> None:
+    for expected in LANGUAGES:
+        if expected != language:
+            caught = 1 - sum(kept(make_pair, language, expected)) / len(sentences(language))
+            alike = {language, expected} <= {"de", "en", "fr"}
+            assert caught >= (0.85 if alike else 1.0), (language, expected, caught)
+
+
+@pytest.mark.parametrize(
+    ("query", "language", "keep"),
+    [
+        ("失业金", "zh", True),
+        ("失业金", "de", False),
+        ("住民票 必要書類", "ja", True),
+        ("劳动合同纠纷", "ja", False),
+        ("駅前の静かなカフェ", "zh", False),
+        ("Python 读取 csv 乱码", "zh", True),
+        ("read csv file with odd characters", "zh", False),
+        ("開放時間 圖書館", "yue", True),
+        ("замена экрана iPhone 11", "ru", True),
+        ("dinar kurs danas u banci", "sr", True),
+        ("kurs dinara danas u banci", "sr-Latn", True),
+        ("β-blocker dose after surgery", "en", True),
+        ("क्या GST लगता है", "hi", True),
+    ],
+)
+def test_scripts_decide_at_once_however_short_a_query_is(
+    make_pair: MakePair, query: str, language: str, keep: bool
+) -> None:
+    assert judge(make_pair(query, "…", language=language)).keep is keep

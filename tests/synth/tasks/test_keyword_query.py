@@ -30,3 +30,10 @@ def test_the_rule_takes_the_most_telling_words_in_the_order_of_the_passage(make_
 
 def test_a_passage_of_few_words_is_too_short(make_input: Make) -> None:
     assert extract(make_input("It is what it is.")) == Failure("passage_too_short", "0 words to choose from")
+
+
+def test_text_without_spaces_has_no_keywords_that_could_be_told_apart(make_input: Callable[..., TaskInput]) -> None:
+    text = "图书馆星期一闭馆，不过自习室一直开到晚上九点。护士每隔一个星期二到村里来。"
+    made = KeywordQuery.extract(make_input(text), build_lexicon([("", "", text)], "zh"), random.Random(1))
+    assert isinstance(made, Failure)
+    assert made.reason == "no_words"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentences import sentences
 
 from schemas.document import Passage
 from schemas.persona import Persona
@@ -15,6 +16,7 @@ from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.tasks import Extracted, Failure, Query, TaskInput
 from synth.tasks.query_from_passage import MIN_WORDS, SPAN_WORDS, ClozeQuery, QueryFromPassage
+from synth.text import join_clauses, word_count
 
 SENTENCES = [
     "Net debt fell to four hundred million at the end of June.",
@@ -214,3 +216,21 @@ def test_the_prompt_takes_exactly_what_the_task_gives() -> None:
     inputs = QueryFromPassage.prompt_inputs(task_input(title="T", heading="H"), {})
     assert set(inputs) == load_prompt(QueryFromPassage.prompt, QueryFromPassage.prompt_folder).inputs
     assert (inputs["passage"], inputs["persona"], inputs["heading"]) == (TEXT, PERSONA.text, "H")
+
+
+@pytest.mark.parametrize("language", ["zh", "ja", "th"])
+def test_of_text_without_spaces_whole_clauses_are_cut(language: str) -> None:
+    text = join_clauses(sentences(language, "statements")[:6])
+    wanted = task_input(text, language=language)
+    marks, found = set(), set()
+    for seed in range(60):
+        made = QueryFromPassage.extract(wanted, lexicon_of(wanted), random.Random(seed))
+        assert isinstance(made, Extracted)
+        query = made.output.query.rstrip("，。、")
+        marks.add(made.method)
+        found.add(query)
+        assert query in text
+        assert word_count(query) >= 3
+        assert text.startswith(query) or text[text.index(query) - 1] in "，。、 "
+    assert {"extractive:span", "extractive:crop"} <= marks
+    assert len(found) > 6
