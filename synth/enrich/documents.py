@@ -19,9 +19,10 @@ from pydantic import model_validator
 from schemas.base import Strict
 from schemas.document import Document, RejectedSource
 from schemas.recipe import Recipe
-from synth.asked import ask, asking
+from synth.asked import ask, asking, passing
+from synth.documents.fields import FieldNames
 from synth.enrich.requests import LONGEST, EnrichedText, Rewritten, enrich_input
-from synth.errors import ConservationError, InputError
+from synth.errors import ConservationError, InputError, RunError
 from synth.files import write_bytes
 from synth.gates import CleaningGate, build_record_gates
 from synth.generators import Answer, Call, Outcome
@@ -77,6 +78,13 @@ class EnrichedCount(Strict):
         if self.read != found:
             raise ConservationError(f"{self.read} documents were read, and {found} are accounted for")
         return self
+
+    def check_whole(self) -> None:
+        """RunError where requests failed that would do better another time."""
+        if missing := passing(self.failed):
+            raise RunError(
+                f"not all documents are rewritten ({missing}); the same command goes on where this one ended, with a larger budget if that was spent"
+            )
 
     def describe(self) -> str:
         """The count in words."""
@@ -137,9 +145,12 @@ def enrich_documents(
     return Enriched(documents, EnrichedCount(read=read, **told, failed=dict(failed), unread=dict(unread)))
 
 
-def save_enriched(file: Path, enriched: Enriched) -> None:
-    """JSON Lines, atomically."""
-    write_bytes(file, b"".join(orjson.dumps(each.model_dump()) + b"\n" for each in enriched.documents))
+def save_enriched(file: Path, enriched: Enriched, names: FieldNames | None = None, licence: str = "") -> None:
+    """JSON Lines, atomically, with other names of fields where `names` has some; `licence` of documents that state none."""
+    renamed = names._asdict() if names else {}
+    rows = [each.model_dump() | {"licence": each.licence or licence} for each in enriched.documents]
+    named = [{renamed.get(name) or name: value for name, value in row.items()} for row in rows]
+    write_bytes(file, b"".join(orjson.dumps(row) + b"\n" for row in named))
 
 
 def is_chosen(source: str, only: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_llm import Say, fake_llm
+from fake_llm import Fill, Say, fake_llm
 
 Cli = Callable[..., Any]
 
@@ -64,3 +64,38 @@ def test_what_is_missing_is_named(cli: Cli, labelled: Path, tmp_path: Path) -> N
     other = tmp_path / "other.jsonl"
     other.write_text('{"text": "without an id"}\n')
     assert "row 1 has no id" in cli("enrich", "measure", labelled, "--rewritten", other).error.replace("line", "row")
+
+
+@pytest.mark.slow
+def test_a_run_rewrites_the_sources_that_its_recipe_names(cli: Cli, tmp_path: Path) -> None:
+    rows = [
+        {"body": f"inv {n}00 unpd since the spring, chk vndr and call the bank at once", "key": n} for n in range(1, 9)
+    ]
+    for name in ("tickets", "letters"):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(r | {"key": f"{name}{r['key']}"}) for r in rows))
+    config = tmp_path / "config.yaml"
+    config.write_text("enrich: {sources: ['tickets*']}\ngates: []\nset_gates: []\nsplits: {near_duplicate: 1.0}\n")
+    store = tmp_path / "store"
+
+    def script(prompt: str, asked: int) -> Any:
+        return spelt_out(prompt, asked) if "<text>" in prompt else Fill()
+
+    flags = ["--domain", "finance", "--config", config, "--text-field", "body", "--id-field", "key", "--store", store]
+    for name in ("tickets", "letters"):
+        flags += ["--documents", tmp_path / f"{name}.jsonl"]
+    with fake_llm(script) as fake:
+        first = cli("generate", *flags, "--llm", fake.url, "--limit", 4)
+        asked = len([body for body in fake.bodies if "<text>" in json.dumps(body)])
+        again = cli("generate", *flags, "--llm", fake.url, "--limit", 6)
+        assert (first.code, again.code) == (0, 0), first.err + again.err
+        assert asked == 8 == len([body for body in fake.bodies if "<text>" in json.dumps(body)]), "rewritten once"
+    sql = 'SELECT document_id, text, written_by FROM "finance_passages" ORDER BY 1'
+    passages = cli("sql", sql, "--store", store, "--json").json
+    assert len(passages) == 16
+    for passage in passages:
+        rewritten = passage["document_id"].startswith("tickets")
+        assert ("please check with the vendor" in passage["text"]) == rewritten
+        assert passage["written_by"] == ("fake" if rewritten else "")
+    (kept,) = (store / "enriched").glob("*.jsonl")
+    originals = [json.loads(line)["original"] for line in kept.read_text().splitlines()]
+    assert sum(bool(text) for text in originals) == 8 and all("chk vndr" in text for text in originals if text)
