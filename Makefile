@@ -49,6 +49,7 @@ bench: $(VENV)/test.stamp
 
 bench-faults: $(VENV)/test.stamp
 	$(BIN)/python tests/benchmarks/planted_faults.py
+	$(BIN)/python tests/benchmarks/text_pair_faults.py
 
 $(VENV)/base.stamp:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "synth needs Python 3.11 or newer, and '$(PYTHON)' is older or missing: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }

@@ -232,7 +232,7 @@ class Origin(Strict):
     kind: Literal["import"] = "import"
     source: str
     """Name of the file or folder, or `hf://ORG/NAME@COMMIT`."""
-    shape: Literal["pairs", "citations", "categories", "duplicates", "taxonomy", "version"]
+    shape: Literal["pairs", "conversations", "citations", "categories", "duplicates", "taxonomy", "version"]
     """What was read; `version` is one that synth pushed."""
     revision: str = ""
     """Commit on the Hub."""

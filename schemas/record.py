@@ -41,15 +41,15 @@ class Judgement(Strict):
     method: Literal["rubric", "scored", "asked"] = "rubric"
     """`rubric` has grades; `scored` has the server's probability of "yes", `asked` 1 for an answer "yes" and 0 for "no"."""
     relevance: _Grade = None
-    """Whether the positive is about what the query asks for."""
+    """Whether the positive is about what the query asks for; of a text pair, whether it is right under the instruction."""
     answerability: _Grade = None
-    """Whether the positive alone satisfies the query."""
+    """Whether the positive alone satisfies the query; of a text pair, whether every negative is wrong."""
     clarity: _Grade = None
-    """Whether the query can be understood without having seen the positive."""
+    """Whether the query can be understood without having seen the positive; of a text pair, whether its texts are natural."""
     faithfulness: _Grade = None
-    """Whether everything that the query takes for granted agrees with the positive."""
+    """Whether everything that the query takes for granted agrees with the positive; None for a text pair."""
     probability: Annotated[float | None, Field(ge=0, le=1)] = None
-    """That the positive alone answers the query."""
+    """That the positive alone answers the query; of a text pair, that the positive is right and every negative wrong."""
     why: str = ""
     model: str = ""
 

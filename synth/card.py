@@ -54,6 +54,8 @@ _MASKED = (
 )
 _PAIRED = {
     "": "Pairs are those of the source.",
+    "conversations": "The query is what a user said in a conversation, the positive what the assistant replied."
+    + _MASKED,
     "citations": "The query is the title of an item, the positive an item that it cites." + _MASKED,
     "categories": "A pair is two texts of one category, chosen by hash, so that all take their turn." + _MASKED,
     "duplicates": "A pair is two reports of the same thing, chosen by hash, so that all take their turn." + _MASKED,

@@ -42,6 +42,7 @@ _OURS = (
     "lexicon.py",
     "near.py",
     "ragged.py",
+    "scripts.py",
     "sensitive.py",
     "shingle_sets.py",
     "text.py",

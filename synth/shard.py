@@ -36,7 +36,7 @@ from synth.plan import Item, Plan
 from synth.progress import Reporter
 from synth.rows import ItemRow, judge_outcome, leaked_row, table_of
 from synth.scores import Questions, write_scores
-from synth.steps import recipe_steps
+from synth.steps import makes_text_pairs, recipe_steps
 from synth.tasks import Failure, TaskInput
 from synth.teachers import Teacher, ranked
 from synth.teachers.scoring import LEXICAL, Scoring
@@ -251,7 +251,7 @@ def calls_between(
     instructions: Instructions,
 ) -> Iterator[Call]:
     """Plan positions start … stop - 1 as calls."""
-    more = recipe_steps(recipe)
+    more = {kind: recipe_steps(recipe, text_pairs=kind) for kind in (False, True)}
     for begin in range(start, stop, WINDOW):
         items = list(plan.items(begin, min(begin + WINDOW, stop)))
         tasks = [registry.find("tasks", item.task) for item in items]
@@ -269,9 +269,10 @@ def calls_between(
                 tuple(passages[other] for other in others),
                 tuple(others),
                 _candidates_for(plan, personas, task, item),
-                instructions.pinned(item, passages[own].topic),
+                languages=tuple(sorted(recipe.plan.language)),
+                pinned=instructions.pinned(item, passages[own].topic),
             )
-            yield Call(task, task_input, more)
+            yield Call(task, task_input, more[makes_text_pairs(task)])
 
 
 def _passages_for(corpus: Corpus, task: Any, item: Item) -> list[int]:

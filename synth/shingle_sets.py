@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.arrays import Ints
-from synth.text import TOKEN
+from synth.text import tokens
 
 Small = npt.NDArray[np.int32]
 
@@ -139,11 +139,11 @@ def _number_words(texts: Iterable[str]) -> tuple[Small, Small]:
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = lambda: len(numbers) + 1
     found, counts = array("i"), array("i")
-    find, number = TOKEN.findall, numbers.__getitem__
+    number = numbers.__getitem__
     for text in texts:
-        tokens = find(text.lower())
-        found.extend(map(number, tokens))
-        counts.append(len(tokens))
+        own = tokens(text.lower())
+        found.extend(map(number, own))
+        counts.append(len(own))
     return np.frombuffer(found, dtype=np.int32), np.frombuffer(counts, dtype=np.int32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -14,11 +14,14 @@ from synth import registry
 from synth.gates import apply_gates, build_record_gates
 from synth.gates.judge import Judge
 from synth.generators import Answer, Call
+from synth.language import named
 from synth.prompts import load_prompt
 from synth.rows import clean_draft, pair_of
 from synth.tasks import JUDGE, Outputs, Scoring, Step, TaskInput
 from synth.written import Read, writing_prompts, writing_steps
 
+JUDGE_PAIR = "judge-pair"
+"""Prompt of the step `judge` for a text pair."""
 _Grade = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -35,8 +38,21 @@ class Grades(Strict):
         return Judgement(method="rubric", model=model, **vars(self))
 
 
+class PairGrades(Strict):
+    """What the judge answers about a text pair; the reason comes first, so that the grades follow from it."""
+
+    why: Annotated[str, Field(min_length=1, max_length=240)]
+    positive: _Grade
+    negatives: _Grade
+    natural: _Grade
+
+    def judgement(self, model: str) -> Judgement:
+        grades = {"relevance": self.positive, "answerability": self.negatives, "clarity": self.natural}
+        return Judgement(method="rubric", model=model, why=self.why, **grades)
+
+
 class YesNo(Strict):
-    """What the judge answers where it is asked in words whether the text alone answers the query."""
+    """What the judge answers where it is asked in words: whether the text alone answers the query, or the pair is right."""
 
     answer: Literal["yes", "no"]
 
@@ -53,23 +69,45 @@ class Likelihood(Strict):
         return Judgement(method="scored", model=model, probability=round(self.probability, 4))
 
 
-def recipe_steps(recipe: Recipe) -> tuple[Step, ...]:
-    """What follows from a recipe: a judgement where there is the gate `judge`, and negatives to be written."""
+def recipe_steps(recipe: Recipe, *, text_pairs: bool = False) -> tuple[Step, ...]:
+    """What follows from a recipe: a judgement where there is the gate `judge`, and negatives to be written.
+
+    A text pair is judged by other grades, and has its negatives already.
+    """
     place = next((n for n, gate in enumerate(recipe.gates) if gate.name == JUDGE), None)
-    writing = writing_steps(recipe, _reader(recipe, recipe.gates))
+    writing = () if text_pairs else writing_steps(recipe, _reader(recipe, recipe.gates))
     if place is None:
         return writing
-    return (_judge(_reader(recipe, recipe.gates[:place]), recipe.gates[place]), *writing)
+    return (_judge(_reader(recipe, recipe.gates[:place]), recipe.gates[place], text_pairs), *writing)
 
 
-def step_prompts(gates: Sequence[GateSettings], writing: WritingSettings) -> dict[str, str]:
-    """Step -> sha256 of its prompt, of the steps that a recipe adds."""
-    judge = {gate.name: load_prompt(_prompt_of(gate)).sha256 for gate in gates if gate.name == JUDGE}
-    return {**judge, **writing_prompts(writing)}
+def makes_text_pairs(task: Any) -> bool:
+    """Whether a task's records are text pairs."""
+    return bool(getattr(task, "text_pairs", False))
 
 
-def _prompt_of(gate: GateSettings) -> str:
-    return "judge-yes-no" if Judge.Settings(**gate.settings).ask == "yes_no" else "judge"
+def step_prompts(gates: Sequence[GateSettings], writing: WritingSettings, tasks: Iterable[str]) -> dict[str, str]:
+    """Step -> sha256 of its prompt, of the steps that a recipe adds to the tasks; the judge of text pairs is `judge-pair`."""
+    kinds = {makes_text_pairs(registry.find("tasks", name)) for name in tasks}
+    names = {True: JUDGE_PAIR, False: JUDGE}
+    judge = {
+        names[kind]: load_prompt(_prompt_of(gate, kind)).sha256
+        for gate in gates
+        for kind in sorted(kinds)
+        if gate.name == JUDGE
+    }
+    return {**judge, **(writing_prompts(writing) if False in kinds else {})}
+
+
+def added_steps(gates: Sequence[GateSettings], writing: WritingSettings) -> set[str]:
+    """Names of the steps that a recipe adds, for which a model can be kept."""
+    judge = {JUDGE} & {gate.name for gate in gates}
+    return judge | writing_prompts(writing).keys()
+
+
+def _prompt_of(gate: GateSettings, text_pairs: bool) -> str:
+    asked = JUDGE_PAIR if text_pairs else JUDGE
+    return f"{asked}-yes-no" if Judge.Settings(**gate.settings).ask == "yes_no" else asked
 
 
 def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
@@ -97,23 +135,28 @@ def _reader(recipe: Recipe, chosen: Sequence[GateSettings]) -> Read:
     return read
 
 
-def _judge(read: Read, gate: GateSettings) -> Step:
+def _judge(read: Read, gate: GateSettings, text_pairs: bool) -> Step:
     def inputs(task_input: TaskInput, outputs: Outputs) -> Mapping[str, Any]:
         record = read(task_input, outputs)
         assert record is not None
+        asked = _pair_inputs(record) if text_pairs else {"passages": record.positives, "query": record.query}
         return {
             "title": task_input.passage.title,
-            "passages": record.positives,
-            "query": record.query,
             "instruction": record.instruction,
-            "language": record.language,
+            "language": named(record.language),
+            **asked,
         }
 
     def when(task_input: TaskInput, outputs: Outputs) -> bool:
         return read(task_input, outputs) is not None
 
-    prompt = _prompt_of(gate)
-    if prompt == JUDGE:
-        return Step(JUDGE, prompt, Grades, inputs, in_language=False, when=when)
+    prompt = _prompt_of(gate, text_pairs)
+    if Judge.Settings(**gate.settings).ask == "rubric":
+        output = PairGrades if text_pairs else Grades
+        return Step(JUDGE, prompt, output, inputs, in_language=False, when=when)
     scoring = Scoring(("yes", "no"), Likelihood)
     return Step(JUDGE, prompt, YesNo, inputs, in_language=False, when=when, scoring=scoring)
+
+
+def _pair_inputs(record: Pair) -> dict[str, Any]:
+    return {"text": record.query, "positive": record.positive.text, "negatives": record.written}

@@ -16,7 +16,7 @@ from sentencex import get_sentence_boundaries
 
 from schemas.record import TEXT_PAIR, Pair
 from synth.tasks import Draft, Failure, Outputs, TaskInput, as_text, declared_inputs
-from synth.text import normalise, words
+from synth.text import jaccard, join_clauses, normalise, word_count, words
 
 ANCHOR_WORDS = (6, 45)
 """Of a sentence that others are written for."""
@@ -38,6 +38,7 @@ class TextPairTask:
     paper: ClassVar[str] = ""
     example: ClassVar[Mapping[str, BaseModel]] = {}
     exempt: ClassVar[frozenset[str]] = REAL_TEXT
+    text_pairs: ClassVar[bool] = True
     most_words: ClassVar[int] = 100
 
     @classmethod
@@ -81,7 +82,7 @@ def sentences_of(task_input: TaskInput, bounds: tuple[int, int] = ANCHOR_WORDS) 
     """Whole sentences of the passage with so many words, in its order; no headings and table rows."""
     found = get_sentence_boundaries(task_input.item.language, task_input.passage.text)
     texts = [" ".join(each["text"].split()) for each in found]
-    return [text for text in texts if _is_sentence(text) and bounds[0] <= len(words(text)) <= bounds[1]]
+    return [text for text in texts if _is_sentence(text) and bounds[0] <= word_count(words(text)) <= bounds[1]]
 
 
 def excerpt_of(task_input: TaskInput, most: int) -> str:
@@ -92,17 +93,22 @@ def excerpt_of(task_input: TaskInput, most: int) -> str:
     source = random.Random(task_input.item.seed)
     size = min(source.randint(1, most), len(found))
     start = source.randint(0, len(found) - size)
-    return " ".join(found[start : start + size])
+    return join_clauses(found[start : start + size])
 
 
-def numbers_of(text: str) -> set[str]:
-    """The numbers that a text names in digits, without what sets their thousands apart."""
-    return {"".join(filter(str.isdigit, word)) for word in text.replace(",", "").split() if any(map(str.isdigit, word))}
+def holds(text: str, phrase: str) -> bool:
+    """Whether the words of the phrase stand in the text one after another."""
+    return f" {' '.join(words(phrase))} " in f" {' '.join(words(text))} "
 
 
 def same_words(one: str, other: str) -> bool:
     """Whether two texts have the same words in any order: equal, or shuffled."""
     return sorted(words(one)) == sorted(words(other))
+
+
+def shared_words(one: str, other: str) -> float:
+    """The words that both texts have, of all that they have."""
+    return jaccard(set(words(one)), set(words(other)))
 
 
 def common_fault(record: Pair) -> tuple[str, str]:

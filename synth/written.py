@@ -16,6 +16,7 @@ from schemas.base import Strict
 from schemas.recipe import Recipe, WritingSettings
 from schemas.record import Negative, Pair, Written
 from synth.answering import CHECK, ORDERS, Answering, found_in, in_order
+from synth.language import named
 from synth.prompts import load_prompt
 from synth.tasks import Failure, Outputs, Step, TaskInput
 from synth.text import hash64, jaccard, normalise, shingles, words
@@ -61,7 +62,7 @@ def writing_steps(recipe: Recipe, read: Read) -> tuple[Step, ...]:
             "passages": record.positives,
             "query": record.query,
             "instruction": record.instruction,
-            "language": record.language,
+            "language": named(record.language),
             "count": count,
             "chars": min(len(record.positive.text), MOST_CHARS) // 100 * 100 or 100,
         }

@@ -15,10 +15,17 @@ from synth.errors import InputError
 
 class As(StrEnum):
     pairs = "pairs"
+    conversations = "conversations"
     citations = "citations"
     categories = "categories"
     duplicates = "duplicates"
     taxonomy = "taxonomy"
+
+
+class OnSensitive(StrEnum):
+    mask = "mask"
+    flag = "flag"
+    drop = "drop"
 
 
 def _field(flag: str, text: str) -> typer.models.OptionInfo:
@@ -37,7 +44,7 @@ def import_source(  # noqa: PLR0913 - one parameter a flag
     ],
     name: Annotated[str, typer.Option("--name", help="Name of the dataset.", show_default=False)],
     shape: Annotated[
-        As, typer.Option("--as", help="What a row is: a pair, or an item that names others (docs/import.md).")
+        As, typer.Option("--as", help="What a row is: a pair, a chat, or an item that names others (docs/import.md).")
     ] = As.pairs,
     licence: Annotated[
         str | None,
@@ -74,6 +81,20 @@ def import_source(  # noqa: PLR0913 - one parameter a flag
             "--pairs-per-group", min=1, help="At most so many of a category, or of one set of duplicates. Default: 100."
         ),
     ] = None,
+    history: Annotated[
+        int | None,
+        typer.Option(
+            "--history", min=1, help="For chats: so many earlier turns stand before what the user says. Default: none."
+        ),
+    ] = None,
+    sensitive: Annotated[
+        OnSensitive | None,
+        typer.Option(
+            "--sensitive",
+            help="For chats: what happens to personal and secret data. Default: mask.",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +102,7 @@ def import_source(  # noqa: PLR0913 - one parameter a flag
     from synth.catalog import rebuild_catalog
     from synth.cli.progress import choose_reporter
     from synth.cli.summary import describe, show_version
-    from synth.imports import Import, ItemFields, PairFields, import_dataset
+    from synth.imports import ChatFields, Import, ItemFields, PairFields, import_dataset
     from synth.licences import check_licence
     from synth.store import choose_store
 
@@ -94,8 +115,10 @@ def import_source(  # noqa: PLR0913 - one parameter a flag
         ),
         (
             "--text-field, --title-field, --id-field, --link-field and --pairs-per-group",
-            shape == As.pairs and (text_field or title_field or id_field or link_field or pairs_per_group),
+            shape in (As.pairs, As.conversations)
+            and (text_field or title_field or id_field or link_field or pairs_per_group),
         ),
+        ("--history and --sensitive", shape != As.conversations and (history or sensitive)),
     ):
         if given:
             raise InputError(f"{flags} do nothing with --as {shape.value}; leave them out, or choose another --as")
@@ -103,7 +126,8 @@ def import_source(  # noqa: PLR0913 - one parameter a flag
         raise InputError(f"--min-score {min_score} bounds nothing; give a finite number")
     items = ItemFields(text_field, title_field, id_field, link_field, pairs_per_group or 100)
     pairs = PairFields(query_field, positive_field, min_score)
-    wanted = Import(source, name, shape.value, pairs, items, licence or "", language or "")
+    chats = ChatFields(history or 0, sensitive.value if sensitive else "mask")
+    wanted = Import(source, name, shape.value, pairs, items, chats, licence or "", language or "")
     chosen = choose_store(store)
     known = set(chosen.iterate(name))
     with choose_reporter() as reporter:

@@ -11,7 +11,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
 from synth.overlap import copied_pairs
-from synth.text import words
+from synth.text import word_count, words
 
 __all__ = ["Copy"]
 
@@ -37,14 +37,14 @@ class Copy:
     def judge(self, record: Pair) -> Verdict:
         query = words(record.query)
         share = _copied_share(query, record.positive.text)
-        abstention = self._abstention(len(query), record.provenance.method)
+        abstention = self._abstention(word_count(query), record.provenance.method)
         copied = not abstention and share > self.settings.max_share
         return verdict(self.name, "copied" if copied else "", round(share, 4), abstention)
 
-    def _abstention(self, word_count: int, method: str) -> str:
+    def _abstention(self, count: int, method: str) -> str:
         if method in self.settings.exempt:
             return "made by copying"
-        return "abstained" if word_count < self.settings.min_words else ""
+        return "abstained" if count < self.settings.min_words else ""
 
 
 def _copied_share(query: tuple[str, ...], passage: str) -> float:

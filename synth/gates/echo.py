@@ -16,7 +16,7 @@ from synth import registry
 from synth.errors import InputError
 from synth.gates import verdict
 from synth.prompts import load_prompt
-from synth.text import words
+from synth.text import runs, word_count, words
 
 __all__ = ["Echo"]
 
@@ -53,11 +53,11 @@ class Echo:
         if marked and told.markup and (found := told.markup.search(record.query)):
             return found[0].strip()
         query = words(record.query)
-        runs = _runs(query, self.settings.run)
-        echoed = _shared(runs, told.runs) or _shared(runs, _runs_of(record.instruction, self.settings.run))
+        stretches = runs(query, self.settings.run)
+        echoed = _shared(stretches, told.runs) or _shared(stretches, _runs_of(record.instruction, self.settings.run))
         size = self.settings.persona_run
-        if not echoed and record.persona and len(query) >= size:
-            return _shared(_runs(query, size), _runs_of(record.persona, size))
+        if not echoed and record.persona and word_count(query) >= size:
+            return _shared(runs(query, size), _runs_of(record.persona, size))
         return echoed
 
 
@@ -78,21 +78,17 @@ def _told(task_name: str, size: int) -> _Told:
         return _Told(frozenset(), None)
     bodies = [body for _, body in prompt.parts]
     pieces = [piece for body in bodies for piece in _JINJA.split(body)]
-    runs = frozenset(run for piece in pieces for run in _runs(words(piece), size))
+    told = frozenset(run for piece in pieces for run in runs(words(piece), size))
     labels = [re.escape(label) for body in bodies for label in _LABEL.findall(body)]
     tags = [re.escape(tag) for piece in pieces for tag in _TAG.findall(piece)]
     markup = [rf"\b(?:{'|'.join(labels)}):"] * bool(labels) + [rf"</?(?:{'|'.join(tags)})\b"] * bool(tags)
-    return _Told(runs, re.compile("|".join(markup), re.IGNORECASE) if markup else None)
+    return _Told(told, re.compile("|".join(markup), re.IGNORECASE) if markup else None)
 
 
-def _shared(runs: Sequence[_Run], known: frozenset[_Run]) -> str:
-    return "" if known.isdisjoint(runs) else next(" ".join(run) for run in runs if run in known)
-
-
-def _runs(found: _Run, size: int) -> list[_Run]:
-    return [found[place : place + size] for place in range(len(found) - size + 1)]
+def _shared(found: Sequence[_Run], known: frozenset[_Run]) -> str:
+    return "" if known.isdisjoint(found) else next(" ".join(run) for run in found if run in known)
 
 
 @lru_cache(maxsize=4096)
 def _runs_of(text: str, size: int) -> frozenset[_Run]:
-    return frozenset(_runs(words(text), size))
+    return frozenset(runs(words(text), size))

@@ -17,6 +17,8 @@ _Bound = Annotated[int, Field(ge=1, le=5)]
 class Judge:
     """Least grades, 1 to 5 on each axis (NVIDIA's retriever data and Qwen3's annotators grade alike), or a least probability.
 
+    Of a text pair `relevance` says that its positive is right under its instruction, `answerability` that every
+    negative is wrong, `clarity` that its texts are natural.
     A recipe with this gate asks an LLM about every record that the gates before it keep. A
     record that nobody judged, such as an extractive one, passes.
     """
@@ -55,22 +57,26 @@ class Judge:
         judgement = record.judgement
         if judgement is None:
             return Verdict(gate=self.name, keep=True, detail="not judged")
-        return self._weigh(judgement) if judgement.probability is None else self._compare(judgement.probability)
+        if judgement.probability is None:
+            return self._weigh(judgement, record.is_text_pair)
+        return self._compare(judgement.probability, record.is_text_pair)
 
-    def _compare(self, probability: float) -> Verdict:
+    def _compare(self, probability: float, is_text_pair: bool) -> Verdict:
         if probability >= self._least:
             return Verdict(gate=self.name, keep=True, score=probability)
-        detail = f"probability {probability:g}"
-        return Verdict(gate=self.name, keep=False, reason="irrelevant", score=probability, detail=detail)
+        reason, detail = "wrong_pair" if is_text_pair else "irrelevant", f"probability {probability:g}"
+        return Verdict(gate=self.name, keep=False, reason=reason, score=probability, detail=detail)
 
-    def _weigh(self, judgement: Judgement) -> Verdict:
-        grades = {axis: getattr(judgement, axis) for axis in self._bounds}
+    def _weigh(self, judgement: Judgement, is_text_pair: bool) -> Verdict:
+        found = {axis: getattr(judgement, axis) for axis in self._bounds}
+        grades = {axis: grade for axis, grade in found.items() if grade is not None}
         mean = round(sum(grades.values()) / len(grades), 4)
-        low = [axis for axis, bound in self._bounds.items() if grades[axis] < bound]
+        low = [axis for axis, grade in grades.items() if grade < self._bounds[axis]]
         if not low:
             return Verdict(gate=self.name, keep=True, score=mean)
         said = ", ".join(f"{axis} {grades[axis]}" for axis in low)
-        return Verdict(gate=self.name, keep=False, reason=_REASONS[low[0]], score=mean, detail=_detail(said, judgement))
+        reason = (_PAIR_REASONS if is_text_pair else _REASONS)[low[0]]
+        return Verdict(gate=self.name, keep=False, reason=reason, score=mean, detail=_detail(said, judgement))
 
 
 _REASONS = {
@@ -79,6 +85,9 @@ _REASONS = {
     "clarity": "unclear",
     "faithfulness": "unfaithful",
 }
+
+_PAIR_REASONS = {"relevance": "wrong_positive", "answerability": "negative_is_positive", "clarity": "unnatural"}
+"""Of text pairs, whose faithfulness nobody grades."""
 
 
 def _detail(said: str, judgement: Judgement) -> str:

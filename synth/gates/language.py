@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -11,27 +10,29 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import verdict
-from synth.language import Found, identify, known_languages, primary
+from synth.language import Found, as_found, identify, known_languages
 from synth.overlap import distinct_words
+from synth.scripts import LATIN, count_letters, is_foreign, scripts_of
 from synth.text import words
 from synth.vocabulary import SURELY_ENGLISH, english_share
 
 __all__ = ["Language"]
 
-_LATIN = re.compile(r"[a-z\u00c0-\u024f]+")
-_LAST_LATIN = "\u024f"
-_MORE_LATIN = frozenset(map(chr, range(0x1E00, 0x1F00)))
 _ENGLISH = {"en"}
 _MOSTLY = 0.5
 """With more English words than this share, what should be English is."""
 _UNLIKE = 0.4
 """What should be English and has accents, or no English word at all, needs no more probability than this."""
+_ENGLISH_WORDS = 4
+"""So many words of its own that are all English are English, where the identifier's first guess is the same."""
 
 
 class Language:
-    """Identifies the query's language with fastText and keeps it in doubt.
+    """Identifies the query's language by its script, and with fastText, and keeps it in doubt.
 
-    A query of English words is English without asking. Numbers and company names look like other languages, so a query is dropped only when
+    A script that only one language is written with tells by one letter, and one that a language is not written with
+    tells that the query is none of it; Latin letters do so where there are no others. A query of English words is English
+    without asking. Numbers and company names look like other languages, so a query is dropped only when
     another language is likely (`min_probability`) and there are letters enough to tell. The words
     that it does not share with its passage tell with fewer letters, since names stand in both.
     It abstains on languages that the identifier does not know.
@@ -50,26 +51,53 @@ class Language:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._accepted = {primary(code) for code in settings.accept}
+        self._accepted = {as_found(code) for code in settings.accept}
 
     def judge(self, record: Pair) -> Verdict:
-        expected = self._accepted or {primary(record.language)}
+        expected = self._accepted or {as_found(record.language)}
         if not expected <= known_languages():
             return verdict(self.name, detail="abstained")
-        if expected == _ENGLISH and english_share(words(record.query)) >= SURELY_ENGLISH:
+        query, text = record.query, record.positive.text
+        if expected == _ENGLISH and english_share(words(query)) >= SURELY_ENGLISH:
             return verdict(self.name, detail="English words")
-        whole = identify(record.query, self.settings.min_letters)
+        whole = identify(query, self.settings.min_letters)
         if whole is not None and whole.probability >= self.settings.min_probability:
             return self._verdict(whole, keep=whole.language in expected)
-        shared = distinct_words(record.positive.text)
-        own = " ".join(word for word in words(record.query) if word not in shared)
-        if expected == _ENGLISH and _is_foreign_script(own, shared):
+        shared = distinct_words(text)
+        own = [word for word in words(query) if word not in shared]
+        if self._is_foreign_script(query, shared, expected):
             return verdict(self.name, "wrong_language", 1.0, "another script")
-        english = english_share(own.split()) if expected == _ENGLISH else None
-        found = identify(own, self.settings.min_own_letters) if english is None or english <= _MOSTLY else None
-        if found is not None and found.language not in expected and self._is_sure(found, own, record.query, english):
+        found = self._foreign(query, own, expected)
+        if found is not None:
             return self._verdict(found, keep=False)
         return self._verdict(whole, keep=True) if whole else verdict(self.name, detail="abstained")
+
+    def _foreign(self, query: str, own: Sequence[str], expected: Collection[str]) -> Found | None:
+        """The language that the words of its own are surely in, if that is none of those expected."""
+        english = english_share(own)
+        if "en" not in expected and len(own) >= _ENGLISH_WORDS and english == 1.0:
+            guess = identify(query, 1)
+            if guess is not None and guess.language == "en":
+                return guess
+        known = english if expected == _ENGLISH else None
+        text = " ".join(own)
+        found = identify(text, self.settings.min_own_letters) if known is None or known <= _MOSTLY else None
+        if found is None or found.language in expected or not self._is_sure(found, text, query, known):
+            return None
+        return found
+
+    def _is_foreign_script(self, query: str, shared: Collection[str], expected: Collection[str]) -> bool:
+        """Whether the query has no letter of its language's scripts, or a third as many of others in words of its own."""
+        allowed = frozenset[str]().union(*map(scripts_of, expected))
+        if LATIN in allowed and query.isascii():
+            return False
+        alone = "".join(word for word in words(query) if word not in shared or (len(word) == 1 and not word.isascii()))
+        counts = count_letters(alone)
+        if is_foreign(counts, allowed):
+            return True
+        if LATIN in allowed or not allowed.isdisjoint(count_letters(query)):
+            return False
+        return counts.get(LATIN, 0) >= self.settings.min_own_letters
 
     def _is_sure(self, found: Found, own: str, query: str, english: float | None) -> bool:
         """Of the words of its own: likely by themselves or in their sentence, or written with accents.
@@ -87,12 +115,3 @@ class Language:
 
     def _verdict(self, found: Found, *, keep: bool) -> Verdict:
         return verdict(self.name, "" if keep else "wrong_language", round(found.probability, 4), found.language)
-
-
-def _is_foreign_script(text: str, shared: Collection[str]) -> bool:
-    """Whether a quarter of the letters are not Latin; Latin words that are shared do not count."""
-    if text.isascii():
-        return False
-    foreign = sum(letter.isalpha() and letter > _LAST_LATIN and letter not in _MORE_LATIN for letter in text)
-    latin = sum(len(word) for word in _LATIN.findall(text) if word not in shared)
-    return foreign > 1 and 3 * foreign >= latin

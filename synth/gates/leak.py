@@ -14,7 +14,7 @@ from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
 from synth.language import primary
 from synth.overlap import copied_pairs, distinct_words, is_whole
-from synth.text import STOP_WORDS, TOKEN, words
+from synth.text import STOP_WORDS, TOKEN, word_count, words
 
 __all__ = ["Leak"]
 
@@ -24,7 +24,7 @@ _ANSWER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _BREAK = re.compile(
-    r"""[.?!:;]["'”’)\]]*\s | (?:^|\s)[({\[] | \s[-–=]+>?(?:\s|$) | — | \n | [|]""",
+    r"""[.?!:;]["'”’)\]]*\s | [。？！：；（] | (?:^|\s)[({\[] | \s[-–=]+>?(?:\s|$) | — | \n | [|]""",
     re.VERBOSE,
 )
 """Between two words: what follows says something of its own. Quotation marks do not count: names stand in them."""
@@ -105,7 +105,7 @@ class Leak:
     def _says_enough(self, run: Sequence[str]) -> bool:
         if any(token[0].isdigit() and _FIGURE.fullmatch(token) for token in run):
             return True
-        return len(run) >= self.settings.min_words and sum(token not in STOP_WORDS for token in run) > 1
+        return word_count(run) >= self.settings.min_words and sum(token not in STOP_WORDS for token in run) > 1
 
 
 _ANNOUNCING = ("answer", "response", "solution", "a:", "a :", "=>", "→")

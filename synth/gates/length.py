@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Annotated, Self
+from unicodedata import east_asian_width
 
 from pydantic import Field, model_validator
 
@@ -11,7 +12,7 @@ from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth import registry
 from synth.gates import verdict
-from synth.text import words
+from synth.text import word_count, words
 
 __all__ = ["Length"]
 
@@ -21,7 +22,8 @@ _Size = Annotated[int, Field(ge=0)]
 class Length:
     """Bounds the query in words and characters, and the positive in characters.
 
-    A task whose queries are long by nature brings its own bound (`most_words`).
+    A task whose queries are long by nature brings its own bound (`most_words`). Of scripts without spaces two letters
+    count as a word, and against `min_chars` each letter of double width as two characters.
     """
 
     name = "length"
@@ -49,21 +51,21 @@ class Length:
         self.settings = settings
 
     def judge(self, record: Pair) -> Verdict:
-        word_count = len(words(record.query))
-        reason, detail = self._fault(record, word_count)
-        return verdict(self.name, reason, float(word_count), detail)
+        count = word_count(words(record.query))
+        reason, detail = self._fault(record, count)
+        return verdict(self.name, reason, float(count), detail)
 
-    def _fault(self, record: Pair, word_count: int) -> tuple[str, str]:
+    def _fault(self, record: Pair, count: int) -> tuple[str, str]:
         bounds, chars, passage_chars = self.settings, len(record.query), len(record.positive.text)
         most_words = most_words_of(record.provenance.task)
         most_chars = max(bounds.max_chars, most_words * _CHARS_A_WORD) if most_words else bounds.max_chars
         most_words = max(bounds.max_words, most_words)
-        if word_count < bounds.min_words:
-            return "too_short", f"query: {word_count} words, at least {bounds.min_words}"
-        if chars < bounds.min_chars:
+        if count < bounds.min_words:
+            return "too_short", f"query: {count} words, at least {bounds.min_words}"
+        if chars + _wide(record.query) < bounds.min_chars:
             return "too_short", f"query: {chars} characters, at least {bounds.min_chars}"
-        if word_count > most_words:
-            return "too_long", f"query: {word_count} words, at most {most_words}"
+        if count > most_words:
+            return "too_long", f"query: {count} words, at most {most_words}"
         if chars > most_chars:
             return "too_long", f"query: {chars} characters, at most {most_chars}"
         if passage_chars > bounds.max_passage_chars:
@@ -72,6 +74,10 @@ class Length:
 
 
 _CHARS_A_WORD = 10
+
+
+def _wide(text: str) -> int:
+    return 0 if text.isascii() else sum(east_asian_width(letter) in "WF" for letter in text)
 
 
 @cache

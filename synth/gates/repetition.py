@@ -12,7 +12,7 @@ from pydantic import Field
 from schemas.base import Strict
 from schemas.record import Pair, Verdict
 from synth.gates import CUT, verdict
-from synth.text import words
+from synth.text import paired, unspaced_letters, word_count, words
 
 __all__ = ["Repetition"]
 
@@ -56,11 +56,14 @@ class Repetition:
         if len(found) - distinct < self.settings.times - 1:
             return "", 1
         for size in range(1, len(found) // 2 + 1):
-            needed = self.settings.times if size < _LONG else 2
             begin, length = _longest(found, size)
             looped = found[begin : begin + size]
+            needed = self.settings.times if word_count(looped) < _LONG else 2
             if length // size >= needed:
                 return " ".join(looped)[:80], length // size
+        if unspaced_letters(found):
+            found = paired(found)
+            distinct = len(set(found))
         if len(found) >= 12 and distinct < self.settings.min_distinct * len(found):
             return f"{distinct} different words of {len(found)}", 1
         return "", 1

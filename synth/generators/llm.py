@@ -29,7 +29,7 @@ from synth.llm.stream import Stream
 from synth.plan import step_model
 from synth.progress import Reporter
 from synth.prompts import Message, load_prompt
-from synth.tasks import Failure, Outputs, Step, steps_of
+from synth.tasks import Failure, Outputs, Step, language_of, steps_of
 
 __all__ = ["Llm"]
 
@@ -215,7 +215,7 @@ class _Talk:
         item = turn.call.input.item
         if not turn.messages:
             turn.messages = _render(turn.step, turn.call, turn.outputs)
-        bodies = self._bodies(turn.model, turn.step.output)
+        bodies = self._bodies(turn.model, turn.step.output, turn.step.tokens)
         body, scorable = bodies.of(turn.messages), self._scorable(turn, bodies)
         key = request_key(body, item.id, turn.attempt, scorable)
         said = self._archive.find(item.position, key)
@@ -266,7 +266,7 @@ class _Talk:
             yield from self._fail(turn, Failure(reply.reason, reply.detail))
 
     def _read(self, turn: _Turn, said: Said) -> Iterator[Outcome]:
-        language = turn.call.input.item.language if turn.step.in_language else ""
+        language = language_of(turn.step, turn.call.input)
         scored = turn.step.scoring if said.finish_reason == SCORED else None
         output = scored.output if scored else turn.step.output
         checked = check_answer(said, output, turn.messages[:1], language)
@@ -362,8 +362,9 @@ def _repair(turn: _Turn, said: Said, advice: str) -> _Turn:
     return replace(turn, messages=messages, attempt=turn.attempt + 1)
 
 
-def _body(model: str, output: type[BaseModel], sampling: SamplingSettings) -> Body:
-    return Body(model, output.model_json_schema(), sampling)
+def _body(model: str, output: type[BaseModel], tokens: int, sampling: SamplingSettings) -> Body:
+    enough = sampling.model_copy(update={"max_tokens": max(sampling.max_tokens, tokens)})
+    return Body(model, output.model_json_schema(), enough)
 
 
 def _check_reachable(endpoints: Sequence[Endpoint], recipe: Recipe) -> None:

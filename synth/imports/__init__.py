@@ -11,6 +11,7 @@ from typing import Literal
 from schemas.manifest import Origin
 from synth.errors import DocumentError, InputError, StoreError
 from synth.hub_read import SCHEME, Address, open_hub
+from synth.imports.conversations import ChatFields, add_conversations
 from synth.imports.pairs import PairFields, add_beir, add_pairs
 from synth.imports.pushed import add_pushed, pushed_manifest
 from synth.imports.relations import SHAPES, ItemFields, add_relations
@@ -20,9 +21,9 @@ from synth.imports.writer import VersionWriter
 from synth.progress import Reporter
 from synth.store import Store, VersionRef, check_name
 
-__all__ = ["Import", "ItemFields", "PairFields", "import_dataset"]
+__all__ = ["ChatFields", "Import", "ItemFields", "PairFields", "import_dataset"]
 
-Shape = Literal["pairs", "citations", "categories", "duplicates", "taxonomy"]
+Shape = Literal["pairs", "conversations", "citations", "categories", "duplicates", "taxonomy"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Import:
     shape: Shape = "pairs"
     pairs: PairFields = field(default_factory=PairFields)
     items: ItemFields = field(default_factory=ItemFields)
+    chats: ChatFields = field(default_factory=ChatFields)
     licence: str = ""
     """Of all records; '' takes the licence of the card, where there is one."""
     language: str = ""
@@ -86,7 +88,10 @@ def _read(wanted: Import, opened: Opened, writer: VersionWriter) -> None:
     if wanted.shape != "pairs":
         if opened.beir is not None:
             raise InputError(f"{wanted.source} holds a corpus and queries: leave --as {wanted.shape} out")
-        add_relations(opened.rows, SHAPES[wanted.shape], wanted.items, writer)
+        if wanted.shape == "conversations":
+            add_conversations(opened.rows, wanted.chats, writer)
+        else:
+            add_relations(opened.rows, SHAPES[wanted.shape], wanted.items, writer)
     elif opened.beir is not None:
         add_beir(opened.beir, writer)
     else:
@@ -94,7 +99,7 @@ def _read(wanted: Import, opened: Opened, writer: VersionWriter) -> None:
 
 
 def _settings(wanted: Import) -> dict[str, str]:
-    fields = wanted.pairs if wanted.shape == "pairs" else wanted.items
+    fields = {"pairs": wanted.pairs, "conversations": wanted.chats}.get(wanted.shape, wanted.items)
     return {name: str(value) for name, value in vars(fields).items() if value is not None}
 
 

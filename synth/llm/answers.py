@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from synth.language import identify, known_languages, primary
+from synth.language import as_found, identify, known_languages, named, primary
 from synth.llm.journal import Said
 from synth.prompts import Message
+from synth.scripts import count_letters, is_foreign, scripts_of
 from synth.tasks import Failure
 from synth.text import normalise, words
 from synth.vocabulary import SURELY_ENGLISH, english_share
@@ -199,15 +200,22 @@ def _check_text(value: BaseModel, instructions: Sequence[Message], language: str
     wanted = normalise(text)
     if wanted.count(" ") >= _ECHO_WORDS - 1 and any(wanted in _normal(m.content) for m in instructions):
         return Fault(Failure("echo", text[:200]), "You repeated the instructions. Write the answer itself.")
-    found = None
-    if primary(language) in known_languages() and not _is_plainly(language, text):
-        found = identify(text, _LANGUAGE_LETTERS)
-    if found is not None and found.probability >= _SURE_OF_LANGUAGE and found.language != primary(language):
-        return Fault(
-            Failure("wrong_language", f"{found.language} instead of {language}"),
-            f"Answer in the language {language!r}.",
-        )
+    if as_found(language) in known_languages() and not _is_plainly(language, text):
+        found = _other_language(text, as_found(language))
+        if found:
+            return Fault(
+                Failure("wrong_language", f"{found} instead of {language}"),
+                f"Answer in {named(language)}.",
+            )
     return value
+
+
+def _other_language(text: str, language: str) -> str:
+    """What a text is in, where it surely is not in `language`; else ''."""
+    found = identify(text, _LANGUAGE_LETTERS)
+    if found is not None and found.probability >= _SURE_OF_LANGUAGE:
+        return "" if found.language == language else found.language
+    return "another script" if is_foreign(count_letters(text), scripts_of(language)) else ""
 
 
 def _is_plainly(language: str, text: str) -> bool:

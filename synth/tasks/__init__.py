@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.document import Passage
 from schemas.persona import Persona
+from synth.language import named
 from synth.lexicon import Lexicon
 from synth.plan import Item
 from synth.prompts import load_prompt
@@ -52,6 +53,8 @@ class TaskInput:
     other_ordinals: tuple[int, ...] = ()
     candidates: tuple[Persona, ...] = ()
     """Personas to choose among, for a task that lets the LLM choose."""
+    languages: tuple[str, ...] = ()
+    """All that the plan draws from."""
     pinned: str = ""
     """The instruction that a list has for the item, for a task whose records have one of their own."""
 
@@ -102,12 +105,16 @@ class Step:
     inputs: Callable[[TaskInput, Outputs], Mapping[str, Any]]
     prompt_folder: Path | None = None
     in_language: bool = True
-    """Whether its texts must be in the item's language."""
+    """Whether its texts must be in the item's language, or in that of `language`."""
+    language: Callable[[TaskInput], str] | None = None
+    """What they must be in where that is not the item's."""
     when: Callable[[TaskInput, Outputs], bool] | None = None
     """Whether to ask at all, after the outputs so far; None for always."""
     required: bool = True
     """Whether the item fails with it; else its Failure stands in its place among the outputs."""
     scoring: Scoring | None = None
+    tokens: int = 0
+    """Of its answer, where that needs more than the recipe's `sampling.max_tokens`."""
 
 
 def not_pinned(task_input: TaskInput, _: Outputs) -> bool:
@@ -136,8 +143,12 @@ class Task(Protocol):
     - `passages`: how many of a document it reads at most, where that is more than one
     - `candidates`: how many personas the LLM may choose among
     - `most_words`: of its queries, where that is more than the length gate allows
+    - `languages`: how many a plan must have at least, where that is more than one
+    - `answer_language(task_input)`: what its answer must be in, where that is not the item's language
+    - `text_pairs`: whether its records are text pairs (`synth.text_pairs`), which another judge reads
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
+    - `tokens`: of its answer, where that needs more than the recipe's `sampling.max_tokens`
     - `negatives_by_rule`: whether its drafts have negatives that no LLM wrote
     - `instructing`: the step in which its instruction is invented, where no list has one
     """
@@ -180,8 +191,23 @@ def extractive_rule(task: Any) -> Extract | None:
 @cache
 def steps_of(task: Any) -> tuple[Step, ...]:
     """All that a task asks of an LLM, in order."""
-    own = Step(task.name, task.prompt, task.output, task.prompt_inputs, task.prompt_folder)
+    own = Step(
+        task.name,
+        task.prompt,
+        task.output,
+        task.prompt_inputs,
+        task.prompt_folder,
+        language=getattr(task, "answer_language", None),
+        tokens=getattr(task, "tokens", 0),
+    )
     return (*getattr(task, "earlier", ()), own, *getattr(task, "later", ()))
+
+
+def language_of(step: Step, task_input: TaskInput) -> str:
+    """What a step's texts must be in; '' for any language."""
+    if not step.in_language:
+        return ""
+    return step.language(task_input) if step.language else task_input.item.language
 
 
 class Query(Strict):
@@ -237,7 +263,7 @@ def common_inputs(task_input: TaskInput) -> dict[str, Any]:
         "query_type": item.query_type,
         "difficulty": item.difficulty,
         "length": item.length,
-        "language": item.language,
+        "language": named(item.language),
     }
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.record import Pair
 from synth.tasks import Draft, Outputs, Step, TaskInput, declared_inputs, instruction_of, not_pinned
-from synth.text import normalise, words
-from synth.text_pairs import TextPairTask, excerpt_of
+from synth.text import word_count, words
+from synth.text_pairs import TextPairTask, excerpt_of, holds
 
 __all__ = ["Classification"]
 
@@ -77,8 +77,8 @@ class Classification(TextPairTask):
     @classmethod
     def fault(cls, record: Pair) -> tuple[str, str]:
         for label in (record.positive.text, *record.written):
-            if len(words(label)) > MOST_WORDS:
+            if word_count(words(label)) > MOST_WORDS:
                 return "long_label", label
-        if f" {normalise(record.positive.text)} " in f" {normalise(record.query)} ":
+        if holds(record.query, record.positive.text):
             return "label_in_text", record.positive.text
         return "", ""

@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 from schemas.base import Strict
 from schemas.record import Pair
 from synth.tasks import TaskInput
-from synth.text import content_words
+from synth.text import content_words, jaccard
 from synth.text_pairs import TextPairTask, excerpt_of
 
 __all__ = ["Clustering"]
 
 MOST_SHARED = 0.6
-"""Of the content words of the positive that may stand in the text: above it the words tell the cluster, not the theme."""
+"""Of the content words of text and positive, those that both may have: above it words tell the cluster, not the theme."""
 _SENTENCES = 4
 _Text = Annotated[str, Field(min_length=20, max_length=1_200)]
 
@@ -39,6 +39,7 @@ class Clustering(TextPairTask):
     name: ClassVar[str] = "clustering"
     prompt: ClassVar[str] = "clustering"
     output: ClassVar[type[BaseModel]] = Members
+    tokens: ClassVar[int] = 1_000
     instruction: ClassVar[str] = "Identify the theme of the text"
     paper: ClassVar[str] = "SynEmbedNL's clustering types; NV-Embed (arXiv 2405.17428), texts of one cluster as pairs"
     example: ClassVar[Mapping[str, BaseModel]] = {
@@ -60,5 +61,5 @@ class Clustering(TextPairTask):
         if themes.get("theme", "") == themes.get("other_theme", " "):
             return "negative_is_positive", f"both are about {themes['theme']!r}"
         own, text = set(content_words(record.positive.text)), set(content_words(record.query))
-        share = len(own & text) / max(len(own), 1)
-        return ("copied", f"{share:.0%} of the positive's words stand in the text") if share > MOST_SHARED else ("", "")
+        share = jaccard(own, text)
+        return ("copied", f"{share:.0%} of the words are shared") if share > MOST_SHARED else ("", "")

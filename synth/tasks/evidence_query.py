@@ -13,6 +13,7 @@ from synth.evidence import Evidence, evidence_of, language_of, surroundings
 from synth.lexicon import Lexicon
 from synth.tasks import Draft, Extracted, Failure, Outputs, PassageTask, Query, TaskInput
 from synth.tasks.query_from_passage import best_span
+from synth.text import word_count, words
 
 __all__ = ["EvidenceQuery"]
 
@@ -55,10 +56,10 @@ class EvidenceQuery(PassageTask):
 
     @staticmethod
     def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
-        tokens = _evidence(task_input).text.split()
-        query = best_span(tokens, task_input.item.length, lexicon, random_source)
-        if len(tokens) < MIN_WORDS or not query:
-            return Failure("no_words", f"{len(tokens)} words in the evidence")
+        text = _evidence(task_input).text
+        query = best_span(text, task_input.item.length, lexicon, random_source)
+        if (count := word_count(words(text))) < MIN_WORDS or not query:
+            return Failure("no_words", f"{count} words in the evidence")
         return Extracted(Query(query=query[:400]), "extractive:span")
 
 

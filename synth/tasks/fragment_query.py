@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from synth.lexicon import Lexicon
 from synth.tasks import Extracted, Failure, PassageTask, Query, TaskInput
-from synth.tasks.query_from_passage import MIN_WORDS, best_span
+from synth.tasks.query_from_passage import MIN_WORDS, best_span, count_words
 
 __all__ = ["FragmentQuery"]
 
@@ -30,8 +30,8 @@ class FragmentQuery(PassageTask):
 
     @staticmethod
     def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
-        tokens = task_input.passage.text.split()
-        if len(tokens) < MIN_WORDS:
-            return Failure("passage_too_short", f"{len(tokens)} words")
-        span = best_span(tokens, "short", lexicon, random_source)
+        text = task_input.passage.text
+        if (count := count_words(text)) < MIN_WORDS:
+            return Failure("passage_too_short", f"{count} words")
+        span = best_span(text, "short", lexicon, random_source)
         return Extracted(Query(query=span[:400]), "extractive:span") if span else Failure("no_words")

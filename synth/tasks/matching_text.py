@@ -101,6 +101,7 @@ class LongLong(_Matching):
     output: ClassVar[type[BaseModel]] = LongTexts
     earlier: ClassVar[tuple[Step, ...]] = (_relation(LONG, _whole),)
     instructing: ClassVar[str] = LONG
+    tokens: ClassVar[int] = 1_600
     most_words: ClassVar[int] = 2_000
     example: ClassVar[Mapping[str, BaseModel]] = {
         LONG: Relation(instruction="Given the terms of a loan, retrieve the terms of another borrower's similar loan"),

@@ -15,9 +15,10 @@ from synth.language import primary
 from synth.lexicon import Lexicon
 from synth.noise.keyboard import UNSPACED, mistype
 from synth.noise.ocr import Misread, misread
+from synth.numbers import numbers_of
 from synth.tasks import Draft, Extracted, Failure, Outputs, PassageTask, TaskInput
 from synth.text import words
-from synth.text_pairs import REAL_TEXT, excerpt_of, numbers_of, same_words, sentences_of
+from synth.text_pairs import REAL_TEXT, excerpt_of, same_words, sentences_of
 
 __all__ = ["OcrNoise", "SpellingNoise"]
 

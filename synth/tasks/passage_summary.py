@@ -13,6 +13,7 @@ from sentencex import get_sentence_boundaries
 from schemas.base import Strict
 from synth.lexicon import Lexicon
 from synth.tasks import Extracted, Failure, PassageTask, TaskInput
+from synth.tasks.query_from_passage import count_words
 
 __all__ = ["PassageSummary"]
 
@@ -48,7 +49,7 @@ class PassageSummary(PassageTask):
     def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:  # noqa: ARG004
         text = task_input.passage.text
         found = [" ".join(s["text"].split()) for s in get_sentence_boundaries(task_input.item.language, text)]
-        sentences = [sentence for sentence in found if 6 <= len(sentence.split()) <= 60]
+        sentences = [sentence for sentence in found if 6 <= count_words(sentence) <= 60]
         if len(found) < SENTENCES or not sentences:
             return Failure("passage_too_short", f"{len(found)} sentences")
         best = max(sentences, key=lambda sentence: (_weight(sentence, lexicon), sentence))
@@ -57,4 +58,4 @@ class PassageSummary(PassageTask):
 
 def _weight(sentence: str, lexicon: Lexicon) -> float:
     terms = sorted(set(lexicon.split(sentence)))
-    return sum(lexicon.idf(term) for term in terms) / math.sqrt(len(sentence.split()))
+    return sum(lexicon.idf(term) for term in terms) / math.sqrt(count_words(sentence))

@@ -19,7 +19,7 @@ from sentencex import get_sentence_boundaries
 
 from synth.lexicon import Lexicon
 from synth.tasks import Draft, Extracted, Failure, Outputs, PassageTask, Query, TaskInput
-from synth.text import content_words, normalise
+from synth.text import clauses, content_words, is_unspaced, join_clauses, normalise, word_count, words
 
 __all__ = ["QueryFromPassage"]
 
@@ -31,6 +31,8 @@ DELETED = 0.1
 MIN_WORDS = 12
 """A passage with fewer words has no room for a query that is not the passage itself."""
 MIN_HEADING_WORDS = 3
+LEAST_CLAUSE = 4
+"""Words of clauses that are cut out of a text without spaces, where the passage goes on."""
 WIDE_HEADING = 2
 """A heading over more passages than this says too little of any one of them."""
 
@@ -53,22 +55,22 @@ class QueryFromPassage(PassageTask):
 
     @staticmethod
     def extract(task_input: TaskInput, lexicon: Lexicon, random_source: random.Random) -> Extracted | Failure:
-        tokens = task_input.passage.text.split()
-        if len(tokens) < MIN_WORDS:
-            return Failure("passage_too_short", f"{len(tokens)} words")
+        text = task_input.passage.text
+        if (count := count_words(text)) < MIN_WORDS:
+            return Failure("passage_too_short", f"{count} words")
         heading = _heading(task_input, lexicon)
         if task_input.item.occurrence == 0 and heading:
             return Extracted(Query(query=heading), "extractive:title")
         method = random_source.choices(["span", "crop", "cloze"], weights=[3, 2, 1])[0]
         if method == "cloze":
-            cloze = _cloze(task_input.passage.text, task_input.item.language, random_source)
+            cloze = _cloze(text, task_input.item.language, random_source)
             if cloze:
                 return Extracted(cloze, "extractive:cloze")
             method = "span"
         query = (
-            _crop(tokens, random_source)
+            _crop(text, random_source)
             if method == "crop"
-            else best_span(tokens, task_input.item.length, lexicon, random_source)
+            else best_span(text, task_input.item.length, lexicon, random_source)
         )
         if not query:
             return Failure("no_words")
@@ -95,26 +97,55 @@ def _heading(task_input: TaskInput, lexicon: Lexicon) -> str:
     return ""
 
 
-def best_span(tokens: list[str], length: str, lexicon: Lexicon, random_source: random.Random) -> str:
-    """Of 16 random spans the one that BM25 finds most telling of this passage (QExt)."""
+def count_words(text: str) -> int:
+    """What stands between spaces; where none do, half the letters."""
+    return word_count(words(text)) if is_unspaced(text) else len(text.split())
+
+
+def best_span(text: str, length: str, lexicon: Lexicon, random_source: random.Random) -> str:
+    """Of 16 random spans the one that BM25 finds most telling of this passage (QExt).
+
+    Where no spaces stand between words, spans are clauses, since any other would break off in a word.
+    """
     low, high = SPAN_WORDS.get(length, (4, 16))
-    counts = Counter(lexicon.split(" ".join(tokens)))
+    counts = Counter(lexicon.split(text))
     total = sum(counts.values())
     weight = {term: lexicon.idf(term) * lexicon.saturate(count, total) for term, count in counts.items()}
+    cut, pieces = (_clause_span, clauses(text)) if is_unspaced(text) else (_word_span, text.split())
     best, best_score = "", -1.0
     for _ in range(SPANS):
-        size = min(random_source.randint(low, high), len(tokens))
-        start = random_source.randint(0, len(tokens) - size)
-        span = " ".join(tokens[start : start + size])
+        span = cut(pieces, random_source.randint(low, high), random_source)
         score = math.fsum(weight.get(term, 0.0) for term in set(lexicon.split(span)))  # exact: sets have no order
         if score > best_score:
             best, best_score = span, score
-    return best.strip(" ,;:|-–—")
+    return best.strip(" ,;:|-–—，。、；：！？")
 
 
-def _crop(tokens: list[str], random_source: random.Random) -> str:
-    """A contiguous 5 to 50 % of the passage with every tenth word deleted at random."""
+def _word_span(tokens: list[str], size: int, random_source: random.Random) -> str:
+    size = min(size, len(tokens))
+    start = random_source.randint(0, len(tokens) - size)
+    return " ".join(tokens[start : start + size])
+
+
+def _clause_span(pieces: list[str], size: int, random_source: random.Random) -> str:
+    """Clauses from a random one on, as long as they have no more words than `size`; so many in any case that they say something."""
+    start = stop = random_source.randrange(len(pieces))
+    count = 0
+    while stop < len(pieces):
+        longer = word_count(words(join_clauses(pieces[start : stop + 1])))
+        if count >= LEAST_CLAUSE and longer > size:
+            break
+        stop, count = stop + 1, longer
+    return join_clauses(pieces[start:stop])
+
+
+def _crop(text: str, random_source: random.Random) -> str:
+    """A contiguous 5 to 50 % of the passage with every tenth word deleted at random; without spaces it stays whole."""
     share = random_source.uniform(*CROP_SHARE)
+    if is_unspaced(text):
+        size = round(share * word_count(words(text)))
+        return _clause_span(clauses(text), min(max(size, CROP_WORDS[0]), CROP_WORDS[1]), random_source)
+    tokens = text.split()
     size = min(max(round(share * len(tokens)), CROP_WORDS[0]), CROP_WORDS[1], len(tokens))
     start = random_source.randint(0, len(tokens) - size)
     cropped = tokens[start : start + size]
@@ -125,11 +156,12 @@ def _crop(tokens: list[str], random_source: random.Random) -> str:
 def _cloze(text: str, language: str, random_source: random.Random) -> ClozeQuery | None:
     """A sentence as the query; in nine of ten cases it leaves the passage (inverse cloze)."""
     sentences = [s for s in get_sentence_boundaries(language, text) if s["text"].strip()]
-    whole = [s for s in sentences if 4 <= len(s["text"].split()) <= CROP_WORDS[1]]
+    whole = [s for s in sentences if 4 <= count_words(s["text"]) <= CROP_WORDS[1]]
     if len(sentences) < 3 or not whole:
         return None
     chosen = random_source.choice(whole)
     before, after = text[: chosen["start_index"]].rstrip(), text[chosen["end_index"] :].lstrip()
     gap = "\n" if "\n" in chosen["text"].strip(" ") else " "
-    rest = text if random_source.random() < DELETED else f"{before}{gap}{after}".strip()
+    joined = join_clauses([before, after]) if gap == " " and before and is_unspaced(text) else f"{before}{gap}{after}"
+    rest = text if random_source.random() < DELETED else joined.strip()
     return ClozeQuery(query=" ".join(chosen["text"].split())[:400], rest=rest) if rest else None

@@ -28,7 +28,7 @@ from synth.recipe import Choices, override
 from synth.shingle_sets import read_shingles
 from synth.store import Store
 from synth.tasks import Failure, Task
-from synth.text import content_words, normalise, words
+from synth.text import content_words, normalise, word_count, words
 from synth.topics.draw import Draw
 from synth.topics.requests import DocumentFromTopic, Invented, request_input
 
@@ -43,7 +43,6 @@ RECORDS_A_DOCUMENT = 8
 _BLANK = re.compile(
     r"\[(?:your |the )?(?:name|date|company|address|insert|phone)[^\]]{0,30}\]|lorem ipsum|as an ai\b", re.IGNORECASE
 )
-_WIDE = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 class InventedDocument(Strict):
@@ -177,8 +176,8 @@ class _Work:
             return result or Failure("unasked")
         said = cast(Invented, result.outputs[DocumentFromTopic.name])
         title, text = (self._cleaned(part) for part in (said.title, said.text))
-        if length_of(text) < SHORTEST * int(item.length):
-            return Failure("too_short", f"{length_of(text)} of {item.length} words")
+        if (length := word_count(words(text))) < SHORTEST * int(item.length):
+            return Failure("too_short", f"{length} of {item.length} words")
         if _BLANK.search(text):
             return Failure("blank_left", "a blank to fill in, or a remark of the model")
         topic = self._draw.topic(item.position)
@@ -197,12 +196,6 @@ class _Work:
         for gate in self._cleaners:
             text = gate.clean(text)
         return text.strip()
-
-
-def length_of(text: str) -> int:
-    """Words of a text; of scripts without spaces between words two characters count as one."""
-    wide = len(_WIDE.findall(text))
-    return len(words(_WIDE.sub(" ", text))) + wide // 2
 
 
 def slug(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from schemas.base import Strict
 from schemas.document import Passage
 from schemas.persona import Persona
 from schemas.topics import Topic
+from synth.language import named
 from synth.plan import Item
 from synth.prompts import load_prompt
 from synth.tasks import Outputs, TaskInput
@@ -63,7 +64,7 @@ class _Request:
             "task": item.query_type,
             "count": item.length,
             "words": item.length,
-            "language": item.language,
+            "language": named(item.language),
         }
         return {name: known[name] for name in load_prompt(cls.prompt).inputs}
 

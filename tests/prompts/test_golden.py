@@ -73,6 +73,7 @@ FULL = dataclasses.replace(
     FULL,
     others=OTHERS,
     candidates=(FULL.persona, Persona(id="treasurer", text="A treasurer who rolls over bank lines.")),
+    languages=("de", "en"),
 )
 BARE = TaskInput(
     item=FULL.item,
@@ -82,6 +83,7 @@ BARE = TaskInput(
     instruction="",
     others=OTHERS[1:],
     candidates=(FULL.persona,),
+    languages=("de", "en"),
 )
 WRONG = Wrong(lacks="the margin", text="The facility was refinanced by four banks in the spring.")
 GRADES = Grades(why="it fits", relevance=5, answerability=5, clarity=5, faithfulness=5)
@@ -97,6 +99,8 @@ RECIPES = [
 ]
 """Ask for every step that a recipe can add."""
 ADDED = {step.prompt: step for recipe in RECIPES for step in reversed(recipe_steps(recipe))}
+PAIRED = {step.prompt: step for recipe in RECIPES for step in recipe_steps(recipe, text_pairs=True)}
+"""Ask of text pairs."""
 
 
 REQUESTS = {
@@ -120,12 +124,16 @@ def shipped_tasks() -> list[str]:
 def steps() -> list[tuple[str, str]]:
     """(task, step) for all that tasks ask, and the prompts that recipes add under the task `multi-hop-query`."""
     own = [(task, step.name) for task in shipped_tasks() for step in steps_of(registry.find("tasks", task))]
-    return [*own, *(("multi-hop-query", prompt) for prompt in ADDED), *((name, name) for name in REQUESTS)]
+    added = [
+        *(("multi-hop-query", prompt) for prompt in ADDED),
+        *(("semantic-similarity", prompt) for prompt in PAIRED),
+    ]
+    return [*own, *added, *((name, name) for name in REQUESTS)]
 
 
 def rendered(task_name: str, step_name: str, task_input: TaskInput, *, scored: bool = False) -> str:
     task = REQUESTS.get(task_name) or registry.find("tasks", task_name)
-    step = ADDED.get(step_name) or next(step for step in steps_of(task) if step.name == step_name)
+    step = (ADDED | PAIRED).get(step_name) or next(step for step in steps_of(task) if step.name == step_name)
     item = dataclasses.replace(task_input.item, task=task_name)
     given = dataclasses.replace(task_input, item=item)
     inputs = dict(step.inputs(given, {**getattr(task, "example", {}), **OUTPUTS}))
@@ -143,6 +151,7 @@ def material(task_name: str) -> str:
 
 VARIANTS = [(task, step, variant) for task, step in steps() for variant in ("full", "bare")]
 VARIANTS += [("multi-hop-query", prompt, "scored") for prompt, step in ADDED.items() if step.scoring]
+VARIANTS += [("semantic-similarity", prompt, "scored") for prompt, step in PAIRED.items() if step.scoring]
 
 
 @pytest.mark.parametrize(("task", "step", "variant"), VARIANTS, ids=lambda name: str(name))

@@ -185,7 +185,7 @@ def test_the_prompt_of_the_judge_is_part_of_the_recipe_but_not_of_what_tasks_ask
     llm = reach([serve().url])
     plain = start(tmp_path / "store", documents, llm, CHEAP).recipe
     with_judge = start(tmp_path / "store", documents, llm, judge()).recipe
-    assert with_judge.steps == step_prompts([GateSettings(name="judge")], WritingSettings())
+    assert with_judge.steps == step_prompts([GateSettings(name="judge")], WritingSettings(), ["query-from-passage"])
     assert with_judge.sha256 != plain.sha256
     assert generation_hash(with_judge) == generation_hash(plain)
     assert [step.output for step in recipe_steps(with_judge)] == [Grades]
@@ -278,8 +278,103 @@ def test_what_was_scored_before_a_budget_ended_is_not_scored_again(
     fake = serve(scores=of_text)
     gates = judge(ask="yes_no", probability=0)
     budget = {"budget": Budget(requests=40)}
-    first = execute(start(tmp_path / "store", documents, reach([fake.url]).model_copy(update=budget), gates))
+    first = execute(start(tmp_path / "store", documents, reach([fake.url]).model_copy(update=budget), gates, seed=8))
     assert len(fake.bodies) + sum(map(is_judging, fake.scored)) == 40
-    whole = execute(start(tmp_path / "store", documents, reach([fake.url]), gates))
+    whole = execute(start(tmp_path / "store", documents, reach([fake.url]), gates, seed=8))
     scored = [prompt for prompt in fake.scored if is_judging(prompt)]
     assert len(scored) == len(set(scored)) == whole.manifest.funnel.accepted > first.manifest.funnel.accepted > 0
+
+
+PAIR = {"why": "label 1 could be argued for", "positive": 5, "negatives": 4, "natural": 5}
+MIXED = {"tasks": {"semantic-similarity": 1, "query-from-passage": 1}}
+
+
+def graded_pairs(**grades: int) -> Script:
+    return lambda prompt, _: Fill({**GOOD, **PAIR, **grades} if is_judging(prompt) else {})
+
+
+def of_task(rows: list[dict[str, Any]], task: str, key: str) -> list[Any]:
+    return [row[key] for row in rows if (row.get("task") or row["provenance"]["task"]) == task]
+
+
+def test_a_text_pair_is_judged_by_grades_of_its_own(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(graded_pairs())
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(), plan=MIXED))
+    records = pq.read_table(version.path / "records").to_pylist()
+    (said,) = {json.dumps(each) for each in of_task(records, "semantic-similarity", "judgement")}
+    assert json.loads(said) | {"model": ""} == {
+        "method": "rubric",
+        "relevance": 5,
+        "answerability": 4,
+        "clarity": 5,
+        "faithfulness": None,
+        "probability": None,
+        "why": PAIR["why"],
+        "model": "",
+    }
+    assert {each["faithfulness"] for each in of_task(records, "query-from-passage", "judgement")} == {5}
+    asked = [prompt for prompt in fake.prompts if "<negative number=" in prompt]
+    assert len(asked) == len(of_task(records, "semantic-similarity", "id")) > 20
+    assert judged(fake) == len(records) == version.manifest.funnel.accepted
+
+
+def test_a_negative_that_fits_rejects_a_text_pair_and_its_bound_moves_without_asking_again(
+    serve: Serve, documents: Path, tmp_path: Path
+) -> None:
+    fake = serve(graded_pairs(negatives=2))
+    strict = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(), plan=MIXED))
+    asked = len(fake.bodies)
+    rejects = pq.read_table(strict.path / "rejects.parquet").to_pylist()
+    dropped = of_task(rejects, "semantic-similarity", "reason")
+    assert set(dropped) >= {"negative_is_positive"} and strict.manifest.funnel.rejected["negative_is_positive"] > 20
+    lenient = execute(start(tmp_path / "store", documents, reach([fake.url]), judge(answerability=2), plan=MIXED))
+    assert len(fake.bodies) == asked
+    assert lenient.manifest.funnel.accepted == strict.manifest.funnel.accepted + len(dropped)
+    for funnel in (strict.manifest.funnel, lenient.manifest.funnel):
+        assert funnel.planned == funnel.accepted + sum(funnel.rejected.values()) + sum(funnel.failed.values())
+
+
+@pytest.mark.slow
+def test_a_judge_that_is_added_later_asks_for_no_text_pair_again(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(graded_pairs())
+    run = start(tmp_path / "store", documents, reach([fake.url]), CHEAP, plan=MIXED)
+    execute(run)
+    written = len(fake.bodies)
+    later = start(tmp_path / "store", documents, reach([fake.url]), judge(), plan=MIXED)
+    version = execute(later)
+    assert len(fake.bodies) - written == judged(fake) == version.manifest.funnel.accepted
+    assert generation_hash(later.recipe) == generation_hash(run.recipe)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "steps"),
+    [
+        (["query-from-passage"], {"judge"}),
+        (["semantic-similarity", "bitext"], {"judge-pair"}),
+        (["semantic-similarity", "query-from-passage"], {"judge", "judge-pair"}),
+    ],
+)
+def test_the_recipe_holds_the_prompts_of_the_judges_that_its_tasks_need(tasks: list[str], steps: set[str]) -> None:
+    assert step_prompts([GateSettings(name="judge")], WritingSettings(), tasks).keys() == steps
+
+
+def test_yes_no_asks_of_a_text_pair_whether_it_is_right(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    fake = serve(scores=of_text)
+    gates, plan = judge(ask="yes_no", probability=0.3), {"tasks": {"semantic-similarity": 1}}
+    version = execute(start(tmp_path / "store", documents, reach([fake.url]), gates, plan=plan))
+    kept = of_task(pq.read_table(version.path / "records").to_pylist(), "semantic-similarity", "judgement")
+    assert min(each["probability"] for each in kept) >= 0.3 and {each["method"] for each in kept} == {"scored"}
+    assert version.manifest.funnel.rejected["wrong_pair"] > 0
+    assert all(
+        "Is the positive right and every negative wrong?" in prompt for prompt in filter(is_judging, fake.scored)
+    )
+
+
+@pytest.mark.slow
+def test_a_server_kept_for_judging_judges_text_pairs_too(serve: Serve, documents: Path, tmp_path: Path) -> None:
+    writes, grades = serve(graded_pairs(), model="writer"), serve(graded_pairs(), model="grader")
+    both = reach([f"{writes.url},task=semantic-similarity", f"{grades.url},task=judge"])
+    plan = {"tasks": {"semantic-similarity": 1}}
+    version = execute(start(tmp_path / "store", documents, both, judge(), plan=plan))
+    said = of_task(pq.read_table(version.path / "records").to_pylist(), "semantic-similarity", "judgement")
+    assert {each["model"] for each in said} == {"grader"} and judged(writes) == 0

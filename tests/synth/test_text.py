@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.text import STOP_WORDS, TOKEN, content_words, draw, hash64, jaccard, normalise, shingles, terms, words
+from synth.text import (
+    STOP_WORDS,
+    TOKEN,
+    content_words,
+    draw,
+    hash64,
+    jaccard,
+    normalise,
+    shingles,
+    terms,
+    word_count,
+    words,
+)
 
 TOKENS = st.lists(st.sampled_from("abcdefgh"), max_size=12)
 
@@ -113,3 +125,16 @@ def test_draws_are_spread_evenly() -> None:
 
 def test_the_parts_of_a_draw_are_kept_apart() -> None:
     assert draw("ab", "c") != draw("a", "bc")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Net debt fell – by 4.25 %.", 5),
+        ("净债务在六月底下降到四亿。", 6),
+        ("जून के अंत में शुद्ध ऋण घटा।", 7),
+        ("The 純債務 fell", 4),
+    ],
+)
+def test_words_are_counted_in_every_script(text: str, count: int) -> None:
+    assert word_count(words(text)) == count

@@ -27,3 +27,17 @@ def test_flags_of_another_shape_are_refused(cli: Cli, tmp_path: Path) -> None:
     done = cli("import", str(tmp_path / "no.jsonl"), "--name", "x", "--store", str(tmp_path))
     assert done.code == 2
     assert "does not exist" in done.err
+
+
+def test_chat_logs_are_read_and_their_flags_belong_to_them(cli: Cli, tmp_path: Path) -> None:
+    file, store = tmp_path / "chats.jsonl", str(tmp_path / "store")
+    turns = '{"role": "user", "content": "Write to ana@acme.io, please."}, {"role": "assistant", "content": "It is written."}'
+    file.write_text(f'{{"messages": [{turns}]}}\n')
+    done = cli("import", str(file), "--name", "chats", "--as", "conversations", "--history", "2", "--store", store)
+    assert done.code == 0
+    assert "imported as conversations from chats.jsonl: 1 rows read" in done.out
+    done = cli("sql", "SELECT query FROM chats", "--store", store)
+    assert "[EMAIL]" in done.out
+    done = cli("import", str(file), "--name", "x", "--history", "2", "--store", store)
+    assert done.code == 2
+    assert "--history and --sensitive do nothing with --as pairs" in done.err

@@ -15,9 +15,11 @@ PASSAGE = (
 
 @pytest.fixture
 def make_pair() -> Callable[..., Pair]:
-    def make(query: str, passage: str = PASSAGE, method: str = "llm", **fields: Any) -> Pair:
+    def make(
+        query: str, passage: str = PASSAGE, method: str = "llm", task: str = "query-from-passage", **fields: Any
+    ) -> Pair:
         provenance = Provenance(
-            task="query-from-passage",
+            task=task,
             method=method,
             generator="openai",
             prompt="query_from_passage",

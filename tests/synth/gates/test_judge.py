@@ -85,3 +85,26 @@ def test_a_probability_is_kept_from_its_bound_on(
 def test_a_bound_that_would_do_nothing_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(DomainError, match=f"gate 'judge': {message}"):
         build_gate(GateSettings(name="judge", settings=settings))
+
+
+def text_pair(make_pair: MakePair, **said: Any) -> Pair:
+    judged = make_pair("net debt fell", "debt went down", "llm:text", "semantic-similarity", written=["debt rose"])
+    return judged.model_copy(update={"judgement": Judgement(**said)})
+
+
+@pytest.mark.parametrize(
+    ("axis", "reason"),
+    [("relevance", "wrong_positive"), ("answerability", "negative_is_positive"), ("clarity", "unnatural")],
+)
+def test_of_a_text_pair_the_bounds_hold_what_its_grades_mean(make_pair: MakePair, axis: str, reason: str) -> None:
+    grades = {"relevance": 5, "answerability": 5, "clarity": 5}
+    kept = gate().judge(text_pair(make_pair, **grades))
+    assert (kept.keep, kept.score) == (True, 5.0), "nobody graded its faithfulness"
+    verdict = gate().judge(text_pair(make_pair, **grades | {axis: 2}, why="label 2 fits as well"))
+    assert (verdict.keep, verdict.reason, verdict.detail) == (False, reason, f"{axis} 2: label 2 fits as well")
+    assert gate(**{axis: 1}).judge(text_pair(make_pair, **grades | {axis: 2})).keep
+
+
+def test_a_text_pair_that_is_probably_wrong_is_dropped_as_such(make_pair: MakePair) -> None:
+    verdict = gate(ask="yes_no").judge(text_pair(make_pair, method="scored", probability=0.2))
+    assert (verdict.keep, verdict.reason, verdict.detail) == (False, "wrong_pair", "probability 0.2")

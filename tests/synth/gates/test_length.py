@@ -48,3 +48,9 @@ def test_an_overlong_passage_drops_the_record_and_says_so(make_pair: MakePair) -
 def test_crossed_bounds_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValidationError, match="is above max_"):
         Length.Settings(**settings)
+
+
+@pytest.mark.parametrize("query", ["六月底的净债务是多少", "जून के अंत में शुद्ध ऋण कितना था?"])
+def test_words_are_counted_where_no_spaces_or_other_letters_are(make_pair: MakePair, query: str) -> None:
+    verdict = Length(Length.Settings(min_words=4, max_words=8)).judge(make_pair(query))
+    assert (verdict.keep, verdict.reason) == (True, "")

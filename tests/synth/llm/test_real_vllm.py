@@ -30,9 +30,14 @@ from synth.llm.install import find_vllm
 from synth.llm.journal import Said
 from synth.llm.requests import Body, Request, request_key
 from synth.llm.server import Served, VllmServer
+from synth.llm.settings import reach
 from synth.progress import Silent
 from synth.prompts import Message
+from synth.recipe import Choices
 from synth.store import Store
+from synth.topics.documents import subject_of, write_documents
+from synth.topics.instructions import derive_instructions
+from synth.topics.requests import DocumentFromTopic
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -147,7 +152,8 @@ def test_what_a_real_server_answers_fits_the_schema_of_every_step_of_every_task(
     whole = Counter(answer["kind"] for answer in answers if answer["finish_reason"] == "stop")
     assert {"write", "judge", "configuration", "instruction"} <= whole.keys(), whole
     written = Counter(row["task"] for row in items if row["query"])
-    assert set(written) == set(weights), written
+    long = {"clustering", "long-long"}  # a random model ends no text of theirs before its tokens are spent
+    assert set(weights) - long <= set(written) <= set(weights), written
     assert sum(row["judgement"] is not None for row in items) > 50
 
 
@@ -169,6 +175,21 @@ def test_personas_are_derived_and_every_request_is_accounted_for(server: Endpoin
     assert len(keys) == len(set(keys)) >= first["asked"]
     assert {persona.model for persona in load_personas(tmp_path / "first.jsonl")} == {"tiny"}
     assert any(persona.relation for persona in load_personas(tmp_path / "first.jsonl"))
+
+
+def test_documents_and_instructions_about_topics_are_all_accounted_for(server: Endpoint, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("invention: {words: {20: 1}}\nsampling: {max_tokens: 320}\n")
+    settings, store = reach([server.url]), Store(tmp_path / "store")
+    choices = Choices("medical", config=config, models=tuple(settings.models))
+    subject = subject_of(choices, DocumentFromTopic.prompt, "they are written by an LLM")
+    library = write_documents(subject, 50, store, settings, Silent())
+    assert library.count.kept == len(library.documents)
+    assert library.count.failed["truncated"] > 50, "a random model does not end a text of up to 12,000 characters"
+    assert library.count.failed.keys() <= {"truncated", "too_short", "wrong_language", "repetition", "whitespace_loop"}
+    derived = derive_instructions(subject, 8, store, settings, Silent())
+    assert derived.count.asked == 8
+    assert derived.count.kept == len(derived.instructions) > 0
 
 
 def test_a_yes_no_judge_is_scored_in_one_token_by_a_real_server(server: Endpoint, tmp_path: Path) -> None:

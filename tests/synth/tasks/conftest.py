@@ -7,6 +7,7 @@ import pytest
 
 from schemas.document import Passage
 from schemas.persona import Persona
+from schemas.record import Pair, PassageText, Provenance
 from synth.plan import Item
 from synth.tasks import TaskInput
 
@@ -32,5 +33,26 @@ def make_input() -> Callable[..., TaskInput]:
         more = tuple(passage(n, f"{TEXT} Note {n}.") for n in range(2, 2 + others))
         ordinals = tuple(range(1, 1 + others))
         return TaskInput(item, passage(1, text), ANALYST, "finance", "find it", more, ordinals, **fields)
+
+    return make
+
+
+@pytest.fixture
+def make_record() -> Callable[..., Pair]:
+    """A text pair as its gate sees it."""
+
+    def make(task: str, query: str, positive: str, *written: str, language: str = "en") -> Pair:
+        provenance = Provenance(
+            task=task, method="llm:text", generator="llm", prompt=task, prompt_sha256="", position=0, seed=0
+        )
+        return Pair(
+            id="r1",
+            language=language,
+            split="train",
+            query=query,
+            positive=PassageText(passage_id="p1", document_id="d1", text=positive),
+            written=list(written),
+            provenance=provenance,
+        )
 
     return make

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from fake_llm import Fill, fake_llm
+from fake_llm import Fill, Script, fake_llm
 
 from synth import registry
 from synth.errors import DomainError
@@ -23,7 +23,7 @@ from synth.text_pairs import TextPairTask
 from synth.verify import verify_version
 
 TASKS = registry.names("tasks")
-TEXT_PAIRS = [name for name in TASKS if issubclass(registry.find("tasks", name), TextPairTask)]
+TEXT_PAIRS = [name for name in TASKS if getattr(registry.find("tasks", name), "text_pairs", False)]
 BY_RULE = [name for name in TASKS if extractive_rule(registry.find("tasks", name))]
 
 
@@ -39,19 +39,32 @@ def run_of(task: str, documents: Path, llm: LlmSettings, **config: Any) -> Versi
     plan = {"tasks": {task: 1}, "items_per_passage": 2}
     if getattr(registry.find("tasks", task), "most_share", 1) < 1:
         plan["tasks"] = {task: 1, "query-from-passage": 7}
+    if getattr(registry.find("tasks", task), "languages", 1) > 1:
+        plan["language"] = {"en": 1, "de": 1}
     chunk = {"max_chars": 500, "min_chars": 60}
     file.write_bytes(orjson.dumps({"set_gates": [], "gates": [], "plan": plan, "chunk": chunk, **config}))
     choices = Choices("finance", documents=(documents,), config=file, models=tuple(llm.models))
     return execute(create_run(resolve(choices), Store(documents.parent / "store"), llm=llm))
 
 
+GERMAN = {
+    "positive": "Die Bank meldete im dritten Quartal ihre vorrangigen Anleihen.",
+    "negative": "Die Bank meldete im zweiten Quartal ihre vorrangigen Anleihen.",
+}
+
+
+def answers(task: str) -> Script:
+    """As the schema says; a translation of the English documents is German."""
+    return lambda _prompt, _asked: Fill(GERMAN if task == "bitext" else {})
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_server_s_answers_become_records_that_say_what_was_asked(task: str, documents: Path) -> None:
-    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+    with fake_llm(answers(task)) as fake:
         version = run_of(task, documents, reach([fake.url]))
     funnel = version.manifest.funnel
     assert funnel.planned == funnel.accepted + sum(funnel.rejected.values()) + sum(funnel.failed.values())
-    assert set(funnel.failed) <= {"lone_passage"}
+    assert set(funnel.failed) <= {"lone_passage", "wrong_language"}
     assert verify_version(version) == []
     records = [r for r in pq.read_table(version.path / "records").to_pylist() if r["provenance"]["task"] == task]
     assert records
@@ -67,17 +80,23 @@ def test_a_server_s_answers_become_records_that_say_what_was_asked(task: str, do
             assert bool(made[drawn]) == (drawn in used), "a record claims only what was asked for"
 
 
-@pytest.mark.parametrize("task", TEXT_PAIRS)
+@pytest.mark.parametrize(
+    "task",
+    [each if each == "semantic-similarity" else pytest.param(each, marks=pytest.mark.slow) for each in TEXT_PAIRS],
+)
 def test_a_text_pair_keeps_what_was_written_with_it_and_mines_nothing(task: str, documents: Path) -> None:
-    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+    with fake_llm(answers(task)) as fake:
         version = run_of(task, documents, reach([fake.url]), set_gates=[{"name": "consistency"}])
-    records = pq.read_table(version.path / "records").to_pylist()
+    everything = pq.read_table(version.path / "records").to_pylist()
+    records = [record for record in everything if record["provenance"]["task"] == task]
     texts = {row["id"]: row["text"] for row in pq.read_table(version.file("passages.parquet")).to_pylist()}
-    assert version.manifest.methods == {"llm:text": len(records)}
-    assert version.manifest.candidates == {} and "inconsistent" not in version.manifest.funnel.rejected
+    assert records and version.manifest.methods["llm:text"] == len(records)
+    rejects = pq.read_table(version.file("rejects.parquet")).to_pylist()
+    assert not [row for row in rejects if row["task"] == task and row["reason"] == "inconsistent"]
     for record in records:
         passage = " ".join(texts[record["positive"]["passage_id"]].split())
-        assert " ".join(record["query"].split()) in passage, "one side is real text"
+        if issubclass(registry.find("tasks", task), TextPairTask):
+            assert " ".join(record["query"].split()) in passage, "one side is real text"
         assert record["positive"]["text"] not in passage
         made = {(negative["method"], negative["prompt"]) for negative in record["negatives"]}
         assert made <= {("llm", record["provenance"]["prompt"])}
@@ -117,6 +136,27 @@ def test_more_negation_than_does_good_is_refused(documents: Path) -> None:
     plan = {"tasks": {"negation-query": 1, "query-from-passage": 2}}
     with pytest.raises(DomainError, match="'negation-query' has 33% of the plan, and more than 15% does harm"):
         run_of("negation-query", documents, LlmSettings(), plan=plan, generator="llm")
+
+
+def test_a_translation_needs_a_second_language(documents: Path) -> None:
+    plan = {"tasks": {"bitext": 1}, "language": {"en": 1, "en-GB": 1}}
+    with pytest.raises(
+        DomainError, match=r"'bitext' needs two languages at least, and the plan has en, en-GB: add one"
+    ):
+        run_of("query-from-passage", documents, LlmSettings(), plan=plan, generator="llm")
+
+
+@pytest.mark.slow
+def test_a_translation_in_another_language_than_was_drawn_is_asked_for_again_and_then_fails(documents: Path) -> None:
+    english = dict.fromkeys(GERMAN, "The bank reported its senior notes in the second quarter.")
+    with fake_llm(lambda _prompt, _asked: Fill(english)) as fake:
+        version = run_of("bitext", documents, reach([fake.url]))
+    funnel = version.manifest.funnel
+    assert set(funnel.failed) == {"wrong_language"} and sum(funnel.failed.values()) > 80
+    records = pq.read_table(version.path / "records").to_pylist()
+    said = [{each["name"]: each["value"] for each in record["attributes"]} for record in records]
+    assert {each["target_language"] for each in said} <= {"en"}, "sources too short to be told from German ones"
+    assert any("Answer in German" in prompt for prompt in fake.prompts)
 
 
 def test_an_llm_can_not_choose_whom_a_query_is_for_where_the_plan_says_so(documents: Path) -> None:

@@ -23,7 +23,6 @@ from synth.run import create_run, execute
 from synth.store import Store
 from synth.topics.documents import (
     FROM_TOPICS,
-    length_of,
     save_documents,
     subject_of,
     with_invented,
@@ -53,7 +52,7 @@ def test_every_topic_gets_a_document_that_says_who_wrote_it_and_about_what(serve
         assert each.topic.count(" > ") == 2
         assert (each.written_by, each.language) == ("fake", "en")
         assert each.persona in ("p0", "p1")
-    assert {length_of(each.text) for each in library.documents} == {30, 60}
+    assert {len(each.text.split()) for each in library.documents} == {30, 60}
 
 
 def test_what_a_reader_of_documents_learns_of_them(serve: Serve, written: Any, tmp_path: Path) -> None:
@@ -140,8 +139,3 @@ def test_a_domain_without_topics_and_a_call_without_a_server_are_refused(domain:
     domain.write_text(domain.read_text().replace("topics: topics.yaml\n", ""))
     with pytest.raises(DomainError, match="names no topics.*synth topics tree"):
         subject_of(Choices(str(domain)), DocumentFromTopic.prompt, "documents are written by an LLM")
-
-
-@pytest.mark.parametrize(("text", "words"), [("net debt rose", 3), ("净债务在六月下降", 4), ("ราคา rose", 3)])
-def test_length_counts_two_characters_as_a_word_where_no_spaces_part_them(text: str, words: int) -> None:
-    assert length_of(text) == words
