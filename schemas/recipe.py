@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.base import Strict, sha256_of
+from schemas.enrichment import EnrichSettings
 
 Weights = Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)]
 """Relative weights of named choices; they need not sum to one."""
@@ -323,6 +324,7 @@ class Domain(ScoringSettings):
     invention: InventionSettings = InventionSettings()
     instructions: str = ""
     """JSON Lines of task instructions, relative to the domain file."""
+    enrich: EnrichSettings | None = None
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
     stop: StopSettings | None = None

@@ -43,7 +43,7 @@ class NeedleInPassage(PassageTask):
     prompt: ClassVar[str] = "needle"
     instruction: ClassVar[str] = "Given a question, retrieve the document that holds the answer"
     paper: ClassVar[str] = "LongEmbed (arXiv 2404.12096), passkey and needle sets with near-miss needles in real text"
-    exempt: ClassVar[frozenset[str]] = REAL_TEXT
+    exempt: ClassVar[frozenset[str]] = REAL_TEXT | {"garbage"}
     negatives_by_rule: ClassVar[bool] = True
     example: ClassVar[Mapping[str, BaseModel]] = {
         "needle": Query(query="Which code opens the locker of Petra Fenwick from Utrecht?")
