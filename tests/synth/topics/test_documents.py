@@ -87,8 +87,8 @@ def test_what_is_no_document_is_counted_by_reason_and_another_asked_for(serve: S
 
 
 def test_a_document_in_another_language_than_was_asked_for_is_none(serve: Serve, written: Any) -> None:
-    text = "The harbour master of Portsea keeps a list of all vessels. Each entry names the berth and what was paid for it, and the clerk adds the date when the ship leaves the quay."
-    english = json.dumps({"title": "Berths", "text": text})
+    text = "The patient should take the medicine twice a day and come back to the clinic when the symptoms do not improve within a week of the treatment that the doctor recommends."
+    english = json.dumps({"title": "Taking your medicine", "text": text})
     library = written(serve(lambda _prompt, _asked: Say(english)), 1, languages=("de",))
     assert library.documents == []
     assert library.count.failed == {"wrong_language": library.count.asked}
