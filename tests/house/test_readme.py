@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run_one_after_the_other(folder: Path) -> None:
     commands = typed_commands()
     assert len(commands) >= 5
