@@ -64,10 +64,9 @@ def preview(  # noqa: PLR0913 - one parameter a flag
 
     settings = reach(llm or ())
     chosen_store = choose_store(store)
-    local = local_documents(documents, chosen_store, text_field)
     choices = Choices(
         domain=domain,
-        documents=local,
+        documents=local_documents(documents, chosen_store, text_field),
         seed=seed,
         languages=tuple(language or ()),
         personas=personas,
@@ -75,7 +74,7 @@ def preview(  # noqa: PLR0913 - one parameter a flag
         config=config,
         models=tuple(settings.models),
     )
-    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings), [task])
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     looks = _look(resolved, wanted, task, items, settings, chosen_store)
     if as_json:

@@ -21,6 +21,7 @@ from synth.errors import DomainError, InputError
 from synth.files import write_bytes
 from synth.gates import CleaningGate, build_record_gates
 from synth.generators import Answer, Call, Generator, Outcome
+from synth.language import as_found, identify
 from synth.llm.settings import LlmSettings
 from synth.near import find_originals
 from synth.progress import Reporter
@@ -38,6 +39,9 @@ SHORTEST = 0.4
 """Of the words that were asked for: a document with fewer is not what was asked for."""
 NEAR, SHINGLE = 0.6, 3
 """Jaccard similarity of word 3-gram sets from which two documents are one."""
+LETTERS, SURE = 40, 0.8
+"""Of a document whose language is checked: how many it must have, and how likely another language must be. An answer of
+any kind is let pass up to 0.95, which most documents in English are below."""
 RECORDS_A_DOCUMENT = 8
 """With `--limit N` a document is written for so many records."""
 _BLANK = re.compile(
@@ -178,6 +182,9 @@ class _Work:
         title, text = (self._cleaned(part) for part in (said.title, said.text))
         if (length := word_count(text)) < SHORTEST * int(item.length):
             return Failure("too_short", f"{length} of {item.length} words")
+        found = identify(text, LETTERS)
+        if found is not None and found.probability >= SURE and found.language != as_found(item.language):
+            return Failure("wrong_language", f"{found.language} instead of {item.language}")
         if _BLANK.search(text):
             return Failure("blank_left", "a blank to fill in, or a remark of the model")
         topic = self._draw.topic(item.position)

@@ -86,6 +86,14 @@ def test_what_is_no_document_is_counted_by_reason_and_another_asked_for(serve: S
     assert library.count.asked == 8
 
 
+def test_a_document_in_another_language_than_was_asked_for_is_none(serve: Serve, written: Any) -> None:
+    text = "The patient should take the medicine twice a day and come back to the clinic when the symptoms do not improve within a week of the treatment that the doctor recommends."
+    english = json.dumps({"title": "Taking your medicine", "text": text})
+    library = written(serve(lambda _prompt, _asked: Say(english)), 1, languages=("de",))
+    assert library.documents == []
+    assert library.count.failed == {"wrong_language": library.count.asked}
+
+
 def test_a_model_that_repeats_itself_ends_the_asking(serve: Serve, written: Any) -> None:
     same = json.dumps({"title": "Always", "text": " ".join(f"word{n}" for n in range(60))})
     library = written(serve(lambda _prompt, _asked: Say(same)), 3)
