@@ -28,12 +28,12 @@ from synth.gates import CleaningGate, build_record_gates
 from synth.generators import Answer, Call, Outcome
 from synth.ingest import main_language
 from synth.llm.settings import LlmSettings
+from synth.numbers import numbers_of
 from synth.plan import Choice
 from synth.progress import Reporter
 from synth.store import Store
 from synth.tasks import Failure, Task
 from synth.text import normalise, words
-from synth.text_pairs import numbers_of
 
 SHORTENED, PADDED = 0.5, 4
 """Words of a rewritten text, as a multiple of those of its original, beyond which it is no rewriting."""
