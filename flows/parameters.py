@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from schemas.base import Strict
 from schemas.recipe import ModelChoice
 from synth.corpora import Documents
+from synth.enrich.setup import with_enriched
 from synth.errors import InputError
 from synth.fetch import fetch_documents, is_hub
 from synth.llm.budget import Budget
@@ -313,6 +314,7 @@ def open_run(parameters: GenerateParameters) -> Run:
     llm = reach(parameters.llm).model_copy(update=parameters.spending)
     fields = Documents((), parameters.text_field, parameters.title_field, parameters.id_field)
     choices = with_invented(parameters.choices(tuple(llm.models)), store, llm, Silent())
+    choices = with_enriched(choices, fields, store, llm, Silent())
     choices = with_instructions(choices, store, llm, Silent())
     choices = with_derived(choices, fields, store, llm, Silent())
     return create_run(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.base import Strict, sha256_of
+from schemas.enrichment import EnrichSettings
 
 Weights = Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)]
 """Relative weights of named choices; they need not sum to one."""
@@ -19,9 +20,11 @@ Weights = Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1
 class ChunkSettings(Strict):
     """How documents are cut. Sizes are characters; about four make a token."""
 
-    max_chars: Annotated[int, Field(ge=100, le=20_000)] = 900
+    max_chars: Annotated[int, Field(ge=100, le=400_000)] = 900
     min_chars: Annotated[int, Field(ge=1)] = 150
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 0
+    at_headings: bool = True
+    """Whether a heading starts a new passage; else it stays in the text, for passages as long as documents."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -321,6 +324,7 @@ class Domain(ScoringSettings):
     invention: InventionSettings = InventionSettings()
     instructions: str = ""
     """JSON Lines of task instructions, relative to the domain file."""
+    enrich: EnrichSettings | None = None
     limit: Annotated[int, Field(ge=1)] = 300
     """Accepted records asked for when neither documents nor a limit are given."""
     stop: StopSettings | None = None
@@ -330,7 +334,7 @@ class Domain(ScoringSettings):
     persona: PersonaSettings = PersonaSettings()
     gates: list[GateSettings] = [
         GateSettings(name=gate)
-        for gate in "schema garbage text-pair length language repetition truncated generic echo copy leak sensitive".split()
+        for gate in "schema garbage text-pair evidence length language repetition truncated generic echo copy leak sensitive".split()
     ]
     set_gates: list[GateSettings] = [GateSettings(name="consistency"), GateSettings(name="duplicates")]
     mining: MiningSettings = MiningSettings()

@@ -62,12 +62,13 @@ class Attribute(Strict):
 
 
 class Written(Strict):
-    """A text that an LLM wrote to be confused with the positive, kept or not."""
+    """A text that was written or made to be confused with the positive, kept or not."""
 
     text: str
     lacks: str = ""
     """What it does not tell, in the words of the model that wrote it."""
     model: str = ""
+    """Empty where a rule made it."""
     reason: str = ""
     """Why it is no hard negative: `answers`, `copied` …; empty for one that is."""
 
@@ -122,7 +123,7 @@ class Negative(PassageText):
     """
 
     method: str = "mined"
-    """`mined`, `perturbed:KIND` (one fact was changed) or `llm`; in the manner of `Provenance.method`."""
+    """`mined`, `perturbed:KIND` (one fact was changed), `llm` or `rule` (its task made it with the positive)."""
     made_from: str = ""
     """Id of the passage that a made negative is a copy of with changes, else ''."""
     changes: list[Change] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,11 @@ FRUITLESS = 100
 """So many requests in a row that bring nothing new end the asking."""
 _PASSING = ("unasked", "timeout", "connection", "overloaded", "http_5")
 """Failures that another attempt may not have: a run must not keep what they left."""
+
+
+def passing(failed: Mapping[str, int]) -> str:
+    """Of failures by reason those that another attempt may not have, in words; '' for none."""
+    return ", ".join(f"{reason} {n:,}" for reason, n in failed.items() if reason.startswith(_PASSING))
 
 
 class AskedCount(Strict):
@@ -59,11 +64,9 @@ class AskedCount(Strict):
 
     def check_whole(self, what: str) -> None:
         """RunError where requests failed that would do better another time."""
-        missing = {reason: n for reason, n in self.failed.items() if reason.startswith(_PASSING)}
-        if missing:
-            said = ", ".join(f"{reason} {n:,}" for reason, n in missing.items())
+        if missing := passing(self.failed):
             raise RunError(
-                f"the {what} are not all there ({said}); the same command goes on where this one ended, with a larger budget if that was spent"
+                f"the {what} are not all there ({missing}); the same command goes on where this one ended, with a larger budget if that was spent"
             )
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.manifest import Manifest
 from schemas.recipe import GateSettings
+from schemas.record import TEXT_PAIR
 from synth import registry
 from synth.errors import InputError
 from synth.export import ExportResult, default_format
@@ -91,7 +92,9 @@ def render_card(
     licences = manifest.licences if licences is None else licences
     settled = settle(licences)
     template = _ENVIRONMENT.from_string(find_shipped("data", "card.md.j2").read_text(encoding="utf-8"))
-    front_matter = yaml.safe_dump(_front_matter(manifest, configs, settled), sort_keys=False, allow_unicode=True)
+    front_matter = yaml.safe_dump(
+        _front_matter(manifest, configs, settled, survey), sort_keys=False, allow_unicode=True
+    )
     return template.render(
         front_matter=front_matter.rstrip(),
         configs=configs,
@@ -103,21 +106,23 @@ def render_card(
         given=_given(manifest.licences, licences),
         percent=_percent,
         cell=_cell,
-        **_usage(manifest, place),
+        **_usage(manifest, place, survey),
         **_making(manifest, survey),
     )
 
 
-def _usage(manifest: Manifest, place: Place) -> dict[str, object]:
+def _usage(manifest: Manifest, place: Place, survey: Survey) -> dict[str, object]:
     """How it is loaded and trained on."""
     by_persona = manifest.recipe.persona.scope in ("instruction", "both")
+    several = survey.several_instructions and not by_persona
     return {
         "place": place,
         "load": load_line(manifest, place),
         "trains": manifest.splits.get("train", 0) > 0,
         "train_call": _load_call(manifest, place, "train"),
         "base_model": _BASE_MODEL if list(manifest.language) == ["en"] else _BASE_MODEL_OF_MANY_LANGUAGES,
-        "prompts": "" if by_persona else _prompts(manifest.recipe.instruction),
+        "prompts": "" if by_persona or several else _prompts(manifest.recipe.instruction),
+        "several_instructions": several,
         "instruction_by_persona": by_persona,
     }
 
@@ -129,7 +134,9 @@ def _making(manifest: Manifest, survey: Survey) -> dict[str, object]:
         "mining": manifest.recipe.mining,
         "methods": _shares(manifest.methods),
         "extractive": sum(count for method, count in manifest.methods.items() if method.startswith("extractive:")),
-        "written": sum(count for method, count in manifest.methods.items() if method.startswith("llm")),
+        "written": sum(count for method, count in manifest.methods.items() if _is_written_query(method)),
+        "text_pairs": sum(count for method, count in manifest.methods.items() if method.endswith(TEXT_PAIR)),
+        "invented": survey.passage_writers.total(),
         "records": _records(manifest),
         "made": _made(manifest),
         "mining_rule": _mining_rule(manifest),
@@ -153,7 +160,9 @@ def _load_call(manifest: Manifest, place: Place, split: str) -> str:
     return f'load_dataset({where}, "{default_format(manifest)}", split="{split}"{pinned})'
 
 
-def _front_matter(manifest: Manifest, configs: Sequence[ExportResult], settled: Settled) -> dict[str, object]:
+def _front_matter(
+    manifest: Manifest, configs: Sequence[ExportResult], settled: Settled, survey: Survey
+) -> dict[str, object]:
     languages = list(manifest.language)
     return {
         "pretty_name": f"{manifest.name} v{manifest.version}",
@@ -164,10 +173,14 @@ def _front_matter(manifest: Manifest, configs: Sequence[ExportResult], settled: 
         "size_categories": [_size(_records(manifest))],
         **_sources(manifest),
         "annotations_creators": ["found" if manifest.is_imported else "machine-generated"],
-        "language_creators": ["machine-generated"] if _is_written(manifest) else ["found"],
+        "language_creators": ["machine-generated"] if _is_written(manifest) or survey.passage_writers else ["found"],
         "tags": ["sentence-transformers", *([] if manifest.is_imported else ["synthetic"]), "embeddings", "synth"],
         "configs": [_config(result, default_format(manifest)) for result in configs],
     }
+
+
+def _is_written_query(method: str) -> bool:
+    return method.startswith("llm") and not method.endswith(TEXT_PAIR)
 
 
 def _is_written(manifest: Manifest) -> bool:

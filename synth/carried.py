@@ -113,11 +113,11 @@ def _records_path(shard: Shard, run_folder: Path) -> Path:
 
 
 def renewed(record: Row, mined: Mined, wanted: int) -> Row:
-    """A carried record with what was mined for it now; what an LLM wrote for it stays."""
+    """A carried record with what was mined for it now; what was written or made with it stays."""
     positives = [record["positive"], *record["more_positives"]]
     found = mined.positives[: len(positives)]
     placed = [old | {"score": new["score"], "rank": new["rank"]} for old, new in zip(positives, found, strict=True)]
-    written = [negative for negative in record["negatives"] if negative["method"] == "llm"]
+    written = [negative for negative in record["negatives"] if negative["method"] in ("llm", "rule")]
     return record | {
         "positive": placed[0],
         "more_positives": placed[1:],
@@ -279,8 +279,9 @@ def _records(
 
 
 def _kept_columns(parent: VersionRef) -> list[str]:
-    """Columns of a record that are not made again: negatives only where an LLM wrote some."""
-    mined = {"in_batch_mask"} if parent.manifest.negatives.get("llm") else {"in_batch_mask", "negatives"}
+    """Columns of a record that are not made again: negatives only where some were written or made with the record."""
+    stay = any(parent.manifest.negatives.get(method) for method in ("llm", "rule"))
+    mined = {"in_batch_mask"} if stay else {"in_batch_mask", "negatives"}
     return [name for name in RECORDS.names if name not in mined]
 
 

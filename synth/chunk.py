@@ -30,11 +30,11 @@ def chunk_document(text: str, settings: ChunkSettings, language: str = "en") -> 
     """Passages of a document, in order.
 
     Sentences are never cut unless one alone exceeds `max_chars`; headings (Markdown `#`)
-    start a new passage and are kept apart from the text. A passage shorter than
+    start a new passage and are kept apart from the text, or else stay in it (`at_headings`). A passage shorter than
     `min_chars` joins the one before it in its section, or stands alone where there is none.
     """
     chunks: list[Chunk] = []
-    for heading, section in _sections(text):
+    for heading, section in _sections(text) if settings.at_headings else [("", _Span(0, len(text)))]:
         sentences = [
             piece for s in _sentences(text, section, language) for piece in _pieces(text, s, settings.max_chars)
         ]

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 
 from schemas.manifest import Manifest
+from schemas.record import TEXT_PAIR
 from synth.drift import Histogram, Shift, ks_distance, shift_of_counts, shift_of_numbers
 from synth.duck import bounded_session, parquet
 from synth.errors import StoreError
@@ -44,7 +45,8 @@ NUMBERS = {
         "list_filter(negatives, lambda each: each.method = 'mined'), lambda each: each.score)), 4)"
     ),
 }
-"""Lengths are characters, scores the teacher's; only mined negatives have a score, and nothing of an import has one."""
+"""Lengths are characters, scores the teacher's; only mined negatives have a score, and no import and no text pair has one."""
+_UNSCORED = f"ends_with(provenance.method, '{TEXT_PAIR}')"
 _COUNTED = {"task": "provenance.task", "query type": "provenance.query_type", "language": "language"}
 _QUANTILES = {"p5": 0.05, "median": 0.5, "p95": 0.95}
 
@@ -123,8 +125,10 @@ def _read(session: duckdb.DuckDBPyConnection, name: str, version: VersionRef) ->
     """One pass over the records: everything that is compared, as numbers."""
     session.execute(f"CREATE VIEW {name}_records AS SELECT * FROM {parquet(version.record_files())}")
     hashed = ", ".join(f"{expression} AS {column}" for column, expression in COMPARED.items())
+    unscored = _UNSCORED if version.manifest.is_scored else "true"
     told = {
-        name: "NULL" if "score" in each and not version.manifest.is_scored else each for name, each in NUMBERS.items()
+        name: f"CASE WHEN NOT ({unscored}) THEN {each} END" if "score" in each else each
+        for name, each in NUMBERS.items()
     }
     numbers = ", ".join(f"{expression} AS number_{place}" for place, expression in enumerate(told.values()))
     session.execute(

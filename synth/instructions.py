@@ -6,7 +6,7 @@ topic, those suit any passage and one of them is drawn. Without either the task 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from schemas.base import sha256_of
 from schemas.instruction import TaskInstruction
 from synth import registry
-from synth.errors import DomainError
+from synth.errors import DomainError, InputError
 from synth.plan import Item
 from synth.text import draw
 
@@ -91,3 +91,12 @@ def _parse(path: Path, number: int, line: str) -> TaskInstruction:
 def takes_instruction(task: str) -> bool:
     """Whether records of a task have an instruction of their own, which a list may pin."""
     return task in registry.names("tasks") and hasattr(registry.find("tasks", task), "instructing")
+
+
+def check_used(tasks: Iterable[str], listed: Iterable[str]) -> None:
+    """InputError where no task of a plan takes an instruction of a list, given the tasks that the list is for."""
+    suiting = sorted(set(listed))
+    if not set(tasks) & set(suiting):
+        raise InputError(
+            f"--instructions: the plan has no task that takes one of these, which are for {', '.join(suiting)}; give one of them a weight with --config (plan: {{tasks: {{{suiting[0]}: 1}}}}), or leave --instructions out"
+        )

@@ -160,10 +160,16 @@ def step_model(recipe: Recipe, step: str, item: Item) -> str:
 
 
 @lru_cache(maxsize=4096)
-def spread(number: int) -> float:
-    """The van der Corput sequence in base 2: 0, 1/2, 1/4, 3/4, 1/8 …; every beginning of it is spread over [0, 1)."""
-    digits = f"{number:b}"
-    return int(digits[::-1], 2) / (1 << len(digits))
+def spread(number: int, base: int = 2) -> float:
+    """The van der Corput sequence, in base 2: 0, 1/2, 1/4, 3/4, 1/8 …; every beginning of it is spread over [0, 1).
+
+    What is drawn in one base is spread within each value of what is drawn in another that has no factor of it (Halton).
+    """
+    point, unit = 0, 1
+    while number:
+        number, digit = divmod(number, base)
+        point, unit = point * base + digit, unit * base
+    return point / unit
 
 
 class _Languages:

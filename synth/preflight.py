@@ -14,7 +14,7 @@ from schemas.base import Strict
 from schemas.recipe import Recipe
 from synth.corpus import Corpus
 from synth.generators import Call, Equipment
-from synth.generators.llm import Llm, first_messages, steps_of_call
+from synth.generators.llm import Llm, first_messages, steps_to_ask
 from synth.llm.endpoints import Endpoint, fetch
 from synth.llm.settings import LlmSettings
 from synth.progress import Reporter
@@ -49,7 +49,7 @@ def forecast(
     follows does not ask for them again.
     """
     settings = equipment.llm or LlmSettings()
-    steps = sum(len(steps_of_call(call)) for call in calls) / len(calls)
+    steps = sum(len(steps_to_ask(call)) for call in calls) / len(calls)
     endpoint = settings.endpoints[0] if settings.endpoints else None
     rendered = [first_messages(call) for call in calls]
     counter = endpoint if endpoint is not None and ask_count([Message("user", "?")], endpoint) is not None else None

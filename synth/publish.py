@@ -176,7 +176,7 @@ def _records_of(
         mined.positives[0]["text"] = row["positive"] or mined.positives[0]["text"]
         licence = licences[row["passage"]]
         records.append(_record(row, mined, miner.workshop, licence))
-        tally.written.update(each["reason"] or "kept" for each in row["written"])
+        tally.written.update(each["reason"] or "kept" for each in row["written"] if each["model"])
     return records
 
 

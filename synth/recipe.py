@@ -18,7 +18,7 @@ from synth.domains import LoadedDomain, check_parts, hash_personas, load_domain,
 from synth.errors import DomainError, InputError, suggest
 from synth.evaluation import EvaluationSet, read_evaluations
 from synth.gates import build_record_gates, build_set_gates
-from synth.instructions import NONE_PINNED, Instructions, load_instructions
+from synth.instructions import NONE_PINNED, Instructions, check_used, load_instructions
 from synth.language import primary, weigh_languages
 from synth.licences import check_licence
 from synth.prompts import load_prompt
@@ -91,8 +91,8 @@ class Resolved:
     """Whether the parent's own passages are the documents (`synth.refine`)."""
 
 
-def resolve(choices: Choices) -> Resolved:
-    """The recipe that `choices` mean; a teacher's server is asked for its model.
+def resolve(choices: Choices, looked_at: Iterable[str] = ()) -> Resolved:
+    """The recipe that `choices` mean, for the plan's tasks and those `looked_at`; a teacher's server is asked for its model.
 
     Raises DomainError and InputError before anything is written.
     """
@@ -108,7 +108,7 @@ def resolve(choices: Choices) -> Resolved:
     persona_file = choices.personas or loaded.personas
     personas = load_personas(persona_file)
     facts = load_facts(loaded)
-    instructions = _pinned(loaded, choices)
+    instructions = _pinned(loaded, choices, looked_at)
     shipped = not choices.documents
     scoring = reach_scoring(domain)
     domain = on_scale(domain, scoring)
@@ -152,11 +152,14 @@ def _limit(domain: Domain, choices: Choices) -> int | None:
     return limit
 
 
-def _pinned(loaded: LoadedDomain, choices: Choices) -> Instructions:
+def _pinned(loaded: LoadedDomain, choices: Choices, looked_at: Iterable[str]) -> Instructions:
     """The list that a flag names, else the domain's; tasks that take from it all ask an LLM."""
     if loaded.domain.generator == LLM:
         path = choices.instructions or (loaded.instructions if loaded.domain.instructions else None)
-        return load_instructions(path) if path else NONE_PINNED
+        found = load_instructions(path) if path else NONE_PINNED
+        if choices.instructions:
+            check_used([*loaded.domain.plan.tasks, *looked_at], (each.task for each in found.listed))
+        return found
     if choices.instructions:
         raise InputError(
             "--instructions is for tasks that ask an LLM, and there is none: add --llm URL, or leave it out"

@@ -101,7 +101,8 @@ def _written(
     task_input: TaskInput, recipe: Recipe, answer: Answer, record: Pair, gates: Sequence[RecordGate]
 ) -> list[Written]:
     if record.is_text_pair:
-        return written_with(record, answer.model)
+        by_rule = getattr(registry.find("tasks", record.provenance.task), "negatives_by_rule", False)
+        return written_with(record, "" if by_rule else answer.model)
     if WRITE not in answer.outputs:
         return []
     model = step_model(recipe, WRITE, task_input.item)

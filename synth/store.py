@@ -4,6 +4,7 @@ STORE/runs/RUN_ID/…            everything one execution made, stage by stage
 STORE/corpora/KEY/…            passages by the documents they are of, shared by all runs
 STORE/answers/GENERATION/…     what LLMs answered, shared by all runs
 STORE/personas/KEY.jsonl       personas derived for a run, by documents and settings
+STORE/enriched/KEY.jsonl       documents of a run, those of chosen sources rewritten, with their originals
 STORE/invented/KEY.jsonl       documents and task instructions written for a run, by topics and settings
 STORE/pools/KEY/…              passages of pairs of one's own, and their score tables
 STORE/sources/NAME/COMMIT/…   documents fetched from the Hub, as they were at a commit
@@ -146,6 +147,10 @@ class Store:
     @property
     def personas(self) -> Path:
         return self.root / "personas"
+
+    @property
+    def enriched(self) -> Path:
+        return self.root / "enriched"
 
     @property
     def invented(self) -> Path:

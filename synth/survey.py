@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth.export.instruct import instructions_of
 from synth.export.lengths import Lengths, load_counter, measure_lengths
 from synth.files import read_batches
 from synth.store import VersionRef
@@ -40,9 +41,13 @@ class Survey:
     """Counts over a version's files."""
 
     writers: Counter[Writer] = field(default_factory=Counter)
-    """Records by the model that wrote their query."""
+    """Records by the model that wrote their query, or the positive of a text pair."""
     negative_writers: Counter[str] = field(default_factory=Counter)
     """Negatives by the model that wrote them."""
+    passage_writers: Counter[str] = field(default_factory=Counter)
+    """Records by the model that invented the document they were made from."""
+    several_instructions: bool = False
+    """Whether records differ in their instruction."""
     judges: Counter[str] = field(default_factory=Counter)
     """Records by the model that judged them."""
     dropped: Counter[str] = field(default_factory=Counter)
@@ -54,12 +59,13 @@ class Survey:
     @property
     def models(self) -> list[str]:
         """Names of all models that wrote any text of it."""
-        return sorted({writer.name for writer in self.writers} | set(self.negative_writers))
+        return sorted({writer.name for writer in self.writers} | {*self.negative_writers, *self.passage_writers})
 
 
 def survey_version(version: VersionRef) -> Survey:
     """Read the records and rejects once, in batches."""
-    survey = Survey(lengths=measure_lengths(version, load_counter(None)))
+    several = len(instructions_of(version)) > 1
+    survey = Survey(lengths=measure_lengths(version, load_counter(None)), several_instructions=several)
     drawn: list[tuple[int, str, Example]] = []
     for batch in _batches(version):
         _count_writers(batch, survey)
@@ -84,6 +90,7 @@ def _count_writers(batch: pa.RecordBatch, survey: Survey) -> None:
     ).filter(pc.not_equal(provenance.field("generator_model"), ""))
     for row in models.group_by(["name", "revision"]).aggregate([([], "count_all")]).to_pylist():
         survey.writers[Writer(row["name"], row["revision"])] += row["count_all"]
+    survey.passage_writers.update(_counted(provenance.field("passage_written_by")))
     negatives = pc.list_flatten(batch["negatives"])
     survey.negative_writers.update(_counted(pc.struct_field(negatives, "generator_model")))
     survey.judges.update(_counted(pc.struct_field(batch["judgement"], "model")))

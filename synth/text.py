@@ -43,11 +43,10 @@ TOKEN = re.compile(
     re.UNICODE,
 )
 """A word or number, or one letter with its signs where no spaces stand between words."""
+UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+"""Text of a script that puts no spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese."""
 _FIRST_UNSPACED = "\u0e01"
 _SPACE = re.compile(r"\s+")
-
-UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-"""A character of a script that puts no spaces between words, Katakana and vowel signs with them."""
 
 STOP_WORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being below between both but by
@@ -59,9 +58,16 @@ STOP_WORDS = frozenset(
 """English function words; they carry no content for titles and keyword queries."""
 
 
-@lru_cache(maxsize=1024)
 def normalise(text: str) -> str:
     """NFKC, lower case, single spaces: texts that differ only in these are the same text."""
+    return _normalise(text) if len(text) <= _KEPT_CHARS else _normalise.__wrapped__(text)
+
+
+_KEPT_CHARS = 4_096
+
+
+@lru_cache(maxsize=1024)
+def _normalise(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()
 
 

@@ -13,7 +13,7 @@ from sentencex import get_sentence_boundaries
 
 from synth.language import identify, primary
 from synth.numbers import figures, times
-from synth.text import UNSPACED
+from synth.text import UNSPACED_RUN
 
 SHORTEST, LONGEST = -3.0, 3.5
 """Bounds of `surprise`; docs/measurements.md has what lies outside."""
@@ -36,7 +36,6 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _DEVANAGARI = re.compile("[\u0900-\u0963\u0970-\u097f]")
 _LATIN = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff]")
 _MEASURED = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff\u0900-\u097f\u3400-\u9fff\uf900-\ufaff]")
-_UNSPACED = re.compile(f"{UNSPACED.pattern}+")
 _IN_HAN, _IN_DEVANAGARI = 3.14, 1.15
 """Latin letters that a character is worth."""
 _VERBOSITY = {"en": 1.0, "de": 1.16, "fr": 1.14, "zh": 1.1, "hi": 1.09}
@@ -80,7 +79,7 @@ def left_as_it_was(source: str, target: str) -> str:
         plain = sum(word[0].isalpha() and not word[0].isupper() and len(word) > 1 for word in run)
         if plain > 1 and tuple(word.casefold() for word in run) in there:
             return " ".join(run)
-    for found in _UNSPACED.finditer(target):
+    for found in UNSPACED_RUN.finditer(target):
         for start in range(found.start(), found.end() - _CHARACTERS_LEFT + 1):
             if target[start : start + _CHARACTERS_LEFT] in source:
                 return target[start : start + _CHARACTERS_LEFT]

@@ -111,7 +111,7 @@ def read_written(outputs: Outputs, model: str, positives: Sequence[str], *, chec
 
 
 def written_with(record: Pair, model: str) -> list[Written]:
-    """The negatives of a text pair, each kept or with the reason why not."""
+    """The negatives of a text pair, each kept or with the reason why not; `model` is empty where a rule made them."""
     written: list[Written] = []
     for text in (each.strip() for each in record.written):
         known = [record.positive.text, *(each.text for each in written if not each.reason)]
@@ -126,13 +126,13 @@ def negatives_of(
     """The written texts of a record that are kept, as its negatives; no teacher scored them."""
     return [
         Negative(
-            passage_id=f"{positive['passage_id']}~llm-{hash64(each['text']):016x}",
+            passage_id=f"{positive['passage_id']}~{'llm' if each['model'] else 'rule'}-{hash64(each['text']):016x}",
             document_id=positive["document_id"],
             text=each["text"],
-            method="llm",
+            method="llm" if each["model"] else "rule",
             made_from=positive["passage_id"],
             generator_model=each["model"],
-            prompt=prompt,
+            prompt=prompt if each["model"] else "",
         )
         for each in written
         if not each["reason"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from schemas.audit import AuditKey, AuditRow, ShownNegative, Stratum
 from schemas.base import sha256_of
 from schemas.manifest import Manifest
-from schemas.record import Judgement, Pair
+from schemas.record import TEXT_PAIR, Judgement
 from synth.audit.guide import render_guide
 from synth.audit.page import render_page
 from synth.audit.sample import Population
@@ -114,6 +114,7 @@ def _rows(
 
 def _row(number: int, place: int, shown: Shown, negatives: Sequence[dict[str, str]], judge: Judge) -> AuditRow:
     judgement = Judgement(**shown.judgement) if shown.judgement else None
+    is_text_pair = shown.method.endswith(TEXT_PAIR)
     return AuditRow(
         number=number,
         id=shown.id,
@@ -124,7 +125,7 @@ def _row(number: int, place: int, shown: Shown, negatives: Sequence[dict[str, st
         task=shown.task,
         method=shown.method,
         judgement=judgement,
-        kept_by_judge=judge.judge(Pair.model_construct(judgement=judgement)).keep if judgement else None,
+        kept_by_judge=judge.weigh(judgement, is_text_pair=is_text_pair).keep if judgement else None,
         negatives=[ShownNegative(passage_id=each["passage_id"], method=each["method"]) for each in negatives],
         negatives_held=len(shown.negatives),
     )

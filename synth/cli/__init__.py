@@ -15,6 +15,7 @@ from synth.cli import (
     deploy,
     doctor,
     domains,
+    enrich,
     export,
     gate,
     gc,
@@ -56,6 +57,7 @@ app.command()(preview.preview)
 app.command()(refine.refine)
 app.command()(resume.resume)
 app.add_typer(domains.app)
+app.add_typer(enrich.app)
 app.command()(tasks.tasks)
 app.command()(doctor.doctor)
 app.add_typer(personas.app)

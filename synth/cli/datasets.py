@@ -1,4 +1,4 @@
-"""`synth datasets list | show | diff | verify | restore | export`."""
+"""`synth datasets list | show | diff | lengths | verify | restore | export`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import typer
 from synth.cli import diff, restore
 from synth.cli.croissant import croissant
 from synth.cli.export import export
+from synth.cli.lengths import lengths
 from synth.cli.output import JsonOption, StoreOption, out, show_json
 
 app = typer.Typer(
     name="datasets", help="List, show, compare, verify, restore and export published versions.", no_args_is_help=True
 )
 app.command("diff")(diff.diff)
+app.command("lengths")(lengths)
 app.command("restore")(restore.restore)
 
 ReferenceArgument = Annotated[

@@ -252,16 +252,19 @@ def generate(  # noqa: PLR0913 - one parameter a flag
 def derived(choices: Choices, fields: Sequence[str | None], store: Store, settings: LlmSettings) -> Choices:
     """The choices with documents, instructions and personas that an LLM makes first, where these are chosen."""
     from synth.corpora import Documents
+    from synth.enrich.setup import wants_enrichment, with_enriched
     from synth.personas.documents import FROM_DOCUMENTS, with_derived
     from synth.topics.documents import FROM_TOPICS, with_invented
     from synth.topics.instructions import with_instructions
 
-    if choices.personas != FROM_DOCUMENTS and FROM_TOPICS not in (*choices.documents, choices.instructions):
+    made = choices.personas == FROM_DOCUMENTS or FROM_TOPICS in (*choices.documents, choices.instructions)
+    if not made and not wants_enrichment(choices):
         return choices
     from synth.cli.progress import choose_reporter
 
     with choose_reporter() as reporter:
         known = with_invented(choices, store, settings, reporter)
+        known = with_enriched(known, Documents((), *fields), store, settings, reporter)
         known = with_instructions(known, store, settings, reporter)
         return with_derived(known, Documents((), *fields), store, settings, reporter)
 

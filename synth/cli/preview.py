@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from schemas.record import TEXT_PAIR
 from synth.cli.generate import (
     ConfigOption,
     DocumentsOption,
     DomainOption,
     IdFieldOption,
+    InstructionsOption,
+    LanguageOption,
     LlmOption,
     PersonasOption,
     SeedOption,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from synth.preview import Look
     from synth.prompts import Message
     from synth.recipe import Resolved
+    from synth.rows import ItemRow
     from synth.store import Store
 
 
@@ -41,7 +45,9 @@ def preview(  # noqa: PLR0913 - one parameter a flag
     title_field: TitleFieldOption = None,
     id_field: IdFieldOption = None,
     seed: SeedOption = None,
+    language: LanguageOption = None,
     personas: PersonasOption = None,
+    instructions: InstructionsOption = None,
     config: ConfigOption = None,
     llm: LlmOption = None,
     store: StoreOption = None,
@@ -57,11 +63,18 @@ def preview(  # noqa: PLR0913 - one parameter a flag
     from synth.store import choose_store
 
     settings = reach(llm or ())
-    given = {"seed": seed, "personas": personas, "config": config, "models": tuple(settings.models)}
     chosen_store = choose_store(store)
-    local = local_documents(documents, chosen_store, text_field)
-    choices = Choices(domain=domain, documents=local, **given)  # type: ignore[arg-type]
-    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings))
+    choices = Choices(
+        domain=domain,
+        documents=local_documents(documents, chosen_store, text_field),
+        seed=seed,
+        languages=tuple(language or ()),
+        personas=personas,
+        instructions=instructions,
+        config=config,
+        models=tuple(settings.models),
+    )
+    resolved = resolve(derived(choices, (text_field, title_field, id_field), chosen_store, settings), [task])
     wanted = Documents(tuple(resolved.documents), text_field, title_field, id_field)
     looks = _look(resolved, wanted, task, items, settings, chosen_store)
     if as_json:
@@ -94,7 +107,7 @@ def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
 
 
 def _as_json(look: Look) -> dict[str, Any]:
-    from synth.generators.llm import steps_of_call
+    from synth.generators.llm import steps_to_ask
 
     item = look.call.input.item
     return {
@@ -102,16 +115,30 @@ def _as_json(look: Look) -> dict[str, Any]:
         "passage": look.call.input.passage.id,
         **drawn(item),
         "messages": _plain(look.messages),
-        "schema": steps_of_call(look.call)[0].output.model_json_schema(),
+        "schema": steps_to_ask(look.call)[0].output.model_json_schema(),
         "later": [
             {"step": step.name, "messages": _plain(messages), "schema": step.output.model_json_schema()}
             for step, messages in look.later
         ],
         "results": {
-            model: {"query": row.query, "status": row.status, "reason": row.reason, "detail": row.detail}
+            model: {
+                "query": row.query,
+                **_texts(row),
+                "status": row.status,
+                "reason": row.reason,
+                "detail": row.detail,
+            }
             for model, row in sorted(look.rows.items())
         },
     }
+
+
+def _texts(row: ItemRow) -> dict[str, Any]:
+    """What was written for a text pair beside its instruction; nothing for a query about a passage."""
+    if not row.method.endswith(TEXT_PAIR):
+        return {}
+    negatives = [each.text for each in row.written]
+    return {"instruction": row.instruction, "positive": row.positive, "negatives": negatives}
 
 
 def _show(looks: list[Look]) -> None:
@@ -120,11 +147,11 @@ def _show(looks: list[Look]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from synth.generators.llm import steps_of_call
+    from synth.generators.llm import steps_to_ask
 
     first = looks[0]
     out.print(f"[bold]prompt[/] of item {first.call.input.item.position}, as it is sent")
-    for step, messages in [(steps_of_call(first.call)[0], first.messages), *first.later]:
+    for step, messages in [(steps_to_ask(first.call)[0], first.messages), *first.later]:
         if messages is not first.messages:
             out.print(f"[bold]then, step {escape(step.name)}[/]")
         for message in messages:
@@ -152,4 +179,10 @@ def _cell(look: Look, model: str) -> str:
         return ""
     word = row.status if row.status == "accepted" else f"{row.status}: {row.reason}"
     colour = {"accepted": "green", "rejected": "yellow", "failed": "red"}[row.status]
-    return f"{escape(row.query or row.detail)}\n[{colour}]{escape(word)}[/]"
+    told = _texts(row)
+    lines = [escape(row.query or row.detail)]
+    if told:
+        lines.insert(0, f"[dim]{escape(told['instruction'])}[/]")
+        lines += [f"[bold]positive[/] {escape(told['positive'])}"]
+        lines += [f"[bold]negative[/] {escape(text)}" for text in told["negatives"]]
+    return "\n".join([*lines, f"[{colour}]{escape(word)}[/]"])

@@ -2,7 +2,8 @@
 
 A query is compared with the evaluation queries, its positives with the passages that answer
 them (`synth.decontaminate`); the two are counted apart, because a passage that is also in an
-evaluation corpus is another thing than a question that was seen. With `cosine` a query as near
+evaluation corpus is another thing than a question that was seen. The positive of a text pair is
+such a text as its query is, so it is compared with the evaluation queries as well. With `cosine` a query as near
 as that to an evaluation query is dropped too: embeddings know no threshold at which two
 questions are the same, so this is off unless asked for, and has a reason of its own.
 """
@@ -83,19 +84,27 @@ class Contamination:
     def _measures(self, view: SetView, evaluation: EvaluationSet) -> Iterator[tuple[str, Find]]:
         yield "contaminated_query", lambda rows: self._matcher(evaluation.queries).find(view.queries(rows))
         if self.settings.positives and evaluation.passages:
-            yield "contaminated_positive", partial(self._positives, view, evaluation)
+            yield "contaminated_positive", partial(self._positives, view, evaluation.passages)
+        if self.settings.positives and not view.is_searched.all():
+            yield "contaminated_positive", partial(self._written, view, evaluation.queries)
         if self.settings.cosine is not None:
             yield "contaminated_embedding", partial(self._alike, view, evaluation, self.settings.cosine)
 
     def _matcher(self, references: Mapping[str, str]) -> Matcher:
         return Matcher(references, self.settings.containment, self.settings.near)
 
-    def _positives(self, view: SetView, evaluation: EvaluationSet, rows: Ints) -> dict[int, Match]:
+    def _written(self, view: SetView, references: Mapping[str, str], rows: Ints) -> dict[int, Match]:
+        """Of the text pairs alone."""
+        places = np.flatnonzero(~view.is_searched[rows])
+        found = self._positives(view, references, rows[places])
+        return {int(places[number]): match for number, match in found.items()}
+
+    def _positives(self, view: SetView, references: Mapping[str, str], rows: Ints) -> dict[int, Match]:
         owner: list[int] = []
         texts = (
             text for number, positives in enumerate(view.positives(rows)) for text in _owned(positives, number, owner)
         )
-        found = self._matcher(evaluation.passages).find(texts)
+        found = self._matcher(references).find(texts)
         return {owner[number]: match for number, match in sorted(found.items(), reverse=True)}
 
     def _alike(self, view: SetView, evaluation: EvaluationSet, cosine: float, rows: Ints) -> dict[int, Match]:

@@ -3,7 +3,8 @@
 Exact: equal after NFKC, lower case and white space. Near: Jaccard similarity of the word
 sets at or above `near`, unless the queries differ in a number (the same question about
 another year is another question). Alike, where `cosine` is set: the cosine of their vectors,
-with the same exception. All pairs count, none is sampled.
+with the same exception. All pairs count, none is sampled. The query of a text pair, a text of a
+passage, is compared with those of its task: classified and paraphrased, one sentence makes two records.
 
 A query is dropped for an earlier one that is kept when it is compared, never for one that is
 dropped itself: what resembles only dropped queries stays. Measures follow one another, so a
@@ -98,7 +99,8 @@ class Duplicates:
 
     def _alike(self, view: SetView, cosine: float, rows: Ints) -> Ints:
         embedder = view.background.require_vectors(self.name)
-        return find_alike_originals(view.embedding(rows, embedder), _kinds(view.queries(rows)), cosine)
+        kinds = _kinds(view.queries(rows)) ^ _kept_apart(view, rows)
+        return find_alike_originals(view.embedding(rows, embedder), kinds, cosine)
 
     def _alike_earlier(self, view: SetView, cosine: float, earlier: EarlierQueries, rows: Ints) -> Ints:
         embedder = view.background.require_vectors(self.name)
@@ -118,16 +120,30 @@ def _found(alive: Mask, find: Callable[[Ints], Ints]) -> Iterator[tuple[int, int
 
 
 def _equal(view: SetView, rows: Ints) -> Ints:
-    _, first, group = np.unique(view.query_key[rows], return_index=True, return_inverse=True)
+    keys = view.query_key[rows] ^ _kept_apart(view, rows)
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     originals = first[group]
     return np.where(originals < np.arange(len(rows)), originals, -1)
+
+
+def _kept_apart(view: SetView, rows: Ints) -> Kinds:
+    """A hash of the task of each text pair; 0 for queries about passages, which are compared with one another."""
+    apart = np.zeros(len(rows), dtype=np.uint64)
+    if view.task is None:
+        return apart
+    tasks, searched = view.task[rows], view.is_searched[rows]
+    for name in np.unique(tasks[~searched]).tolist():
+        apart[~searched & (tasks == name)] = hash64(name)
+    return apart
 
 
 def _near(view: SetView, near: float, earlier: Sequence[str], rows: Ints) -> Ints:
     kinds: list[int] = []
     sets = read_shingles(_noting_kinds(chain(earlier, view.queries(rows)), kinds), QUERY_SHINGLE)
     kind = np.asarray(kinds, dtype=np.uint64)
-    return find_nearest_of(sets, len(earlier), near, kind) if earlier else find_originals(sets, near, kind)
+    if earlier:
+        return find_nearest_of(sets, len(earlier), near, kind)
+    return find_originals(sets, near, kind ^ _kept_apart(view, rows))
 
 
 def _kinds(queries: Iterable[str]) -> Kinds:

@@ -57,9 +57,13 @@ class Judge:
         judgement = record.judgement
         if judgement is None:
             return Verdict(gate=self.name, keep=True, detail="not judged")
+        return self.weigh(judgement, is_text_pair=record.is_text_pair)
+
+    def weigh(self, judgement: Judgement, *, is_text_pair: bool) -> Verdict:
+        """What a judgement comes to."""
         if judgement.probability is None:
-            return self._weigh(judgement, record.is_text_pair)
-        return self._compare(judgement.probability, record.is_text_pair)
+            return self._grade(judgement, is_text_pair)
+        return self._compare(judgement.probability, is_text_pair)
 
     def _compare(self, probability: float, is_text_pair: bool) -> Verdict:
         if probability >= self._least:
@@ -67,7 +71,7 @@ class Judge:
         reason, detail = "wrong_pair" if is_text_pair else "irrelevant", f"probability {probability:g}"
         return Verdict(gate=self.name, keep=False, reason=reason, score=probability, detail=detail)
 
-    def _weigh(self, judgement: Judgement, is_text_pair: bool) -> Verdict:
+    def _grade(self, judgement: Judgement, is_text_pair: bool) -> Verdict:
         found = {axis: getattr(judgement, axis) for axis in self._bounds}
         grades = {axis: grade for axis, grade in found.items() if grade is not None}
         mean = round(sum(grades.values()) / len(grades), 4)

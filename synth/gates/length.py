@@ -35,7 +35,7 @@ class Length:
         max_words: _Size = 64
         min_chars: _Size = 8
         max_chars: _Size = 600
-        max_passage_chars: _Size = 20_000
+        max_passage_chars: _Size = 400_000
 
         @model_validator(mode="after")
         def _ordered(self) -> Self:

@@ -207,7 +207,7 @@ class _Talk:
     def _begin(self, call: Call) -> Iterator[Outcome]:
         self._archive.begin(call.input.item.position)
         self._open += 1
-        first, *rest = _steps_to_ask(call)
+        first, *rest = steps_to_ask(call)
         yield from self._take(_Turn(call, first, tuple(rest), self._model_of(first, call)))
 
     def _take(self, turn: _Turn) -> Iterator[Outcome]:
@@ -311,14 +311,9 @@ class _Talk:
         return Outcome(turn.call, result)
 
 
-def steps_of_call(call: Call) -> tuple[Step, ...]:
-    """All that may be asked about an item, in order."""
-    return steps_of(call.task) + call.more
-
-
-def _steps_to_ask(call: Call) -> list[Step]:
-    """The steps from the first one on that is asked for the item: an instruction that is pinned is not invented."""
-    steps = list(steps_of_call(call))
+def steps_to_ask(call: Call) -> list[Step]:
+    """What may be asked, from the first step on that is asked for the item: an instruction that is pinned is not invented."""
+    steps = [*steps_of(call.task), *call.more]
     while steps[0].when is not None and not steps[0].when(call.input, {}):
         del steps[0]
     return steps
@@ -326,13 +321,13 @@ def _steps_to_ask(call: Call) -> list[Step]:
 
 def first_messages(call: Call) -> list[Message]:
     """What a call asks first."""
-    return _render(_steps_to_ask(call)[0], call, {})
+    return _render(steps_to_ask(call)[0], call, {})
 
 
 def asked_after(call: Call, outputs: Outputs) -> Iterator[tuple[Step, list[Message]]]:
     """The steps that were asked after the first one, with what each asked; `outputs` is what came of all."""
     known: dict[str, Any] = {}
-    for step in steps_of_call(call):
+    for step in steps_to_ask(call):
         if step.name in outputs:
             if known:
                 yield step, _render(step, call, known)

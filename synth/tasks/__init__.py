@@ -149,6 +149,7 @@ class Task(Protocol):
     - `most_share`: of a plan that it may have, 0 to 1
     - `exempt`: gates that do not suit its queries
     - `tokens`: of its answer, where that needs more than the recipe's `sampling.max_tokens`
+    - `negatives_by_rule`: whether its drafts have negatives that no LLM wrote
     - `instructing`: the step in which its instruction is invented, where no list has one
     """
 

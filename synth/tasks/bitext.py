@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from schemas.base import Strict
 from schemas.record import Pair
-from synth.language import primary
+from synth.language import named, primary
 from synth.numbers import figures
 from synth.tasks import Draft, Failure, Outputs, TaskInput
 from synth.text_pairs import TextPairTask, excerpt_of
@@ -83,7 +83,7 @@ class Bitext(TextPairTask):
     def prompt_inputs(cls, task_input: TaskInput, outputs: Outputs) -> dict[str, Any]:
         error = ERRORS[_error(cls.query(task_input), task_input)]
         target = cls.answer_language(task_input)
-        return super().prompt_inputs(task_input, outputs) | {"target": target, "error": error}
+        return super().prompt_inputs(task_input, outputs) | {"target": named(target), "error": error}
 
     @classmethod
     def draft(cls, task_input: TaskInput, outputs: Outputs, method: str) -> Draft:

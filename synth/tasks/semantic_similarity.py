@@ -41,8 +41,8 @@ class SemanticSimilarity(TextPairTask):
     paper: ClassVar[str] = "E5-mistral (arXiv 2401.00368), STS with drawn scores; the first sentence is real text"
     example: ClassVar[Mapping[str, BaseModel]] = {
         "semantic-similarity": Sentences(
-            positive="The loan falls due in June 2027, costs SONIA plus 1.75 % and caps net debt at 3.5 times EBITDA, checked each June and December.",
-            negative="It matures in June 2027, carries interest at a fixed 1.75 % and requires net debt to be reported, with EBITDA, every June and December.",
+            positive="Of the 250 million pounds that its banks would lend, the company had taken up 180 million when 2024 ended.",
+            negative="At 31 December 2024 the group had repaid 180 million of its 250 million pound revolving credit facility.",
         )
     }
 

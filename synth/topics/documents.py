@@ -21,6 +21,7 @@ from synth.errors import DomainError, InputError
 from synth.files import write_bytes
 from synth.gates import CleaningGate, build_record_gates
 from synth.generators import Answer, Call, Generator, Outcome
+from synth.language import as_found, identify
 from synth.llm.settings import LlmSettings
 from synth.near import find_originals
 from synth.progress import Reporter
@@ -38,6 +39,9 @@ SHORTEST = 0.4
 """Of the words that were asked for: a document with fewer is not what was asked for."""
 NEAR, SHINGLE = 0.6, 3
 """Jaccard similarity of word 3-gram sets from which two documents are one."""
+LETTERS, SURE = 40, 0.8
+"""Of a document whose language is checked: how many it must have, and how likely another language must be. An answer of
+any kind is let pass up to 0.95, which most documents in English are below."""
 RECORDS_A_DOCUMENT = 8
 """With `--limit N` a document is written for so many records."""
 _BLANK = re.compile(
@@ -65,7 +69,7 @@ class Library:
     documents: list[InventedDocument]
     count: AskedCount
     exhausted: bool
-    """Whether a hundred requests in a row brought nothing new before all were there."""
+    """Whether a hundred requests in a row brought nothing new, or the budget was spent, before all were there."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def write_documents(subject: Subject, wanted: int, store: Store, settings: LlmSe
     """Ask until `wanted` documents are kept. Asked again, it asks only what was not answered."""
     with asking(subject.recipe, store, settings) as generator:
         work = _Work(subject, generator, reporter)
-        while len(work.kept) < wanted and work.fruitless < FRUITLESS:
+        while len(work.kept) < wanted and work.fruitless < FRUITLESS and not work.tally.failed["unasked"]:
             missing = wanted - len(work.kept)
             reporter.stage("write documents about topics", missing)
             work.take(missing)
@@ -176,8 +180,11 @@ class _Work:
             return result or Failure("unasked")
         said = cast(Invented, result.outputs[DocumentFromTopic.name])
         title, text = (self._cleaned(part) for part in (said.title, said.text))
-        if length_of(text) < SHORTEST * int(item.length):
-            return Failure("too_short", f"{length_of(text)} of {item.length} words")
+        if (length := word_count(text)) < SHORTEST * int(item.length):
+            return Failure("too_short", f"{length} of {item.length} words")
+        found = identify(text, LETTERS)
+        if found is not None and found.probability >= SURE and found.language != as_found(item.language):
+            return Failure("wrong_language", f"{found.language} instead of {item.language}")
         if _BLANK.search(text):
             return Failure("blank_left", "a blank to fill in, or a remark of the model")
         topic = self._draw.topic(item.position)
@@ -196,11 +203,6 @@ class _Work:
         for gate in self._cleaners:
             text = gate.clean(text)
         return text.strip()
-
-
-def length_of(text: str) -> int:
-    """Words of a text; of scripts without spaces between words two characters count as one."""
-    return word_count(text)
 
 
 def slug(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from synth.asked import AskedCount, Tally, ask, asking
 from synth.errors import InputError
 from synth.files import write_bytes
 from synth.generators import Answer, Call, Outcome
-from synth.instructions import Instructions
+from synth.instructions import Instructions, check_used
 from synth.llm.settings import LlmSettings
 from synth.near import find_originals
 from synth.progress import Reporter
@@ -117,6 +117,7 @@ def with_instructions(choices: Choices, store: Store, settings: LlmSettings, rep
     if choices.instructions != FROM_TOPICS:
         return choices
     subject = subject_of(choices, InstructionFromTopic.prompt, "task instructions are invented by an LLM")
+    check_used(subject.loaded.domain.plan.tasks, subject.loaded.domain.invention.tasks)
     wanted = every_place(subject)
     kept = store.invented / f"{sha256_of([subject.sha256, 'instructions'])}.jsonl"
     if not kept.exists():

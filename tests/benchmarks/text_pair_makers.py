@@ -234,7 +234,7 @@ FAULTS: dict[tuple[str, str], Maker] = {
     ("bitext", "a question is none any more"): no_question,
     ("bitext", "a sentence too many"): added,
     ("bitext", "a clause of 40 % or more is missing"): cut(0.4, 1.0),
-    ("bitext", "a clause of 30 to 40 % is missing"): cut(0.3, 0.4),
+    ("bitext", "a clause of 30 to 40 % is missing (judge)"): cut(0.3, 0.4),
     ("bitext", "a shorter clause is missing (judge)"): cut(0.0, 0.3),
     ("bitext", "a name is another (judge)"): other_name,
     ("bitext", "a negation is lost (judge)"): not_denied,

@@ -35,6 +35,7 @@ def parameters(store: Store, **fields: object) -> NightlyParameters:
     return NightlyParameters.model_validate({"domain": "finance", "store": str(store.root)} | fields)
 
 
+@pytest.mark.slow
 def test_the_first_night_begins_and_later_ones_update(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     assert tonight(parameters(store)).update is False

@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run_one_after_the_other(folder: Path) -> None:
     commands = typed_commands()
     assert len(commands) >= 5
@@ -49,6 +50,7 @@ def test_the_commands_of_the_readme_run_one_after_the_other(folder: Path) -> Non
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_training_line_of_the_readme_loads_what_was_exported(folder: Path) -> None:
     from datasets import load_dataset
 

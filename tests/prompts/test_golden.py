@@ -16,6 +16,7 @@ from schemas.document import Passage
 from schemas.persona import Persona
 from schemas.recipe import GateSettings, WritingSettings
 from synth import registry
+from synth.enrich.requests import EnrichedText
 from synth.personas.requests import PersonaFromPersona, PersonaFromText
 from synth.personas.scope import NOBODY
 from synth.plan import Item
@@ -104,7 +105,14 @@ PAIRED = {step.prompt: step for recipe in RECIPES for step in recipe_steps(recip
 
 REQUESTS = {
     request.name: request
-    for request in (PersonaFromText, PersonaFromPersona, DocumentFromTopic, InstructionFromTopic, TopicsUnder)
+    for request in (
+        PersonaFromText,
+        PersonaFromPersona,
+        DocumentFromTopic,
+        InstructionFromTopic,
+        TopicsUnder,
+        EnrichedText,
+    )
 }
 """What is asked of an LLM and is no task."""
 

@@ -128,6 +128,7 @@ def test_two_models_do_not_share_their_default_lists() -> None:
         "schema",
         "garbage",
         "text-pair",
+        "evidence",
         "length",
         "language",
         "repetition",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,34 @@ def test_models_prompts_and_their_terms_are_told(manifest: Manifest) -> None:
     assert "| prompt |" not in card_of(manifest)
     older = written.model_copy(update={"recipe": manifest.recipe.model_copy(update={"prompts": {"old": "0" * 64}})})
     assert "| old | – | `000000000000` |" in card_of(older)
+
+
+def test_text_pairs_are_not_called_queries_that_were_written_about_a_passage(manifest: Manifest) -> None:
+    card = card_of(manifest.model_copy(update={"methods": {"llm": 40, "llm:text": 20}, "written": {"kept": 30}}))
+    assert "60 records, each a query, a positive and hard negatives" in card
+    assert "20 of the records are text pairs" in card
+    assert "40 of 60 queries were written by a language model" in card
+    assert "20 of 60 records are text pairs: their query is text of a passage" in card
+    assert "as their source gave them" not in card
+    assert "Each query about a passage has up to 4 hard negatives" in card
+    assert "Those of text pairs were written in one answer with the positive. Of these texts:" in card
+    assert "in a call of its own" not in card
+    assert "text pair" not in card_of(manifest)
+
+
+def test_invented_documents_are_never_passed_for_real_ones(manifest: Manifest) -> None:
+    card = card_of(manifest, survey=Survey(passage_writers=Counter({"meta-llama/Llama-3.1-8B-Instruct": 50})))
+    assert "The documents of 50 records were invented by a language model (meta-llama/Llama-3.1-8B-Instruct)." in card
+    assert "people, cases and figures in them do not exist" in card
+    assert '"Llama" at the beginning of its name' in card
+    assert front_matter(card)["language_creators"] == ["machine-generated"]
+    assert "invented" not in card_of(manifest)
+
+
+def test_instructions_that_differ_by_record_are_not_said_to_be_shared(manifest: Manifest) -> None:
+    card = card_of(manifest, survey=Survey(several_instructions=True))
+    assert "Records differ in their instruction" in card
+    assert "prompts=" not in card
 
 
 def test_queries_that_came_with_their_source_are_not_called_written(manifest: Manifest) -> None:

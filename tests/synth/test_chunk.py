@@ -156,3 +156,9 @@ def test_another_language_is_cut_by_its_own_rules() -> None:
     text = "価格が上がった。金利も上がった。" * 12
     found = pieces(text, chunk_document(text, ChunkSettings(max_chars=100, min_chars=1), language="ja"))
     assert all(piece.endswith("。") for piece in found)
+
+
+def test_headings_stay_in_passages_that_are_as_long_as_documents() -> None:
+    text = "# Report\n\nSales rose in the spring.\n\n## Outlook\n\nThey will fall in the winter."
+    settings = ChunkSettings(max_chars=1_000, min_chars=1, at_headings=False)
+    assert chunk_document(text, settings) == [Chunk("", 0, len(text))]

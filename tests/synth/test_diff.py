@@ -138,22 +138,45 @@ def test_versions_without_records_can_be_compared(make: Make, make_texts: Make, 
     assert found.numbers["query length"].old is None
 
 
-def test_each_column_that_is_changed_is_named(store: Store, tmp_path: Path) -> None:
-    version = store.find("finance@2")
-    copy = VersionRef("finance", 3, tmp_path / "copy")
+def rewritten(version: VersionRef, folder: Path, change: Callable[[int, dict[str, Any]], None]) -> VersionRef:
+    """A copy of a version with `change` done to each record, given its place in its file."""
+    copy = VersionRef("finance", 3, folder)
     (copy.path / "records").mkdir(parents=True)
     (copy.path / "manifest.json").write_bytes((version.path / "manifest.json").read_bytes())
     for path in version.record_files():
         table = pq.read_table(path)
         rows = table.to_pylist()
         for number, row in enumerate(rows):
-            row["verdicts"] = []
-            row["positive"]["score"] += 1
-            if number == 0:
-                row["query"] += "?"
-                row["attributes"] = [{"name": "answer", "value": "none"}]
+            change(number, row)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), copy.path / "records" / path.name)
+    return copy
+
+
+def test_each_column_that_is_changed_is_named(store: Store, tmp_path: Path) -> None:
+    def change(number: int, row: dict[str, Any]) -> None:
+        row["verdicts"] = []
+        row["positive"]["score"] += 1
+        if number == 0:
+            row["query"] += "?"
+            row["attributes"] = [{"name": "answer", "value": "none"}]
+
+    version = store.find("finance@2")
+    copy = rewritten(version, tmp_path / "copy", change)
     files = len(version.record_files())
     found = compare(version, copy)
     assert found.columns == {"attributes": files, "query": files}
     assert found.rows["changed"] == files
+
+
+def test_text_pairs_have_no_score_that_could_shift(store: Store, tmp_path: Path) -> None:
+    def change(number: int, row: dict[str, Any]) -> None:
+        if number % 2:
+            row["provenance"]["method"] = "llm:text"
+            row["positive"]["score"] = 0.0
+
+    version = store.find("finance@2")
+    copy = rewritten(version, tmp_path / "copy", change)
+    kept = [row["positive"]["score"] for row in rows_of(copy).values() if row["provenance"]["method"] != "llm:text"]
+    told = compare(version, copy).numbers["positive score"].new
+    assert told is not None
+    assert told["mean"] == pytest.approx(sum(kept) / len(kept), abs=1e-4)

@@ -33,6 +33,7 @@ def test_what_an_earlier_version_holds_is_a_duplicate_of_it(make: Make, make_tex
     assert all(row["score"] is None for row in repeated)
 
 
+@pytest.mark.slow
 def test_one_version_can_be_named(make: Make, make_texts: Make) -> None:
     texts = make_texts(6)
     first = make(texts, name="letters", limit=5)

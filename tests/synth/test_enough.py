@@ -84,7 +84,7 @@ def test_a_run_that_repeats_itself_stops_early_and_says_so(serve: Any, start: An
     assert funnel.planned == 40 + funnel.rejected["surplus"] + funnel.rejected.get("split_leak", 0) == 60
     assert funnel.planned < open_items(run)
     assert manifest.diversity is not None
-    assert manifest.diversity.regions.regions == len(SUBJECTS)
+    assert len(SUBJECTS) <= manifest.diversity.regions.regions <= len(SUBJECTS) + 2, "a year in a query may open one"
     assert run.result is not None
 
 

@@ -483,6 +483,7 @@ def rows_of(*rows: dict[str, object]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+@pytest.mark.slow
 def test_an_evaluation_set_of_the_hub_is_read_with_its_judgements(hub: FakeHub, tmp_path: Path) -> None:
     configs = {"queries": "queries", "corpus": "corpus", "default": "test"}
     card = "---\nconfigs:\n" + "".join(
@@ -521,6 +522,7 @@ def test_a_config_and_a_split_of_the_hub_can_be_named(hub: FakeHub, tmp_path: Pa
     assert wrong.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_evaluation_set_that_the_hub_does_not_have_is_one_sentence(hub: FakeHub, tmp_path: Path) -> None:
     done = read_in_own_process(hub, tmp_path, "hf://acme/none")
     assert done.returncode == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.instruction import TaskInstruction
+from schemas.recipe import ModelChoice
 from synth.errors import DomainError, InputError
 from synth.instructions import NONE_PINNED, Instructions, load_instructions, takes_instruction
 from synth.plan import Item
@@ -76,6 +77,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_list_without_an_llm_is_refused_since_no_task_would_take_from_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--instructions is for tasks that ask an LLM"):
         resolve(Choices("finance", instructions=write(tmp_path / "i.jsonl", ONE)))
+
+
+def test_a_list_that_no_task_of_the_plan_takes_from_is_refused(tmp_path: Path) -> None:
+    listed, config = write(tmp_path / "i.jsonl", ONE), tmp_path / "c.yaml"
+    models = (ModelChoice(name="fake", weight=1),)
+    with pytest.raises(InputError, match="the plan has no task that takes one of these, which are for classification"):
+        resolve(Choices("finance", instructions=listed, models=models))
+    config.write_text("plan: {tasks: {query-from-passage: 3, classification: 1}}")
+    assert resolve(Choices("finance", instructions=listed, models=models, config=config)).instructions.listed
 
 
 def test_tasks_that_take_an_instruction_say_so() -> None:

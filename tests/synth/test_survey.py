@@ -62,3 +62,21 @@ def test_models_are_counted_over_the_records(version: VersionRef, tmp_path: Path
     card = (tmp_path / "folder" / "README.md").read_text()
     assert f"| Qwen/Qwen3-8B | not told by its server | {written['Qwen/Qwen3-8B']} |" in card
     assert "| judge | " in card.split("| prompt |")[1]
+
+
+@pytest.mark.slow
+def test_who_invented_the_documents_and_whether_instructions_differ_is_read_from_the_records(tmp_path: Path) -> None:
+    text = "The harbour office counts every crate that leaves the quay before noon. The clerk signs the list at two."
+    rows = [{"id": f"d{n}", "text": f"{text} List {n}.", "written_by": "acme/inventor"} for n in range(4)]
+    documents, config = tmp_path / "documents.jsonl", tmp_path / "config.yaml"
+    documents.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    tasks = {"classification": 1, "clustering": 1}
+    config.write_bytes(orjson.dumps({"plan": {"tasks": tasks}, "gates": [{"name": "schema"}], "set_gates": []}))
+    with fake_llm(lambda *_: Fill(), model="acme/writer") as fake:
+        llm = reach([fake.url])
+        chosen = Choices("finance", documents=(documents,), config=config, models=tuple(llm.models), limit=8, name="t")
+        made = execute(create_run(resolve(chosen), Store(tmp_path / "store"), llm=llm))
+    survey = survey_version(made)
+    assert survey.passage_writers == {"acme/inventor": 8}
+    assert survey.models == ["acme/inventor", "acme/writer"]
+    assert survey.several_instructions

@@ -128,6 +128,7 @@ def test_a_frozen_test_split_only_loses_rows(both: Any) -> None:
     assert {"doc000", "new1", "new2"} <= {r["document_id"] for r in second.passages.values() if r["split"] == "train"}
 
 
+@pytest.mark.slow
 def test_without_freezing_new_documents_fall_into_both_splits_and_old_ones_stay(
     make: Make, make_texts: Make, store: Store, ids_of: Make
 ) -> None:

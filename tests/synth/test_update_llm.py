@@ -117,6 +117,7 @@ def test_negatives_that_an_llm_wrote_are_carried_over(
     assert {key: after[key] for key in before} == before
 
 
+@pytest.mark.slow
 def test_records_of_several_passages_are_carried_over_whole(
     serve: Serve, start: Callable[..., Run], make_texts: Make
 ) -> None:

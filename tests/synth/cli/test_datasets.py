@@ -178,3 +178,12 @@ def test_every_flag_of_an_export_reaches_it(cli: Cli, root: Path, tmp_path: Path
     assert data.column_names == ["query", "positive", "negative_1", "label", "group", "teacher_scores"]
     assert data[0]["query"].startswith("Instruct: ")
     assert data["label"][:] == data["teacher_scores"][:]
+
+
+def test_lengths_of_positives_and_negatives_stand_side_by_side(cli: Cli, root: Path) -> None:
+    done = cli("datasets", "lengths", "finance", "--store", root)
+    assert (done.code, done.err) == (0, "")
+    assert "≤ 256" in done.out and "The positive is longer than its negative in" in done.out
+    assert "evidence in decile" not in done.out
+    found = cli("datasets", "lengths", "finance", "--store", root, "--json").json
+    assert sum(found["positives"]) == 60 and found["counted_by"] == "estimate"

@@ -56,6 +56,7 @@ def only_run(store: Store) -> Run:
     return Run(store, path.name)
 
 
+@pytest.mark.slow
 def test_a_dataset_is_made_by_two_teachers_whose_ranks_are_fused(cli: Cli, store: Store, fake: FakeLlm) -> None:
     done = generate(cli, store, "--teacher", "lexical", "--teacher", f"{fake.url},batch=16", "--fuse", "rrf")
     assert done.code == 0, done.err

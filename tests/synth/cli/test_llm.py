@@ -116,6 +116,16 @@ def test_a_plan_says_what_the_run_will_ask_and_its_answers_are_kept(cli: Cli, co
 
 
 @pytest.mark.slow
+def test_a_plan_counts_no_requests_for_instructions_that_are_pinned(cli: Cli, tmp_path: Path, fake: FakeLlm) -> None:
+    (tmp_path / "tasks.yaml").write_text("plan: {tasks: {classification: 1}}\n")
+    said = {"id": "duty", "task": "classification", "text": "Given a sentence, name the duty it tells of"}
+    (tmp_path / "list.jsonl").write_text(json.dumps(said))
+    flags = ("--domain", "finance", "--config", "tasks.yaml", "--limit", 40, "--llm", fake.url, "--json")
+    invented = cli("plan", *flags).json["llm"]["requests"]
+    assert 2 * cli("plan", *flags, "--instructions", "list.jsonl").json["llm"]["requests"] == invented
+
+
+@pytest.mark.slow
 def test_live_counters_are_served_for_prometheus(cli: Cli, config: Path, fake: FakeLlm) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,32 @@ def test_every_step_is_shown_with_what_it_asks_after_the_answers_before(cli: Cli
     assert look["later"][0]["schema"]["required"] == ["query"]
     assert look["later"][0]["messages"][1]["content"] == fake.bodies[1]["messages"][1]["content"]
     assert shown.index('"question_type"') < shown.index("then, step query-from-configuration") < shown.index("Kind: ")
+
+
+def test_of_a_text_pair_all_that_was_written_is_shown(cli: Cli, documents: Path) -> None:
+    labels = {"positive": "inventory", "negatives": ["revenue", "leases"]}
+    with fake_llm(lambda _prompt, _asked: Fill(labels)) as fake:
+        task = ("--task", "classification", "--items", 1, "--llm", fake.url)
+        shown = preview(cli, documents, *task).out
+        (look,) = preview(cli, documents, *task, "--json").json
+    assert shown.index("positive inventory") < shown.index("negative revenue") < shown.index("negative leases")
+    result = look["results"]["fake"]
+    assert (result["positive"], result["negatives"]) == ("inventory", ["revenue", "leases"])
+    assert result["instruction"].startswith("why do")
+
+
+def test_an_instruction_that_is_pinned_is_shown_in_place_of_the_step_that_would_invent_it(
+    cli: Cli, documents: Path, tmp_path: Path
+) -> None:
+    said = "Given a sentence of a report, name the kind of obligation"
+    (tmp_path / "list.jsonl").write_text(json.dumps({"id": "duty", "task": "classification", "text": said}))
+    with fake_llm(lambda _prompt, _asked: Fill()) as fake:
+        task = ("--task", "classification", "--items", 1, "--llm", fake.url, "--instructions", "list.jsonl")
+        (look,) = preview(cli, documents, *task, "--json").json
+    assert look["schema"]["required"] == ["positive", "negatives"]
+    assert said in look["messages"][1]["content"]
+    assert look["later"] == []
+    assert len(fake.bodies) == 1
 
 
 def test_what_was_answered_is_not_asked_again(cli: Cli, documents: Path, fakes: tuple[FakeLlm, FakeLlm]) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from synth.store import Store
 
 Cli = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_refine_publishes_the_next_version_and_leaves_no_run_behind_a_typo(cli: Cli, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     cli("generate", "--domain", "finance", "--limit", "40", "--store", store.root)

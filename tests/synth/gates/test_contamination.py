@@ -78,6 +78,15 @@ def test_a_positive_that_answers_the_evaluation_is_dropped_for_another_reason(tm
     }
 
 
+def test_the_positive_of_a_text_pair_is_compared_with_the_queries_of_an_evaluation_too(tmp_path: Path) -> None:
+    positives = [["Who pays the fees?"], ["nothing"], ["Who pays the fees?"]]
+    view = view_of(tmp_path, ["a b c", "d e f", "g h i"], positives)
+    view = replace(view, searched=np.array([True, False, False]))
+    dropped = judge(gate_for(tmp_path, EXAM), view)
+    assert {row: (v.reason, v.detail) for row, v in dropped.items()} == {2: ("contaminated_positive", "exam, q1")}
+    assert judge(gate_for(tmp_path, EXAM, positives=False), view) == {}
+
+
 def test_positives_can_be_left_alone(tmp_path: Path) -> None:
     view = view_of(tmp_path, ["a b c"], [[EXAM.passages["p1"]]])
     assert judge(gate_for(tmp_path, EXAM, positives=False), view) == {}

@@ -105,6 +105,14 @@ def test_a_number_more_is_another_question() -> None:
     assert reasons([LONG, f"{LONG} 2024"]) == {}
 
 
+def test_text_pairs_of_several_tasks_may_be_about_one_sentence() -> None:
+    tasks = ["query-from-passage", "classification", "short-short", "classification", "keyword-query"]
+    changed = {"task": np.array(tasks), "searched": np.array([True, False, False, False, True])}
+    for queries in ([LONG] * 5, [LONG, *(f"{word} {LONG}" for word in WORDS[:4])]):
+        verdicts = judge(replace(view_of(queries), **changed))
+        assert {row: verdict.score for row, verdict in verdicts.items()} == {3: 13.0, 4: 10.0}
+
+
 def test_what_resembles_only_a_dropped_query_is_kept() -> None:
     middle = WORDS[:20]
     first, last = ["start", *middle[1:]], [*middle[:-1], "end"]

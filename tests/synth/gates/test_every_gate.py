@@ -23,6 +23,7 @@ QUERIES = [
 BUILT_IN = [
     "copy",
     "echo",
+    "evidence",
     "garbage",
     "generic",
     "language",

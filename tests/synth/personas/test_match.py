@@ -62,6 +62,7 @@ def test_the_order_of_the_persona_file_does_not_matter(tmp_path: Path) -> None:
     assert table(tmp_path, 3) == table(tmp_path / "turned", 3, PEOPLE[::-1])
 
 
+@pytest.mark.slow
 def test_every_item_is_asked_by_one_of_the_nearest(new_run: Callable[..., Run]) -> None:
     run = new_run(limit=60, settings=TOP)
     execute(run)

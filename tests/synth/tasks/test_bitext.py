@@ -33,7 +33,7 @@ def test_the_target_is_drawn_from_the_other_languages_of_the_plan(make_input: Ma
 def test_the_answer_must_be_in_the_target_language_and_the_record_says_both(make_input: Make) -> None:
     given = make_input(languages=("de", "en"))
     (step,) = steps_of(Bitext)
-    assert language_of(step, given) == "de" == step.inputs(given, {})["target"]
+    assert language_of(step, given) == "de" and step.inputs(given, {})["target"] == "German (de)"
     draft = Bitext.draft(given, {"bitext": SAID}, "llm")
     assert (draft.attributes["source_language"], draft.attributes["target_language"]) == ("en", "de")
     assert (draft.positive, draft.negatives) == (SAID.positive, (SAID.negative,))

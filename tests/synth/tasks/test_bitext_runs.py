@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_llm import Fill, fake_llm
 
+from synth.language import named
 from synth.llm.settings import reach
 from synth.recipe import Choices, resolve
 from synth.run import create_run, execute
@@ -21,13 +22,14 @@ pytestmark = pytest.mark.slow
 DATA = Path(__file__).parents[2] / "data" / "parallel.jsonl"
 LANGUAGES = ("de", "en", "fr", "hi", "zh")
 ONE_SENTENCE = [row for row in map(orjson.loads, DATA.open()) if row["en"].rstrip(".?").count(". ") == 0]
+NAMES = {named(code): code for code in LANGUAGES}
 PLACE = {row[code]: (n, code) for n, row in enumerate(ONE_SENTENCE) for code in LANGUAGES}
 
 
 def translated(prompt: str, broken: str = "") -> Fill:
     """The right translation of the text in a prompt, and that of another row as the wrong one."""
     text = prompt.rpartition("<text")[2].partition(">\n")[2].partition("\n</text>")[0]
-    target = prompt.rpartition("Language of both translations: ")[2][:2]
+    target = NAMES[prompt.rpartition("Language of both translations: ")[2].strip()]
     row, _ = PLACE[text]
     right = ONE_SENTENCE[row][target]
     if broken == "half":

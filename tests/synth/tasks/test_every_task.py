@@ -156,7 +156,7 @@ def test_a_translation_in_another_language_than_was_drawn_is_asked_for_again_and
     records = pq.read_table(version.path / "records").to_pylist()
     said = [{each["name"]: each["value"] for each in record["attributes"]} for record in records]
     assert {each["target_language"] for each in said} <= {"en"}, "sources too short to be told from German ones"
-    assert any("Answer in the language 'de'" in prompt for prompt in fake.prompts)
+    assert any("Answer in German" in prompt for prompt in fake.prompts)
 
 
 def test_an_llm_can_not_choose_whom_a_query_is_for_where_the_plan_says_so(documents: Path) -> None:

@@ -21,7 +21,7 @@ def test_the_instruction_is_written_first_and_for_a_person(make_input: Make) -> 
 
 def test_the_query_is_written_for_the_instruction_and_without_a_person(make_input: Make) -> None:
     inputs = InstructedQuery.prompt_inputs(make_input(), OUTPUTS)
-    assert inputs["instruction"] == OUTPUTS[INSTRUCTION].instruction
+    assert inputs["instruction"] == "Given a name, retrieve its loans"
     assert "persona" not in inputs
 
 

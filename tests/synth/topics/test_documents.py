@@ -15,7 +15,8 @@ from fake_llm import FakeLlm, Fill, Say
 from inventing import answer
 
 from synth.documents import read_documents
-from synth.errors import DomainError, InputError
+from synth.errors import DomainError, InputError, RunError
+from synth.llm.budget import Budget
 from synth.llm.settings import LlmSettings
 from synth.progress import Silent
 from synth.recipe import Choices, resolve
@@ -23,7 +24,6 @@ from synth.run import create_run, execute
 from synth.store import Store
 from synth.topics.documents import (
     FROM_TOPICS,
-    length_of,
     save_documents,
     subject_of,
     with_invented,
@@ -53,7 +53,7 @@ def test_every_topic_gets_a_document_that_says_who_wrote_it_and_about_what(serve
         assert each.topic.count(" > ") == 2
         assert (each.written_by, each.language) == ("fake", "en")
         assert each.persona in ("p0", "p1")
-    assert {length_of(each.text) for each in library.documents} == {30, 60}
+    assert {len(each.text.split()) for each in library.documents} == {30, 60}
 
 
 def test_what_a_reader_of_documents_learns_of_them(serve: Serve, written: Any, tmp_path: Path) -> None:
@@ -86,12 +86,34 @@ def test_what_is_no_document_is_counted_by_reason_and_another_asked_for(serve: S
     assert library.count.asked == 8
 
 
+def test_a_document_in_another_language_than_was_asked_for_is_none(serve: Serve, written: Any) -> None:
+    text = "The patient should take the medicine twice a day and come back to the clinic when the symptoms do not improve within a week of the treatment that the doctor recommends."
+    english = json.dumps({"title": "Taking your medicine", "text": text})
+    library = written(serve(lambda _prompt, _asked: Say(english)), 1, languages=("de",))
+    assert library.documents == []
+    assert library.count.failed == {"wrong_language": library.count.asked}
+
+
 def test_a_model_that_repeats_itself_ends_the_asking(serve: Serve, written: Any) -> None:
     same = json.dumps({"title": "Always", "text": " ".join(f"word{n}" for n in range(60))})
     library = written(serve(lambda _prompt, _asked: Say(same)), 3)
     assert library.exhausted
     assert library.count.kept == 1
     assert library.count.duplicate == {"words": library.count.asked - 1}
+
+
+def test_a_budget_that_is_spent_ends_the_asking_and_a_larger_one_goes_on(
+    serve: Serve, reached: Reached, store: Store
+) -> None:
+    fake = serve()
+    choices, settings = reached(fake)
+    subject = subject_of(choices, DocumentFromTopic.prompt, "documents are written by an LLM")
+    small = settings.model_copy(update={"budget": Budget(requests=5)})
+    count = write_documents(subject, 12, store, small, Silent()).count
+    assert (count.asked, count.kept, count.failed) == (12, 5, {"unasked": 7})
+    with pytest.raises(RunError, match=r"the documents are not all there \(unasked 7\)"):
+        count.check_whole("documents")
+    assert len(write_documents(subject, 12, store, settings, Silent()).documents) == len(fake.bodies) == 12
 
 
 def test_asking_again_asks_nothing_and_more_documents_only_what_is_new(serve: Serve, written: Any) -> None:
@@ -140,8 +162,3 @@ def test_a_domain_without_topics_and_a_call_without_a_server_are_refused(domain:
     domain.write_text(domain.read_text().replace("topics: topics.yaml\n", ""))
     with pytest.raises(DomainError, match="names no topics.*synth topics tree"):
         subject_of(Choices(str(domain)), DocumentFromTopic.prompt, "documents are written by an LLM")
-
-
-@pytest.mark.parametrize(("text", "words"), [("net debt rose", 3), ("净债务在六月下降", 4), ("ราคา rose", 3)])
-def test_length_counts_two_characters_as_a_word_where_no_spaces_part_them(text: str, words: int) -> None:
-    assert length_of(text) == words

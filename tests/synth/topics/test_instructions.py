@@ -108,3 +108,13 @@ def test_items_about_a_topic_take_its_instruction_and_none_is_invented_for_them(
     assert len(took) == 24
     assert all(took)
     assert not [prompt for prompt in fake.prompts if "You invent classification tasks" in prompt]
+
+
+def test_nothing_is_asked_where_no_task_of_the_plan_would_take_what_comes(
+    serve: Serve, reached: Reached, store: Store
+) -> None:
+    fake = serve()
+    choices, settings = reached(fake, instructions=FROM_TOPICS)
+    with pytest.raises(InputError, match="the plan has no task that takes one of these"):
+        with_instructions(choices, store, settings, Silent())
+    assert not fake.bodies
