@@ -20,6 +20,8 @@ from synth.text import jaccard, join_clauses, normalise, word_count, words
 
 ANCHOR_WORDS = (6, 45)
 """Of a sentence that others are written for."""
+EXCERPT_WORDS = 100
+"""Of a run of sentences at most: as many as a text pair's query may have."""
 REAL_TEXT = frozenset({"copy", "echo", "generic", "leak", "repetition", "truncated"})
 """Gates for queries that are written about a passage: the query of a text pair is text of the passage."""
 
@@ -39,7 +41,7 @@ class TextPairTask:
     example: ClassVar[Mapping[str, BaseModel]] = {}
     exempt: ClassVar[frozenset[str]] = REAL_TEXT
     text_pairs: ClassVar[bool] = True
-    most_words: ClassVar[int] = 100
+    most_words: ClassVar[int] = EXCERPT_WORDS
 
     @classmethod
     def query(cls, task_input: TaskInput) -> str:
@@ -80,20 +82,30 @@ class TextPairTask:
 
 def sentences_of(task_input: TaskInput, bounds: tuple[int, int] = ANCHOR_WORDS) -> list[str]:
     """Whole sentences of the passage with so many words, in its order; no headings and table rows."""
-    found = get_sentence_boundaries(task_input.item.language, task_input.passage.text)
-    texts = [" ".join(each["text"].split()) for each in found]
-    return [text for text in texts if _is_sentence(text) and bounds[0] <= word_count(text) <= bounds[1]]
+    return [text for text in _in_place(task_input, bounds) if text]
 
 
 def excerpt_of(task_input: TaskInput, most: int) -> str:
-    """A run of up to `most` sentences that begins anywhere in the passage, by the item's seed."""
-    found = sentences_of(task_input)
-    if not found:
+    """A run of up to `most` neighbouring sentences that begins anywhere in the passage, by the item's seed."""
+    placed = _in_place(task_input, ANCHOR_WORDS)
+    starts = [place for place, text in enumerate(placed) if text]
+    if not starts:
         return ""
     source = random.Random(task_input.item.seed)
-    size = min(source.randint(1, most), len(found))
-    start = source.randint(0, len(found) - size)
-    return join_clauses(found[start : start + size])
+    size, start = source.randint(1, most), source.choice(starts)
+    taken: list[str] = []
+    for text in placed[start : start + size]:
+        if not text or sum(map(word_count, [*taken, text])) > EXCERPT_WORDS:
+            break
+        taken.append(text)
+    return join_clauses(taken)
+
+
+def _in_place(task_input: TaskInput, bounds: tuple[int, int]) -> list[str]:
+    """The sentences of the passage, '' for one that is none or has too few words or too many."""
+    found = get_sentence_boundaries(task_input.item.language, task_input.passage.text)
+    texts = [" ".join(each["text"].split()) for each in found]
+    return [text if _is_sentence(text) and bounds[0] <= word_count(text) <= bounds[1] else "" for text in texts if text]
 
 
 def holds(text: str, phrase: str) -> bool:

@@ -54,8 +54,8 @@ class Bitext(TextPairTask):
     tokens: ClassVar[int] = 1_200
     example: ClassVar[Mapping[str, BaseModel]] = {
         "bitext": Translations(
-            positive="Zum 31. Dezember 2024 hatte der Konzern 180 Millionen seiner revolvierenden Kreditlinie von 250 Millionen Pfund in Anspruch genommen. Sie läuft bis Juni 2027, wird mit SONIA plus 1,75 % verzinst und verlangt, dass die Nettoverschuldung unter dem 3,5-Fachen des EBITDA bleibt, geprüft jeweils im Juni und Dezember.",
-            negative="Zum 31. Dezember 2024 hatte der Konzern 180 Millionen seiner revolvierenden Kreditlinie von 250 Millionen Pfund in Anspruch genommen. Sie läuft bis Juni 2027 und verlangt, dass die Nettoverschuldung unter dem 3,5-Fachen des EBITDA bleibt, geprüft jeweils im Juni und Dezember.",
+            positive="Sie läuft bis Juni 2027, wird mit SONIA plus 1,75 % verzinst und verlangt, dass die Nettoverschuldung unter dem 3,5-Fachen des EBITDA bleibt, geprüft jeweils im Juni und Dezember.",
+            negative="Sie läuft bis Juni 2027 und verlangt, dass die Nettoverschuldung unter dem 3,5-Fachen des EBITDA bleibt, geprüft jeweils im Juni und Dezember.",
         )
     }
 

@@ -118,8 +118,10 @@ class OcrNoise(_NoisyText):
     rates: ClassVar[tuple[float, ...]] = (0.01, 0.02, 0.05, 0.1)
     example: ClassVar[Mapping[str, BaseModel]] = {
         "ocr-noise": CleanTexts(
-            positive="By the end of 2024, 180 million of the 250 million pounds that the banks provide had been used.",
-            negatives=["At 31 December 2024 the group had issued 180 million pounds of bonds."],
+            positive="The line runs out in June 2027, costs SONIA plus 1.75 % and caps net debt at 3.5 times EBITDA, as is checked twice a year.",
+            negatives=[
+                "The bonds run out in June 2027, cost 1.75 % and place no limit on net debt, which is told every June and December."
+            ],
         )
     }
 
@@ -144,8 +146,10 @@ class SpellingNoise(_NoisyText):
     rates: ClassVar[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.4)
     example: ClassVar[Mapping[str, BaseModel]] = {
         "spelling-noise": CleanTexts(
-            positive="By the end of 2024, 180 million of the 250 million pounds that the banks provide had been used.",
-            negatives=["At 31 December 2024 the group had issued 180 million pounds of bonds."],
+            positive="The line runs out in June 2027, costs SONIA plus 1.75 % and caps net debt at 3.5 times EBITDA, as is checked twice a year.",
+            negatives=[
+                "The bonds run out in June 2027, cost 1.75 % and place no limit on net debt, which is told every June and December."
+            ],
         )
     }
 

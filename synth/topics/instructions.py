@@ -105,6 +105,15 @@ class _Reading:
             )
 
 
+def _for_plan(subject: Subject) -> Subject:
+    """The same, asked for the tasks that the plan has."""
+    domain = subject.loaded.domain
+    tasks = [task for task in domain.invention.tasks if task in domain.plan.tasks]
+    invention = domain.invention.model_copy(update={"tasks": tasks})
+    loaded = replace(subject.loaded, domain=domain.model_copy(update={"invention": invention}))
+    return replace(subject, loaded=loaded)
+
+
 def save_instructions(file: Path, derived: Derived) -> None:
     """JSON Lines, atomically; InputError where none was kept."""
     if not derived.instructions:
@@ -118,6 +127,7 @@ def with_instructions(choices: Choices, store: Store, settings: LlmSettings, rep
         return choices
     subject = subject_of(choices, InstructionFromTopic.prompt, "task instructions are invented by an LLM")
     check_used(subject.loaded.domain.plan.tasks, subject.loaded.domain.invention.tasks)
+    subject = _for_plan(subject)
     wanted = every_place(subject)
     kept = store.invented / f"{sha256_of([subject.sha256, 'instructions'])}.jsonl"
     if not kept.exists():

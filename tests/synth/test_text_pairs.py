@@ -114,6 +114,14 @@ def test_an_excerpt_is_a_run_of_sentences_as_they_stand(make_text_input: Make) -
     assert excerpt_of(make_text_input("| 2024 |"), 3) == ""
 
 
+def test_an_excerpt_skips_nothing_and_ends_before_it_is_too_long(make_text_input: Make) -> None:
+    text = "The port was closed for nine days in March. Why? Ferries were sent to the other harbour instead."
+    found = {excerpt_of(make_text_input(text, seed=seed), 3) for seed in range(40)}
+    assert found == {"The port was closed for nine days in March.", "Ferries were sent to the other harbour instead."}
+    long = " ".join(f"Sentence {n} says {' '.join(['more'] * 36)} of it." for n in range(6))
+    assert max(len(excerpt_of(make_text_input(long, seed=seed), 6).split()) for seed in range(40)) <= 100
+
+
 def test_a_draft_is_the_real_text_with_what_was_written_for_it(make_text_input: Make) -> None:
     given = make_text_input()
     answer = Sentences(positive=" Net debt\nwent down. ", negative="Net debt  rose.")

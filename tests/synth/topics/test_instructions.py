@@ -105,6 +105,7 @@ def test_items_about_a_topic_take_its_instruction_and_none_is_invented_for_them(
         for record in records
         if (record["provenance"]["task"], topics[record["positive"]["passage_id"]]) in pinned
     ]
+    assert {each.task for each in listed} == {"classification", "instructed-query"}
     assert len(took) == 24
     assert all(took)
     assert not [prompt for prompt in fake.prompts if "You invent classification tasks" in prompt]
