@@ -28,6 +28,7 @@ from synth.release import Release, build_folder
 from synth.run import create_run, execute
 from synth.store import Store, VersionRef
 
+pytestmark = pytest.mark.slow
 REPO = "acme/finance"
 PRIVATE, PUBLIC = Release(REPO), Release(REPO, public=True)
 
@@ -483,7 +484,6 @@ def rows_of(*rows: dict[str, object]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-@pytest.mark.slow
 def test_an_evaluation_set_of_the_hub_is_read_with_its_judgements(hub: FakeHub, tmp_path: Path) -> None:
     configs = {"queries": "queries", "corpus": "corpus", "default": "test"}
     card = "---\nconfigs:\n" + "".join(
@@ -504,7 +504,6 @@ def test_an_evaluation_set_of_the_hub_is_read_with_its_judgements(hub: FakeHub, 
     assert json.loads(done.stdout) == ["acme/exam", {"q1": "who pays?"}, {"d1": "The bank."}]
 
 
-@pytest.mark.slow
 def test_a_config_and_a_split_of_the_hub_can_be_named(hub: FakeHub, tmp_path: Path) -> None:
     card = "---\nconfigs:\n- config_name: pairs\n  data_files:\n  - split: dev\n    path: dev.jsonl\n  - split: test\n    path: test.jsonl\n---\n"
     files = {
@@ -522,7 +521,6 @@ def test_a_config_and_a_split_of_the_hub_can_be_named(hub: FakeHub, tmp_path: Pa
     assert wrong.stderr.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_an_evaluation_set_that_the_hub_does_not_have_is_one_sentence(hub: FakeHub, tmp_path: Path) -> None:
     done = read_in_own_process(hub, tmp_path, "hf://acme/none")
     assert done.returncode == 1
@@ -537,7 +535,6 @@ def mine_in_own_process(hub: FakeHub, tmp_path: Path, *arguments: str) -> subpro
     return subprocess.run(command, env=env | {"COLUMNS": "200"}, check=False, capture_output=True, text=True)
 
 
-@pytest.mark.slow
 def test_pairs_of_the_hub_are_mined_by_their_train_split(hub: FakeHub, tmp_path: Path) -> None:
     card = "---\nconfigs:\n- config_name: pairs\n  data_files:\n" + "".join(
         f"  - split: {split}\n    path: {split}.jsonl\n" for split in ("train", "test")
@@ -564,7 +561,6 @@ def test_pairs_of_the_hub_are_mined_by_their_train_split(hub: FakeHub, tmp_path:
     assert "Traceback" not in none.stderr
 
 
-@pytest.mark.slow
 def test_a_retrieval_set_of_the_hub_is_mined_with_its_judgements(hub: FakeHub, tmp_path: Path) -> None:
     parts = {"queries": "queries", "corpus": "corpus", "default": "train"}
     card = "---\nconfigs:\n" + "".join(

@@ -15,6 +15,7 @@ from fake_s3 import KEY, SECRET, FakeS3
 from synth import objects as objects_module
 from synth.store import Store
 
+pytestmark = pytest.mark.slow
 Cli = Callable[..., Any]
 
 

@@ -58,6 +58,7 @@ def answers(task: str) -> Script:
     return lambda _prompt, _asked: Fill(GERMAN if task == "bitext" else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_server_s_answers_become_records_that_say_what_was_asked(task: str, documents: Path) -> None:
     with fake_llm(answers(task)) as fake:
