@@ -18,7 +18,7 @@ __all__ = ["Clustering"]
 MOST_SHARED = 0.6
 """Of the content words of text and positive, those that both may have: above it words tell the cluster, not the theme."""
 _SENTENCES = 4
-_Text = Annotated[str, Field(min_length=20, max_length=1_200)]
+_Text = Annotated[str, Field(min_length=8, max_length=1_200)]
 
 
 class Members(Strict):

@@ -33,8 +33,8 @@ class ShortTexts(Strict):
 class LongTexts(Strict):
     """A long text that matches, and one that seems to."""
 
-    positive: Annotated[str, Field(min_length=20, max_length=4_000)]
-    negative: Annotated[str, Field(min_length=20, max_length=4_000)]
+    positive: Annotated[str, Field(min_length=8, max_length=4_000)]
+    negative: Annotated[str, Field(min_length=8, max_length=4_000)]
 
 
 def _relation(name: str, query: Callable[[TaskInput], str]) -> Step:

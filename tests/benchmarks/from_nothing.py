@@ -1,7 +1,7 @@
 """A run from nothing but a domain: what its records are about, against what was asked for.
 
-A server in this process writes documents, task instructions and texts of made-up words, so that nothing but the
-drawing, the gates and the counting is measured. Prints a Markdown table for docs/measurements.md.
+A server in this process writes documents, task instructions and texts of the words of five languages in any order, so
+that nothing but the drawing, the gates and the counting is measured. Prints a Markdown table for docs/measurements.md.
 
     python tests/benchmarks/from_nothing.py [ITEMS] [DOMAIN]
 """
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -42,34 +43,45 @@ TASKS = {
     "short-short": 1,
     "long-long": 1,
 }
-SYLLABLES = "ba ce di fo gu ha ki lo mu ne pa qui ro su ta ve wo xi yu za".split()
+LANGUAGES = {"en": 3, "de": 2, "fr": 2, "ru": 1, "zh": 2}
+BANKS = Path(__file__).parents[1] / "data" / "languages"
 
 
-def sentences(source: random.Random, words: int) -> str:
-    """So many made-up words in sentences of 8 to 20."""
-    made: list[str] = []
+@cache
+def vocabulary(language: str) -> list[str]:
+    """Words of real sentences in a language; single characters where no spaces stand between words."""
+    lines = (BANKS / f"{language}.txt").read_text(encoding="utf-8").splitlines()
+    text = " ".join(line for line in lines if not line.startswith("#"))
+    found = re.findall("[\u4e00-\u9fff]", text) if language == "zh" else re.findall(r"[^\W\d_]{3,}", text.lower())
+    return sorted(set(found))
+
+
+def sentences(source: random.Random, words: int, language: str) -> str:
+    """So many words of a language in any order, in sentences of 8 to 20; two characters of Chinese for a word."""
+    known, made, wide = vocabulary(language), [], language == "zh"
     while words > 0:
         size = min(words, source.randint(8, 20))
-        one = ["".join(source.choices(SYLLABLES, k=source.randint(2, 4))) for _ in range(size)]
-        made.append(" ".join(one).capitalize() + ".")
+        one = source.choices(known, k=2 * size if wide else size)
+        made.append(f"{''.join(one)}。" if wide else f"{' '.join(one).capitalize()}.")
         words -= size
-    return " ".join(made)
+    return ("" if wide else " ").join(made)
 
 
 def script(prompt: str, _asked: int) -> Say | Fill:
     source = random.Random(prompt)
+    asked = re.findall(r"\((\w\w)\)$", prompt, re.MULTILINE)
+
+    def say(words: int) -> str:
+        return sentences(source, words, asked[-1] if asked else "en")
+
     if length := re.search(r"Length: about (\d+) words", prompt):
-        return Say(json.dumps({"title": sentences(source, 6), "text": sentences(source, int(length[1]))}))
+        return Say(json.dumps({"title": say(6), "text": say(int(length[1]))}))
     if "Type of task:" in prompt:
-        return Say(json.dumps({"instruction": f"Given {sentences(source, 6)} retrieve it"}))
-    made = {
-        name: sentences(source, 9) for name in ("query", "positive", "negative", "theme", "other_theme", "instruction")
-    }
+        return Say(json.dumps({"instruction": f"Given {say(6)} retrieve it"}))
+    made = {name: say(9) for name in ("query", "positive", "negative", "theme", "other_theme", "instruction")}
     made["theme"], made["other_theme"] = made["theme"][:60], made["other_theme"][:60]
     if '"negatives"' in prompt:
-        return Say(
-            json.dumps({"positive": sentences(source, 2), "negatives": [sentences(source, 2) for _ in range(3)]})
-        )
+        return Say(json.dumps({"positive": say(2), "negatives": [say(2) for _ in range(3)]}))
     return Fill(made)
 
 
@@ -77,8 +89,8 @@ def main() -> None:
     limit, domain = int(sys.argv[1]) if sys.argv[1:] else 5_000, sys.argv[2] if sys.argv[2:] else "medical"
     with tempfile.TemporaryDirectory() as name, fake_llm(script) as fake:
         config = Path(name) / "config.yaml"
-        gates = ["schema", "text-pair", "length", "repetition", "echo", "copy"]
-        told = {"plan": {"tasks": TASKS, "language": {"en": 1}}, "gates": [{"name": each} for each in gates]}
+        gates = ["schema", "text-pair", "length", "language", "repetition", "echo", "copy"]
+        told = {"plan": {"tasks": TASKS, "language": LANGUAGES}, "gates": [{"name": each} for each in gates]}
         config.write_text(yaml.safe_dump({**told, "set_gates": [{"name": "duplicates"}]}))
         settings, store = reach([fake.url]), Store(Path(name) / "store")
         start = time.perf_counter()

@@ -162,3 +162,14 @@ def test_headings_stay_in_passages_that_are_as_long_as_documents() -> None:
     text = "# Report\n\nSales rose in the spring.\n\n## Outlook\n\nThey will fall in the winter."
     settings = ChunkSettings(max_chars=1_000, min_chars=1, at_headings=False)
     assert chunk_document(text, settings) == [Chunk("", 0, len(text))]
+
+
+def test_a_wide_letter_counts_as_three_so_that_passages_hold_as_much_in_every_script() -> None:
+    chinese = "护士到村里来看病不用预约。" * 60
+    cut = chunk_document(chinese, ChunkSettings(max_chars=900, min_chars=150), language="zh")
+    assert max(chunk.end - chunk.start for chunk in cut) <= 300
+    assert "".join(chinese[chunk.start : chunk.end] for chunk in cut) == chinese
+    russian = "Паром отходит от причала каждый вторник. " * 40
+    assert (
+        max(c.end - c.start for c in chunk_document(russian, ChunkSettings(max_chars=900, min_chars=150), "ru")) > 700
+    )
