@@ -76,7 +76,7 @@ FULL = dataclasses.replace(
     languages=("de", "en"),
 )
 BARE = TaskInput(
-    item=FULL.item,
+    item=dataclasses.replace(FULL.item, id="fedcba9876543210"),
     passage=FULL.passage.model_copy(update={"title": "", "heading": ""}),
     persona=FULL.persona,
     domain="finance",
