@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from fake_llm import FakeLlm, Fill, Say
+from fake_llm import FakeLlm, Fill, Say, Status
 from inventing import answer
 
 from synth.documents import read_documents
@@ -139,6 +139,17 @@ def test_a_run_from_topics_makes_records_that_do_not_pass_for_real_text(
     assert len(records) == 20
     assert {record["provenance"]["passage_written_by"] for record in records} == {"fake"}
     assert set(pq.read_table(version.file("passages.parquet"))["written_by"].to_pylist()) == {"fake"}
+
+
+def test_a_document_that_the_server_fails_on_does_not_hold_up_a_run_that_has_enough(
+    serve: Serve, reached: Reached, store: Store
+) -> None:
+    def script(prompt: str, asked: int) -> Say | Fill | Status:
+        return Status(400, "this prompt is refused") if "leaf 1xa" in prompt else answer(prompt, asked)
+
+    choices, settings = reached(serve(script), documents=(FROM_TOPICS,), limit=20)
+    known = with_invented(choices, store, settings, Silent())
+    assert len(known.documents[0].read_bytes().splitlines()) == 20
 
 
 def test_topics_stand_alone(reached: Reached, serve: Serve, store: Store) -> None:
