@@ -86,6 +86,7 @@ def test_what_is_no_document_is_counted_by_reason_and_another_asked_for(serve: S
     assert library.count.asked == 8
 
 
+@pytest.mark.slow
 def test_a_document_in_another_language_than_was_asked_for_is_none(serve: Serve, written: Any) -> None:
     text = "The patient should take the medicine twice a day and come back to the clinic when the symptoms do not improve within a week of the treatment that the doctor recommends."
     english = json.dumps({"title": "Taking your medicine", "text": text})
@@ -141,11 +142,12 @@ def test_a_run_from_topics_makes_records_that_do_not_pass_for_real_text(
     assert set(pq.read_table(version.file("passages.parquet"))["written_by"].to_pylist()) == {"fake"}
 
 
+@pytest.mark.slow
 def test_a_document_that_the_server_fails_on_does_not_hold_up_a_run_that_has_enough(
     serve: Serve, reached: Reached, store: Store
 ) -> None:
     def script(prompt: str, asked: int) -> Say | Fill | Status:
-        return Status(400, "this prompt is refused") if "leaf 1xa" in prompt else answer(prompt, asked)
+        return Status(500) if "leaf 1xa" in prompt else answer(prompt, asked)
 
     choices, settings = reached(serve(script), documents=(FROM_TOPICS,), limit=20)
     known = with_invented(choices, store, settings, Silent())
