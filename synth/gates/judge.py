@@ -62,7 +62,7 @@ class Judge:
     def weigh(self, judgement: Judgement, *, is_text_pair: bool) -> Verdict:
         """What a judgement comes to."""
         if judgement.probability is None:
-            return self._grade(judgement, is_text_pair)
+            return self._grade(judgement)
         return self._compare(judgement.probability, is_text_pair)
 
     def _compare(self, probability: float, is_text_pair: bool) -> Verdict:
@@ -71,7 +71,7 @@ class Judge:
         reason, detail = "wrong_pair" if is_text_pair else "irrelevant", f"probability {probability:g}"
         return Verdict(gate=self.name, keep=False, reason=reason, score=probability, detail=detail)
 
-    def _grade(self, judgement: Judgement, is_text_pair: bool) -> Verdict:
+    def _grade(self, judgement: Judgement) -> Verdict:
         found = {axis: getattr(judgement, axis) for axis in self._bounds}
         grades = {axis: grade for axis, grade in found.items() if grade is not None}
         mean = round(sum(grades.values()) / len(grades), 4)
@@ -79,7 +79,7 @@ class Judge:
         if not low:
             return Verdict(gate=self.name, keep=True, score=mean)
         said = ", ".join(f"{axis} {grades[axis]}" for axis in low)
-        reason = (_PAIR_REASONS if is_text_pair else _REASONS)[low[0]]
+        reason = (_PAIR_REASONS if judgement.faithfulness is None else _REASONS)[low[0]]
         return Verdict(gate=self.name, keep=False, reason=reason, score=mean, detail=_detail(said, judgement))
 
 
@@ -91,7 +91,7 @@ _REASONS = {
 }
 
 _PAIR_REASONS = {"relevance": "wrong_positive", "answerability": "negative_is_positive", "clarity": "unnatural"}
-"""Of text pairs, whose faithfulness nobody grades."""
+"""Of text pairs that the prompt `judge-pair` asks about: nobody grades their faithfulness. A needle is judged as a query."""
 
 
 def _detail(said: str, judgement: Judgement) -> str:

@@ -143,7 +143,7 @@ def test_records_beyond_the_end_are_kept_as_surplus(serve: Any, start: Any) -> N
 def test_the_end_does_not_depend_on_shards_nor_on_interruptions(serve: Any, start: Any) -> None:
     def late(prompt: str, asked: int) -> Say:
         """Varied about most passages, repetitive about the others: the end comes after some blocks."""
-        return (varied if random.Random(prompt[::-1]).random() < 0.25 else repetitive)(prompt, asked)
+        return (varied if random.Random(prompt[::-1]).random() < 0.35 else repetitive)(prompt, asked)
 
     fake = serve(late)
     runs = [start(fake, shard_size=size) for size in (7, 40, 1_000)]

@@ -108,3 +108,10 @@ def test_of_a_text_pair_the_bounds_hold_what_its_grades_mean(make_pair: MakePair
 def test_a_text_pair_that_is_probably_wrong_is_dropped_as_such(make_pair: MakePair) -> None:
     verdict = gate(ask="yes_no").judge(text_pair(make_pair, method="scored", probability=0.2))
     assert (verdict.keep, verdict.reason, verdict.detail) == (False, "wrong_pair", "probability 0.2")
+
+
+def test_a_text_pair_that_is_judged_as_a_query_has_the_reasons_of_one(make_pair: MakePair) -> None:
+    """Such as a needle, which is a question about a passage that was changed."""
+    grades = {"relevance": 5, "answerability": 5, "clarity": 5, "faithfulness": 1}
+    verdict = gate().judge(text_pair(make_pair, **grades))
+    assert (verdict.keep, verdict.reason) == (False, "unfaithful")
