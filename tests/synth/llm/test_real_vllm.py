@@ -127,7 +127,7 @@ def test_what_a_real_server_answers_fits_the_schema_of_every_step_of_every_task(
             }
         )
     )
-    limits = ("--max-requests", "420")
+    limits = ("--max-requests", "560")
     process = synth(
         "generate",
         "--domain",
@@ -152,8 +152,9 @@ def test_what_a_real_server_answers_fits_the_schema_of_every_step_of_every_task(
     whole = Counter(answer["kind"] for answer in answers if answer["finish_reason"] == "stop")
     assert {"write", "judge", "configuration", "instruction"} <= whole.keys(), whole
     written = Counter(row["task"] for row in items if row["query"])
-    long = {"clustering", "long-long"}  # a random model ends no text of theirs before its tokens are spent
-    assert set(weights) - long - {"bitext"} <= set(written) <= set(weights), written  # and it writes no German
+    # a random model seldom ends a text of these before its tokens are spent, and it writes no German
+    seldom = {"bitext", "clustering", "long-long", "ocr-noise", "spelling-noise"}
+    assert set(weights) - seldom <= set(written) <= set(weights), written
     assert sum(row["judgement"] is not None for row in items) > 50
 
 
